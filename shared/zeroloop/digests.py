@@ -1,0 +1,39 @@
+"""Canonical JSON and the digests made of it: the same bytes on every machine and in every language."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+
+class PackageFile(NamedTuple):
+    """One file of a package: POSIX path relative to the package, SHA-256 in hex, size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+def canonical(value: Any) -> bytes:
+    """`value` as JSON with sorted keys, no spaces, UTF-8.
+
+    Raises
+    ------
+    ValueError
+        NaN or an infinity: they have no JSON.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def sha256(data: bytes) -> str:
+    """SHA-256 of `data`: 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def package_digest(files: Iterable[PackageFile]) -> str:
+    """A package's identity: SHA-256 over the canonical JSON of its files, sorted, each [path, sha256, size].
+
+    The order of `files` doesn't matter.
+    """
+    return sha256(canonical(sorted([file.path, file.sha256, file.size] for file in files)))

@@ -1,0 +1,40 @@
+"""What can go wrong, by kind. The domain raises kinds; only `http` knows statuses."""
+
+
+class ZeroloopError(Exception):
+    """Something the caller can be told.
+
+    `code` is public API: a program may branch on it. `field` names the input at fault, as a path (`instances[3].text`).
+    """
+
+    code = "internal"
+
+    def __init__(self, message: str, *, code: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.field = field
+
+
+class InvalidInput(ZeroloopError):  # noqa: N818 - kinds are named for what is the case
+    """The caller sent what can't be understood or isn't allowed; sending it again will fail again."""
+
+    code = "invalid_input"
+
+
+class NotFound(ZeroloopError):  # noqa: N818
+    """The thing that was named doesn't exist."""
+
+    code = "not_found"
+
+
+class Conflict(ZeroloopError):  # noqa: N818
+    """The state of things forbids it: stale, taken, or not allowed from here."""
+
+    code = "conflict"
+
+
+class Unavailable(ZeroloopError):  # noqa: N818
+    """A service that we stand on didn't answer; sending it again may succeed."""
+
+    code = "unavailable"
