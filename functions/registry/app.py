@@ -1,0 +1,225 @@
+"""Registry API: which versions exist and who serves. Wiring only; the rules live in `zeroloop.registry`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from msgspec import Meta, Struct
+
+from zeroloop import clock, config, http
+from zeroloop.digests import PackageFile
+from zeroloop.objects import Bucket, invoker
+from zeroloop.registry import rules
+from zeroloop.registry.rules import Lineup, Version
+from zeroloop.registry.service import Change, Registry
+from zeroloop.registry.store import RegistryStore
+from zeroloop.telemetry import log_failure, logger, metrics
+
+PAGE = 100
+
+Number = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    registry_table: str
+    artifacts_bucket: str
+    admission_function: str
+    max_package_megabytes: int
+
+
+class File(Struct, forbid_unknown_fields=True):
+    """One file of a manifest."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class Manifest(Struct, forbid_unknown_fields=True):
+    """Body of a registration."""
+
+    files: Annotated[list[File], Meta(max_length=1000)]
+
+
+class Promotion(Struct, forbid_unknown_fields=True):
+    """Body of a promotion."""
+
+    version: Number
+    reason: str
+    expected_revision: int | None = None
+
+
+class Rollback(Struct, forbid_unknown_fields=True):
+    """Body of a rollback."""
+
+    reason: str
+    to_version: Number | None = None
+    expected_revision: int | None = None
+
+
+class Challenge(Struct, forbid_unknown_fields=True):
+    """Body of a canary; version null takes the challenger out."""
+
+    version: Number | None
+    reason: str
+    traffic: Share = 0.0
+    expected_revision: int | None = None
+
+
+settings = config.read(Settings)
+admission = invoker(settings.admission_function)
+registry = Registry(
+    RegistryStore(settings.registry_table),
+    Bucket(settings.artifacts_bucket),
+    lambda model_id, version: admission(msgspec.json.encode({"model_id": model_id, "version": version})),
+    max_package_bytes=settings.max_package_megabytes * 1_000_000,
+)
+app = http.api(log_failure)
+
+
+@app.get("/models")
+def list_models() -> dict[str, Any]:
+    """Models by name, 100 a page; `after` is the last name of the page before."""
+    page = registry.models(app.current_event.get_query_string_value("after"), PAGE)
+    models = [
+        {
+            "model": model.name,
+            "model_id": model.model_id,
+            "created_at": model.created_at,
+            "latest_version": model.latest_version,
+            "champion": lineup.champion,
+        }
+        for model, lineup in page
+    ]
+    return {"models": models, "next": page[-1][0].name if len(page) == PAGE else None}
+
+
+@app.get("/models/<model>/versions")
+def list_versions(model: str) -> dict[str, Any]:
+    """Versions, newest first, 100 a page; `before` is the last number of the page before."""
+    lineup = registry.lineup(http.name(model))
+    page = registry.versions(http.name(model), before(), PAGE)
+    return {
+        "versions": [present_version(version, lineup) for version in page],
+        "next": page[-1].version if len(page) == PAGE else None,
+    }
+
+
+@app.post("/models/<model>/versions")
+def register(model: str) -> Response[str]:
+    """Register a package by its manifest: 201 a new version, 200 the same bytes again; with the uploads it awaits."""
+    manifest = http.parse(app.current_event.body, Manifest)
+    files = [PackageFile(file.path, file.sha256, file.size) for file in manifest.files]
+    done = registry.register(http.name(model), files, actor=actor(), at=clock.now_ms())
+    body = {**present_version(done.version, registry.lineup(http.name(model))), "uploads": done.uploads}
+    return answer(201 if done.created else 200, body)
+
+
+@app.get("/models/<model>/versions/<version>")
+def get_version(model: str, version: str) -> dict[str, Any]:
+    """One version."""
+    found = registry.version(http.name(model), http.number(version, "version"))
+    return present_version(found, registry.lineup(http.name(model)))
+
+
+@app.post("/models/<model>/versions/<version>/complete")
+def complete(model: str, version: str) -> Response[str]:
+    """Start the admission of a version whose files are uploaded; 202, then read the version for its state."""
+    found = registry.complete(http.name(model), http.number(version, "version"))
+    return answer(202, present_version(found, registry.lineup(http.name(model))))
+
+
+@app.get("/models/<model>/versions/<version>/download")
+def download(model: str, version: str) -> dict[str, Any]:
+    """The files of a version, each with its digest and a URL good for an hour."""
+    return {"files": registry.downloads(http.name(model), http.number(version, "version"))}
+
+
+@app.get("/models/<model>/lineup")
+def get_lineup(model: str) -> dict[str, Any]:
+    """Who serves."""
+    return present_lineup(registry.lineup(http.name(model)))
+
+
+@app.get("/models/<model>/history")
+def history(model: str) -> dict[str, Any]:
+    """Every change of the lineup, newest first, 100 a page; `before` is the last revision of the page before."""
+    page = registry.history(http.name(model), before(), PAGE)
+    return {"history": page, "next": page[-1]["revision"] if len(page) == PAGE else None}
+
+
+@app.post("/models/<model>/promote")
+def promote(model: str) -> dict[str, Any]:
+    """Make a version champion; 404 unknown, 409 not READY, champion already, or a stale revision."""
+    order = http.parse(app.current_event.body, Promotion)
+    lineup = registry.promote(http.name(model), order.version, change(order))
+    metrics.add_metric("Promoted", MetricUnit.Count, 1)
+    return present_lineup(lineup)
+
+
+@app.post("/models/<model>/rollback")
+def roll_back(model: str) -> dict[str, Any]:
+    """Make the previous champion, or `to_version`, champion again; 409 if there is none or the revision is stale."""
+    order = http.parse(app.current_event.body, Rollback)
+    lineup = registry.roll_back(http.name(model), order.to_version, change(order))
+    metrics.add_metric("RolledBack", MetricUnit.Count, 1)
+    return present_lineup(lineup)
+
+
+@app.post("/models/<model>/challenger")
+def challenge(model: str) -> dict[str, Any]:
+    """Give a version a share of the traffic (a canary), or take the challenger out with version null."""
+    order = http.parse(app.current_event.body, Challenge)
+    lineup = registry.challenge(http.name(model), order.version, order.traffic, change(order))
+    metrics.add_metric("Challenged", MetricUnit.Count, 1)
+    return present_lineup(lineup)
+
+
+def change(order: Promotion | Rollback | Challenge) -> Change:
+    """Who asks for what is asked, now."""
+    return Change(actor=actor(), at=clock.now_ms(), reason=order.reason, expected_revision=order.expected_revision)
+
+
+def actor() -> str:
+    """The caller, by the gateway's word."""
+    return http.actor(app.current_event.raw_event)
+
+
+def before() -> int | None:
+    """The page to read, from the query."""
+    text = app.current_event.get_query_string_value("before")
+    return http.number(text, "before") if text else None
+
+
+def present_lineup(lineup: Lineup) -> dict[str, Any]:
+    """A lineup as the API shows it: without what only predict needs."""
+    shown = msgspec.to_builtins(lineup)
+    return {name: value for name, value in shown.items() if name not in {"schema_version", "digests"}}
+
+
+def present_version(version: Version, lineup: Lineup) -> dict[str, Any]:
+    """A version as the API shows it: flat, with its derived stage."""
+    facts = msgspec.to_builtins(version.facts or rules.Facts())
+    shown = msgspec.to_builtins(version)
+    own = {name: value for name, value in shown.items() if name not in {"facts", "served", "files"}}
+    files = [file._asdict() for file in version.files]
+    return {"model": lineup.model, **own, "stage": rules.stage(version, lineup), **facts, "files": files}
+
+
+def answer(status: int, body: dict[str, Any]) -> Response[str]:
+    """`body` as JSON under `status`."""
+    return Response(status, "application/json", msgspec.json.encode(body).decode())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda entry point."""
+    return app.resolve(event, context)

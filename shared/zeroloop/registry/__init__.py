@@ -1,0 +1,1 @@
+"""Models, their write-once versions, and the lineup that says which of them serve."""

@@ -1,0 +1,307 @@
+"""What may be registered and who may serve: pure rules on values.
+
+The lineup is one value per model, so "at most one champion" holds by construction; each rule answers the next one.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from zeroloop.digests import PackageFile
+from zeroloop.errors import Conflict, InvalidInput
+
+MAX_FILES = 64
+REQUIRED_FILES = ("model.tflite", "package.json")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,127}", re.ASCII)
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,7}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class State(StrEnum):
+    """Admission of a version: it waits, may serve, or never will."""
+
+    PENDING = "PENDING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A registered model: a name that may change and an id that never does. Times in ms since 1970, UTC."""
+
+    model_id: str
+    name: str
+    created_at: int
+    latest_version: int = 0
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What a version's `package.json` says of its making, copied at admission so that lists need no S3."""
+
+    description: str = ""
+    task: str = ""
+    labels: list[str] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    dataset_hash: str | None = None
+    run_id: str | None = None
+    git_commit: str | None = None
+    libraries: dict[str, str] = field(default_factory=dict)
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """An immutable numbered package of a model; only its admission and whether it ever served are added later."""
+
+    model_id: str
+    version: int
+    version_id: str
+    digest: str
+    files: list[PackageFile]
+    created_at: int
+    created_by: str
+    state: State = State.PENDING
+    reason: str | None = None
+    served: bool = False
+    facts: Facts | None = None
+
+
+class Arm(Struct, frozen=True, kw_only=True):
+    """One variant of a running test: buckets `first` to `last` of 0..9999 get `version`."""
+
+    variant: str
+    version: int
+    first: int
+    last: int
+
+
+class Test(Struct, frozen=True, kw_only=True):
+    """What predict needs of a running A/B test: arms and salts, so that assignment costs no I/O."""
+
+    test_id: str
+    salt: str
+    coverage_salt: str
+    coverage: float
+    shadow: bool
+    arms: list[Arm]
+
+
+class Lineup(Struct, frozen=True, kw_only=True):
+    """The versions of one model which serve, and the one to go back to.
+
+    `traffic` is the challenger's share in [0, 1]; `revision` counts the changes; `digests` names the package of every
+    version in here, so that one read answers everything. Contract: docs/contracts/lineup.schema.json.
+    """
+
+    schema_version: Literal[1] = 1
+    model_id: str
+    model: str
+    champion: int | None = None
+    challenger: int | None = None
+    previous: int | None = None
+    traffic: float = 0.0
+    revision: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
+    test: Test | None = None
+
+
+class NotPromotable(Conflict):
+    """The version may not serve, or serves already."""
+
+    code = "not_promotable"
+
+
+class StaleRevision(Conflict):
+    """The lineup has changed since the caller looked."""
+
+    code = "stale_revision"
+
+
+def check_name(name: str) -> str:
+    """`name`, if a model may be called so.
+
+    Raises
+    ------
+    InvalidInput
+        Not 1-128 ASCII letters, digits, spaces or `._+-`, beginning with a letter or digit.
+    """
+    if not _NAME.fullmatch(name) or name.endswith(" "):
+        raise InvalidInput(
+            "a model's name is 1-128 letters, digits, spaces or ._+- and begins with a letter or digit",
+            code="bad_name",
+            field="model",
+        )
+    return name
+
+
+def check_files(files: Sequence[PackageFile], *, max_bytes: int) -> None:
+    """Refuse a manifest that isn't a package: its names, digests, sizes, or a file missing.
+
+    Raises
+    ------
+    InvalidInput
+        Names the entry at fault.
+    """
+    for i, file in enumerate(files):
+        _check_file(file, f"files[{i}]")
+    paths = [file.path for file in files]
+    total = sum(file.size for file in files)
+    missing = [path for path in REQUIRED_FILES if path not in paths]
+    if missing:
+        raise InvalidInput(
+            f"a package holds {' and '.join(REQUIRED_FILES)}; missing: {', '.join(missing)}", field="files"
+        )
+    if len(set(paths)) < len(paths):
+        raise InvalidInput("a path is listed twice", field="files")
+    if len(files) > MAX_FILES:
+        raise InvalidInput(f"a package has at most {MAX_FILES} files, this one {len(files)}", field="files")
+    if total > max_bytes:
+        raise InvalidInput(f"the package has {total:,} bytes, more than the {max_bytes:,} allowed", field="files")
+
+
+def _check_file(file: PackageFile, where: str) -> None:
+    if not _PATH.fullmatch(file.path) or len(file.path) > 200:
+        raise InvalidInput(
+            f"{file.path[:80]!r} is not a relative path of letters, digits and ._-", field=f"{where}.path"
+        )
+    if not _SHA256.fullmatch(file.sha256):
+        raise InvalidInput("a SHA-256 is 64 lower-case hex digits", field=f"{where}.sha256")
+    if file.size < 0:
+        raise InvalidInput("a size is not negative", field=f"{where}.size")
+
+
+def check_reason(reason: str) -> str:
+    """`reason`, stripped, if it says something.
+
+    Raises
+    ------
+    InvalidInput
+        Empty, or over 2,000 characters.
+    """
+    if not (stripped := reason.strip()) or len(stripped) > 2000:
+        raise InvalidInput("say why, in 1 to 2,000 characters: the audit keeps it", field="reason")
+    return stripped
+
+
+def check_revision(lineup: Lineup, expected: int | None) -> None:
+    """Refuse a change that was decided on another revision than the one at hand.
+
+    Raises
+    ------
+    StaleRevision
+    """
+    if expected is not None and expected != lineup.revision:
+        raise StaleRevision(
+            f"the lineup of {lineup.model} is at revision {lineup.revision}, not {expected}: look again and decide",
+            field="expected_revision",
+        )
+
+
+def stage(version: Version, lineup: Lineup) -> str | None:
+    """`training` (pending), `staging` (ready), `production` (the champion), `archived` (a replaced champion).
+
+    None for a version that failed its admission.
+    """
+    if version.version == lineup.champion:
+        return "production"
+    if version.state == State.READY:
+        return "archived" if version.served else "staging"
+    return "training" if version.state == State.PENDING else None
+
+
+def promote(lineup: Lineup, version: Version) -> Lineup:
+    """The lineup in which `version` is champion and the old champion is `previous`; a running test ends.
+
+    Raises
+    ------
+    NotPromotable
+        `version` is not READY, or is champion already.
+    """
+    _require_ready(version)
+    if version.version == lineup.champion:
+        raise NotPromotable(f"version {version.version} is champion already", code="already_champion")
+    challenger = None if lineup.challenger == version.version else lineup.challenger
+    return _next(
+        lineup,
+        version,
+        champion=version.version,
+        challenger=challenger,
+        traffic=lineup.traffic if challenger else 0.0,
+        previous=lineup.champion,
+    )
+
+
+def rollback_target(lineup: Lineup, to_version: int | None) -> int:
+    """The version that a rollback makes champion: `to_version`, else `previous`.
+
+    Raises
+    ------
+    Conflict
+        No version is named, and none served before: also right after a rollback, so that two people who roll back
+        at once do not bring the bad version back.
+    """
+    target = lineup.previous if to_version is None else to_version
+    if target is None:
+        raise Conflict(
+            f"{lineup.model} has no previous version to go back to; name one with to_version",
+            code="no_previous",
+            field="to_version",
+        )
+    return target
+
+
+def roll_back(lineup: Lineup, version: Version) -> Lineup:
+    """The lineup in which `version` is champion again; no `previous`, no challenger, no test.
+
+    Raises
+    ------
+    NotPromotable
+        `version` is not READY, never served, or is champion already.
+    """
+    _require_ready(version)
+    if version.version == lineup.champion:
+        raise NotPromotable(f"version {version.version} is champion already", code="already_champion")
+    if not version.served:
+        raise NotPromotable(f"version {version.version} never served: promote it", code="never_served")
+    return _next(lineup, version, champion=version.version, challenger=None, traffic=0.0, previous=None)
+
+
+def challenge(lineup: Lineup, version: Version | None, traffic: float) -> Lineup:
+    """The lineup in which `version` gets the share `traffic` in [0, 1] of requests; None takes the challenger out.
+
+    Raises
+    ------
+    NotPromotable
+        `version` is not READY, is champion, or there is no champion to challenge.
+    InvalidInput
+        `traffic` is out of range, or given without a version.
+    """
+    if not 0 <= traffic <= 1:
+        raise InvalidInput("traffic is the challenger's share, 0 to 1", field="traffic")
+    if version is None:
+        if traffic:
+            raise InvalidInput("traffic without a version goes nowhere", field="version")
+        return _next(lineup, None, challenger=None, traffic=0.0)
+    _require_ready(version)
+    if lineup.champion is None:
+        raise NotPromotable(f"{lineup.model} has no champion to challenge: promote one", code="no_champion")
+    if version.version == lineup.champion:
+        raise NotPromotable(f"version {version.version} is the champion", code="already_champion")
+    return _next(lineup, version, challenger=version.version, traffic=traffic)
+
+
+def _require_ready(version: Version) -> None:
+    if version.state != State.READY:
+        why = f": {version.reason}" if version.reason else ""
+        raise NotPromotable(f"version {version.version} is {version.state}, not READY{why}", code="not_ready")
+
+
+def _next(lineup: Lineup, version: Version | None, **changes: Any) -> Lineup:
+    """`lineup` one revision on, naming the digests of exactly the versions in it; no test outlives a change."""
+    known = {**lineup.digests, **({str(version.version): version.digest} if version else {})}
+    after = replace(lineup, revision=lineup.revision + 1, test=None, **changes)
+    named = {str(number) for number in (after.champion, after.challenger, after.previous) if number is not None}
+    return replace(after, digests={number: digest for number, digest in known.items() if number in named})

@@ -1,0 +1,236 @@
+"""The registry's use cases: read, decide by the rules, write once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from zeroloop import clock
+from zeroloop.digests import PackageFile, package_digest
+from zeroloop.errors import Conflict, NotFound
+from zeroloop.objects import Bucket, Upload
+from zeroloop.registry import audit, rules
+from zeroloop.registry.rules import Facts, Lineup, Model, State, Version
+from zeroloop.registry.store import RegistryStore
+
+# Writers of one model meet at its counter, and each round lets one through: enough for bursts of dozens.
+_REGISTRATION_TRIES = 60
+
+
+class Registered(Struct, frozen=True):
+    """A version, whether this call made it, and the uploads that it still waits for."""
+
+    version: Version
+    created: bool
+    uploads: list[Upload]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """Who changes a lineup, when, why, and which revision the decision was made on."""
+
+    actor: str
+    at: int
+    reason: str
+    expected_revision: int | None = None
+    evidence: dict[str, Any] | None = None
+
+
+def object_key(version: Version, path: str) -> str:
+    """Where a file of a version's package lies in the artifacts bucket; write-once."""
+    return f"models/{version.model_id}/{version.digest}/{path}"
+
+
+class Registry:
+    """Models, versions and lineups.
+
+    `admit` starts the admission of (model_id, version) somewhere else: a broken model can kill its process.
+    """
+
+    def __init__(
+        self,
+        store: RegistryStore,
+        bucket: Bucket,
+        admit: Callable[[str, int], None],
+        *,
+        max_package_bytes: int,
+    ) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._admit = admit
+        self._max_package_bytes = max_package_bytes
+
+    def model(self, name: str) -> Model:
+        """The model called `name`; NotFound."""
+        model = self._store.get_model(rules.check_name(name))
+        if model is None:
+            raise NotFound(f"there is no model {name!r}", code="unknown_model", field="model")
+        return model
+
+    def models(self, after: str | None, limit: int) -> list[tuple[Model, Lineup]]:
+        """A page of models by name, each with its lineup."""
+        return [(model, self._store.get_lineup(model.model_id)) for model in self._store.list_models(after, limit)]
+
+    def lineup(self, name: str) -> Lineup:
+        """Who serves `name`."""
+        return self._store.get_lineup(self.model(name).model_id)
+
+    def version(self, name: str, number: int) -> Version:
+        """One version; NotFound."""
+        return self._version(self.model(name), number)
+
+    def versions(self, name: str, before: int | None, limit: int) -> list[Version]:
+        """A page of versions, newest first."""
+        return self._store.list_versions(self.model(name).model_id, before, limit)
+
+    def history(self, name: str, before: int | None, limit: int) -> list[dict[str, Any]]:
+        """A page of audit records, newest first."""
+        return self._store.list_records(self.model(name).model_id, before, limit)
+
+    def register(self, name: str, files: Sequence[PackageFile], *, actor: str, at: int) -> Registered:
+        """The version that these bytes are: a new one, or the one that they already were.
+
+        The model comes into being with its first version.
+        """
+        rules.check_files(files, max_bytes=self._max_package_bytes)
+        digest = package_digest(files)
+        for attempt in range(_REGISTRATION_TRIES):
+            model = self._model_or_new(name, at)
+            known = self._store.find_version(model.model_id, digest)
+            if known:
+                return Registered(known, created=False, uploads=self._uploads(known))
+            version = Version(
+                model_id=model.model_id,
+                version=model.latest_version + 1,
+                version_id=f"{clock.label(at)}-{digest[:8]}",
+                digest=digest,
+                files=sorted(files),
+                created_at=at,
+                created_by=actor,
+            )
+            try:
+                self._store.add_version(version)
+            except Conflict:
+                clock.sleep(clock.pause_seconds(attempt))
+                continue
+            return Registered(version, created=True, uploads=self._uploads(version))
+        raise Conflict(f"{name} is being registered by too many at once; try again", code="busy")
+
+    def complete(self, name: str, number: int) -> Version:
+        """Start the admission of a PENDING version whose files are all there; settled ones stay as they are.
+
+        Raises
+        ------
+        Conflict
+            Files are missing (`files_missing`): the message names them.
+        """
+        version = self.version(name, number)
+        if version.state != State.PENDING:
+            return version
+        missing = [upload["path"] for upload in self._uploads(version)]
+        if missing:
+            raise Conflict(f"not uploaded yet: {', '.join(missing)}", code="files_missing", field="files")
+        self._admit(version.model_id, version.version)
+        return version
+
+    def downloads(self, name: str, number: int) -> list[dict[str, Any]]:
+        """The files of a version, each with a URL good for an hour."""
+        version = self.version(name, number)
+        return [
+            {**file._asdict(), "url": self._bucket.download(object_key(version, file.path))} for file in version.files
+        ]
+
+    def promote(self, name: str, number: int, change: Change) -> Lineup:
+        """Make a READY version champion; Conflict if it isn't, or if the lineup changed meanwhile."""
+        model, before = self._begin(name, change)
+        after = rules.promote(before, self._version(model, number))
+        return self._save(before, after, "promote", change)
+
+    def roll_back(self, name: str, to_version: int | None, change: Change) -> Lineup:
+        """Make the previous champion, or the one named, champion again."""
+        model, before = self._begin(name, change)
+        target = self._version(model, rules.rollback_target(before, to_version))
+        return self._save(before, rules.roll_back(before, target), "rollback", change)
+
+    def challenge(self, name: str, number: int | None, traffic: float, change: Change) -> Lineup:
+        """Give a READY version a share of the traffic, or take the challenger out with None."""
+        model, before = self._begin(name, change)
+        version = None if number is None else self._version(model, number)
+        return self._save(before, rules.challenge(before, version, traffic), "challenger", change)
+
+    def _begin(self, name: str, change: Change) -> tuple[Model, Lineup]:
+        rules.check_reason(change.reason)
+        model = self.model(name)
+        lineup = self._store.get_lineup(model.model_id)
+        rules.check_revision(lineup, change.expected_revision)
+        return model, lineup
+
+    def _save(self, before: Lineup, after: Lineup, action: audit.Action, change: Change) -> Lineup:
+        last = self._store.get_record(before.model_id, before.revision)
+        record = audit.Record(
+            model_id=after.model_id,
+            model=after.model,
+            revision=after.revision,
+            at=change.at,
+            actor=change.actor,
+            action=action,
+            reason=change.reason.strip(),
+            before=audit.serving(before),
+            after=audit.serving(after),
+            evidence=change.evidence,
+            previous_hash=last.hash if last else audit.FIRST,
+        )
+        self._store.save_lineup(before, after, audit.seal(record))
+        return after
+
+    def _model_or_new(self, name: str, at: int) -> Model:
+        model = self._store.get_model(rules.check_name(name))
+        if model:
+            return model
+        model = Model(model_id=f"m-{clock.new_id()[:16]}", name=name, created_at=at)
+        try:
+            self._store.create_model(model, Lineup(model_id=model.model_id, model=name))
+        except Conflict:
+            return self.model(name)
+        return model
+
+    def _version(self, model: Model, number: int) -> Version:
+        version = self._store.get_version(model.model_id, number)
+        if version is None:
+            raise NotFound(f"{model.name} has no version {number}", code="unknown_version", field="version")
+        return version
+
+    def _uploads(self, version: Version) -> list[Upload]:
+        """A presigned PUT for each file of a PENDING version that isn't there yet."""
+        if version.state != State.PENDING:
+            return []
+        keys = {file: object_key(version, file.path) for file in version.files}
+        return [self._bucket.upload(key, file) for file, key in keys.items() if self._bucket.size(key) != file.size]
+
+
+class Admissions:
+    """What admission may do to a version: read it, and settle it once."""
+
+    def __init__(self, store: RegistryStore) -> None:
+        self._store = store
+
+    def pending(self, model_id: str, number: int) -> Version | None:
+        """The version, if it still waits: a repeated event finds nothing to do."""
+        version = self._store.get_version(model_id, number)
+        return version if version and version.state == State.PENDING else None
+
+    def admit(self, version: Version, facts: Facts) -> Version:
+        """READY: it may serve."""
+        return self._settle(version, state=State.READY, facts=facts)
+
+    def refuse(self, version: Version, reason: str, facts: Facts | None = None) -> Version:
+        """FAILED, with the reason: it never will."""
+        return self._settle(version, state=State.FAILED, reason=reason[:2000], facts=facts)
+
+    def _settle(self, version: Version, **found: Any) -> Version:
+        settled = msgspec.structs.replace(version, **found)
+        try:
+            self._store.settle(settled)
+        except Conflict:
+            return self._store.get_version(version.model_id, version.version) or version
+        return settled
