@@ -1,0 +1,71 @@
+"""Admission: proves that a pending version is what was registered, loads, and answers. Wiring only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from zeroloop import config
+from zeroloop.errors import InvalidInput, NotFound
+from zeroloop.inference import admission
+from zeroloop.objects import Bucket
+from zeroloop.registry import rules
+from zeroloop.registry.rules import Facts, State, Version
+from zeroloop.registry.service import Admissions, object_key
+from zeroloop.registry.store import RegistryStore
+from zeroloop.telemetry import logger, metrics
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    registry_table: str
+    artifacts_bucket: str
+    max_package_megabytes: int
+
+
+settings = config.read(Settings)
+bucket = Bucket(settings.artifacts_bucket)
+admissions = Admissions(RegistryStore(settings.registry_table))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Settle one pending version; a repeated event finds it settled. Raises what a retry may mend."""
+    version = admissions.pending(event["model_id"], int(event["version"]))
+    if version is None:
+        return {"settled": "already"}
+    settled = settle(version)
+    metrics.add_metric("Admitted" if settled.state == State.READY else "Refused", MetricUnit.Count, 1)
+    logger.info("settled", extra={"model_id": settled.model_id, "version": settled.version, "reason": settled.reason})
+    return {"settled": settled.state, "reason": settled.reason}
+
+
+def settle(version: Version) -> Version:
+    """READY with its facts, or FAILED with the reason and what facts there are."""
+    facts: Facts | None = None
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        try:
+            rules.check_files(version.files, max_bytes=settings.max_package_megabytes * 1_000_000)
+            fetch(version, directory)
+            admission.check_bytes(directory, version.files, version.digest)
+            facts = admission.facts(admission.read_package(directory))
+            admission.try_out(directory)
+        except InvalidInput as refused:
+            return admissions.refuse(version, refused.message, facts)
+    return admissions.admit(version, facts)
+
+
+def fetch(version: Version, directory: Path) -> None:
+    """The version's files into `directory`; one that isn't there stays missing, which the check of bytes tells."""
+    for file in version.files:
+        try:
+            bucket.fetch(object_key(version, file.path), directory / file.path)
+        except NotFound:
+            (directory / file.path).unlink(missing_ok=True)

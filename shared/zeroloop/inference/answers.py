@@ -1,0 +1,60 @@
+"""From a model's output to an answer: which label, how sure. Pure."""
+
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from zeroloop.errors import ZeroloopError
+from zeroloop.inference.package import Package
+
+# float32 holds 7 significant digits: more would be noise, and looks like precision.
+_DECIMALS = 6
+
+
+class NotANumber(ZeroloopError):  # noqa: N818
+    """The model answered NaN or an infinity: a fault of the model, not of the caller."""
+
+    code = "model_not_a_number"
+
+
+class Answer(Struct, frozen=True):
+    """One prediction.
+
+    `prediction` is the label; a list of labels (multilabel); a number (regression). `confidence` is the score of the
+    answered label, in [0, 1]; the least of them for a list; None for regression. `scores` has every label's.
+    """
+
+    prediction: str | list[str] | float
+    confidence: float | None
+    scores: dict[str, float]
+
+
+def answer(package: Package, outputs: NDArray[Any]) -> Answer:
+    """The answer that one row of the first output tensor, flattened, gives by the package's task and threshold.
+
+    Raises
+    ------
+    NotANumber
+        The row holds NaN or an infinity.
+    """
+    if not np.isfinite(outputs).all():
+        raise NotANumber("the model answered NaN or an infinity for this input")
+    if package.task == "regression":
+        return Answer(float(outputs[0]), None, {})
+    values = [float(value) for value in outputs]
+    if package.task == "binary" and len(values) == 1:
+        values = [1.0 - values[0], values[0]]
+    scores = {label: round(value, _DECIMALS) for label, value in zip(package.labels, values, strict=True)}
+    if package.task == "multilabel":
+        return _multilabel(package, values, scores)
+    best = int(values[1] >= package.threshold) if package.task == "binary" else int(np.argmax(outputs))
+    label = package.labels[best]
+    return Answer(label, scores[label], scores)
+
+
+def _multilabel(package: Package, values: list[float], scores: dict[str, float]) -> Answer:
+    labels = [label for label, value in zip(package.labels, values, strict=True) if value >= package.threshold]
+    confidence = min(scores[label] for label in labels) if labels else round(1.0 - max(values), _DECIMALS)
+    return Answer(labels, confidence, scores)

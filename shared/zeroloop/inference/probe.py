@@ -1,0 +1,33 @@
+"""The child in which admission tries a model: `python -m zeroloop.inference.probe DIRECTORY MEGABYTES`.
+
+A crafted model can crash the interpreter or ask it for gigabytes (5 of 4,000 structure-biased mutants of a good model
+ended in SIGSEGV), so this runs apart, without keys, under an address-space limit. Writes one line of JSON: `null`, or
+what is wrong. A crash writes nothing.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+
+def main(directory: Path, megabytes: int) -> str | None:
+    """What is wrong with the package in `directory`; None if it loads and gives its golden predictions."""
+    limit = megabytes * 1_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # Behind the limit, so that it holds for what the imports reserve as well.
+    from zeroloop.errors import ZeroloopError  # noqa: PLC0415
+    from zeroloop.inference import golden  # noqa: PLC0415
+    from zeroloop.inference.model import Model  # noqa: PLC0415
+
+    try:
+        golden.check(Model({path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}))
+    except ZeroloopError as error:
+        return error.message
+    except MemoryError:
+        return f"needs more than {megabytes} MB of memory"
+    return None
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]))) + "\n")

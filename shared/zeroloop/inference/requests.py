@@ -1,0 +1,65 @@
+"""A predict request: what the caller sent, checked as far as that needs no model. Pure."""
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from zeroloop.errors import InvalidInput
+
+MAX_INSTANCES = 1_000
+MAX_BODY_BYTES = 4_000_000
+
+Unit = Annotated[str, Meta(min_length=1, max_length=256)]
+Number = Annotated[int, Meta(ge=1, le=99_999_999)]
+
+
+class PredictRequest(Struct, forbid_unknown_fields=True):
+    """Body of a prediction: one of text, features or instances."""
+
+    text: Any = UNSET
+    features: Any = UNSET
+    instances: list[Any] | UnsetType = UNSET
+    unit: Unit | None = None
+    version: Number | None = None
+
+    @property
+    def many(self) -> bool:
+        """Whether the caller sent a list and gets one back."""
+        return self.instances is not UNSET
+
+
+class Inputs(Struct, frozen=True):
+    """Values for a model's encoder, and where each stands in the request."""
+
+    values: list[Any]
+    where: list[str]
+
+
+def inputs(request: PredictRequest, field: str) -> Inputs:
+    """The values that a model which reads `field` ("text" or "features") takes from `request`.
+
+    Raises
+    ------
+    InvalidInput
+        None or several of text, features, instances; the wrong one for this model; no or too many instances.
+    """
+    given = [name for name in ("text", "features", "instances") if getattr(request, name) is not UNSET]
+    if len(given) != 1:
+        raise InvalidInput(f"send one of {field} or instances, not {' and '.join(given) or 'none'}", field=field)
+    if isinstance(request.instances, UnsetType):
+        if given[0] != field:
+            raise InvalidInput(f"this model reads {field}, not {given[0]}", field=given[0])
+        return Inputs([getattr(request, field)], [field])
+    if not 0 < len(request.instances) <= MAX_INSTANCES:
+        raise InvalidInput(f"send 1 to {MAX_INSTANCES:,} instances, not {len(request.instances):,}", field="instances")
+    values = [_value(instance, field, f"instances[{i}]") for i, instance in enumerate(request.instances)]
+    return Inputs(values, [f"instances[{i}].{field}" for i in range(len(values))])
+
+
+def _value(instance: Any, field: str, where: str) -> Any:
+    """A bare string stands for {"text": ...}, as other servers take it."""
+    if isinstance(instance, str) and field == "text":
+        return instance
+    if not isinstance(instance, dict) or instance.keys() != {field}:
+        raise InvalidInput(f'an instance is {{"{field}": ...}}', field=where)
+    return instance[field]

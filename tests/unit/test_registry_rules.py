@@ -1,0 +1,233 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from zeroloop.digests import PackageFile
+from zeroloop.errors import Conflict, InvalidInput
+from zeroloop.registry import rules
+from zeroloop.registry.rules import Lineup, State, Version
+
+MODEL = "m-0123456789abcdef"
+EMPTY = Lineup(model_id=MODEL, model="sentiment")
+
+
+def version(number: int, state: State = State.READY, *, served: bool = False) -> Version:
+    return Version(
+        model_id=MODEL,
+        version=number,
+        version_id=f"20261122000000-{number:08}",
+        digest=f"{number:064x}",
+        files=[],
+        created_at=0,
+        created_by="test",
+        state=state,
+        served=served,
+    )
+
+
+def test_the_first_promotion_makes_a_champion_without_a_previous() -> None:
+    lineup = rules.promote(EMPTY, version(1))
+    assert (lineup.champion, lineup.previous, lineup.revision) == (1, None, 1)
+
+
+def test_a_promotion_keeps_the_old_champion_to_go_back_to() -> None:
+    lineup = rules.promote(rules.promote(EMPTY, version(1)), version(2))
+    assert (lineup.champion, lineup.previous, lineup.revision) == (2, 1, 2)
+
+
+def test_a_lineup_names_the_digests_of_exactly_the_versions_in_it() -> None:
+    lineup = EMPTY
+    for number in (1, 2, 3):
+        lineup = rules.promote(lineup, version(number))
+    assert lineup.digests == {"2": f"{2:064x}", "3": f"{3:064x}"}
+
+
+def test_promoting_the_challenger_ends_its_traffic() -> None:
+    lineup = rules.challenge(rules.promote(EMPTY, version(1)), version(2), 0.1)
+    after = rules.promote(lineup, version(2))
+    assert (after.champion, after.challenger, after.traffic) == (2, None, 0.0)
+
+
+def test_promoting_another_version_leaves_the_challenger_its_traffic() -> None:
+    lineup = rules.challenge(rules.promote(EMPTY, version(1)), version(2), 0.1)
+    after = rules.promote(lineup, version(3))
+    assert (after.champion, after.challenger, after.traffic) == (3, 2, 0.1)
+
+
+def test_a_rollback_brings_the_previous_champion_back_and_takes_the_challenger_out() -> None:
+    lineup = rules.promote(rules.promote(EMPTY, version(1)), version(2))
+    lineup = rules.challenge(lineup, version(3), 0.5)
+    assert rules.rollback_target(lineup, None) == 1
+    after = rules.roll_back(lineup, version(1, served=True))
+    assert (after.champion, after.challenger, after.traffic) == (1, None, 0.0)
+
+
+def test_a_second_rollback_does_not_bring_the_bad_version_back() -> None:
+    lineup = rules.promote(rules.promote(EMPTY, version(1)), version(2))
+    after = rules.roll_back(lineup, version(1, served=True))
+    with pytest.raises(Conflict) as refused:
+        rules.rollback_target(after, None)
+    assert refused.value.code == "no_previous"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "code"),
+    [
+        (version(2, State.PENDING), "not_ready"),
+        (version(2, State.FAILED), "not_ready"),
+        (version(1), "already_champion"),
+    ],
+)
+def test_what_may_not_be_promoted(candidate: Version, code: str) -> None:
+    with pytest.raises(rules.NotPromotable) as refused:
+        rules.promote(rules.promote(EMPTY, version(1)), candidate)
+    assert refused.value.code == code
+
+
+def test_a_refusal_says_why_the_version_failed() -> None:
+    with pytest.raises(rules.NotPromotable, match="SIGSEGV"):
+        rules.promote(EMPTY, replace(version(1, State.FAILED), reason="crashes (SIGSEGV)"))
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        (version(3, served=False), "never_served"),
+        (version(2, served=True), "already_champion"),
+        (version(1, State.FAILED, served=True), "not_ready"),
+    ],
+)
+def test_what_may_not_be_rolled_back_to(target: Version, code: str) -> None:
+    lineup = rules.promote(rules.promote(EMPTY, version(1)), version(2))
+    with pytest.raises(rules.NotPromotable) as refused:
+        rules.roll_back(lineup, target)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("challenger", "traffic", "code"),
+    [
+        (version(1), 0.1, "already_champion"),
+        (version(2, State.PENDING), 0.1, "not_ready"),
+        (version(2), 1.5, "invalid_input"),
+        (version(2), -0.1, "invalid_input"),
+        (version(2), float("nan"), "invalid_input"),
+        (None, 0.5, "invalid_input"),
+    ],
+)
+def test_what_may_not_challenge(challenger: Version | None, traffic: float, code: str) -> None:
+    with pytest.raises((Conflict, InvalidInput)) as refused:
+        rules.challenge(rules.promote(EMPTY, version(1)), challenger, traffic)
+    assert refused.value.code == code
+
+
+def test_nothing_challenges_where_nobody_is_champion() -> None:
+    with pytest.raises(rules.NotPromotable) as refused:
+        rules.challenge(EMPTY, version(1), 0.1)
+    assert refused.value.code == "no_champion"
+
+
+def test_a_challenger_is_taken_out_by_none() -> None:
+    lineup = rules.challenge(rules.promote(EMPTY, version(1)), version(2), 0.1)
+    assert rules.challenge(lineup, None, 0.0).challenger is None
+
+
+@given(st.lists(st.tuples(st.sampled_from(["promote", "rollback", "challenge"]), st.integers(1, 5)), max_size=30))
+def test_whatever_happens_a_lineup_has_one_champion_and_a_history_without_gaps(orders: list[tuple[str, int]]) -> None:
+    lineup, served, changes = EMPTY, set[int](), 0
+    for word, number in orders:
+        candidate = version(number, served=number in served)
+        try:
+            if word == "promote":
+                lineup = rules.promote(lineup, candidate)
+            elif word == "rollback":
+                lineup = rules.roll_back(lineup, candidate)
+            else:
+                lineup = rules.challenge(lineup, candidate, 0.5)
+        except Conflict:
+            continue
+        changes += 1
+        if lineup.champion:
+            served.add(lineup.champion)
+        assert lineup.revision == changes
+        assert lineup.champion in served
+        assert lineup.champion not in {lineup.challenger, lineup.previous}
+        assert (lineup.challenger is None) <= (lineup.traffic == 0)
+        named = {lineup.champion, lineup.challenger, lineup.previous} - {None}
+        assert set(lineup.digests) == {str(number) for number in named}
+
+
+@pytest.mark.parametrize(
+    ("state", "served", "stage"),
+    [
+        (State.PENDING, False, "training"),
+        (State.READY, False, "staging"),
+        (State.READY, True, "archived"),
+        (State.FAILED, False, None),
+    ],
+)
+def test_the_stage_of_a_version_is_derived(state: State, served: bool, stage: str | None) -> None:
+    assert rules.stage(version(2, state, served=served), EMPTY) == stage
+
+
+def test_the_stage_of_the_champion_is_production() -> None:
+    assert rules.stage(version(1, served=True), rules.promote(EMPTY, version(1))) == "production"
+
+
+@pytest.mark.parametrize("name", ["sentiment", "a", "Churn v2", "a.b_c+d-e", "x" * 128])
+def test_names_a_model_may_have(name: str) -> None:
+    assert rules.check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "x" * 129, "../etc", "a/b", "a\0b", ".hidden", "a:b", "%2e%2e", "modeł", "a\n", "trailing ", "ｓentiment"],
+)
+def test_names_a_model_may_not_have(name: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rules.check_name(name)
+    assert refused.value.code == "bad_name"
+
+
+GOOD = [PackageFile("model.tflite", "a" * 64, 10), PackageFile("package.json", "b" * 64, 5)]
+
+
+def test_a_package_with_its_two_files_is_accepted() -> None:
+    rules.check_files([*GOOD, PackageFile("assets/vocabulary.txt", "c" * 64, 5)], max_bytes=20)
+
+
+@pytest.mark.parametrize(
+    ("files", "field"),
+    [
+        (GOOD[:1], "files"),
+        ([], "files"),
+        ([*GOOD, GOOD[0]], "files"),
+        ([*GOOD, PackageFile("big", "c" * 64, 1_000)], "files"),
+        ([*GOOD, *(PackageFile(f"f{i}", "c" * 64, 0) for i in range(63))], "files"),
+        ([*GOOD, PackageFile("../x", "c" * 64, 1)], "files[2].path"),
+        ([*GOOD, PackageFile("/etc/passwd", "c" * 64, 1)], "files[2].path"),
+        ([*GOOD, PackageFile("a//b", "c" * 64, 1)], "files[2].path"),
+        ([*GOOD, PackageFile("a\nb", "c" * 64, 1)], "files[2].path"),
+        ([*GOOD, PackageFile("x", "C" * 64, 1)], "files[2].sha256"),
+        ([*GOOD, PackageFile("x", "c" * 63, 1)], "files[2].sha256"),
+        ([*GOOD, PackageFile("x", "c" * 64, -1)], "files[2].size"),
+    ],
+)
+def test_what_is_not_a_package(files: list[PackageFile], field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rules.check_files(files, max_bytes=900)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 2001])
+def test_a_change_needs_a_reason(reason: str) -> None:
+    with pytest.raises(InvalidInput):
+        rules.check_reason(reason)
+
+
+def test_a_stale_revision_is_refused_and_none_is_not_asked_for() -> None:
+    rules.check_revision(EMPTY, None)
+    rules.check_revision(EMPTY, 0)
+    with pytest.raises(rules.StaleRevision):
+        rules.check_revision(EMPTY, 1)

@@ -1,0 +1,144 @@
+"""The lean signer against botocore's own, and the retries."""
+
+import http.client
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import Mock
+from urllib.parse import quote
+
+import botocore.auth
+import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeroloop import signed
+from zeroloop.config import Aws
+from zeroloop.errors import NotFound, Unavailable
+from zeroloop.signed import Credentials, Session
+
+AT_MS = 1_795_380_650_000
+AWS = Aws(aws_region="eu-west-1", aws_access_key_id="AKID", aws_secret_access_key="secret")
+
+
+class _FixedClock:
+    @staticmethod
+    def get_current_datetime(remove_tzinfo: bool = True) -> datetime:
+        at = datetime.fromtimestamp(AT_MS / 1000, UTC)
+        return at.replace(tzinfo=None) if remove_tzinfo else at
+
+
+def botocore_authorization(
+    credentials: Credentials, request: signed._Request, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", _FixedClock.get_current_datetime)
+    signer = botocore.auth.S3SigV4Auth if request.service == "s3" else botocore.auth.SigV4Auth
+    aws = AWSRequest(request.method, request.origin + request.path, headers=request.headers, data=request.body)
+    if request.service == "s3":
+        aws.context["payload_signing_enabled"] = True
+    keys = BotoCredentials(credentials.access_key, credentials.secret_key, credentials.token or None)
+    signer(keys, request.service, "eu-west-1").add_auth(aws)
+    return str(aws.headers["Authorization"])
+
+
+keys = st.text("abcdefghijklmnop/._- +=é", min_size=1, max_size=40).map(lambda key: f"models/{key}x")
+
+
+@given(body=st.binary(max_size=200), key=keys, token=st.sampled_from(["", "a-token"]))
+@pytest.mark.parametrize("service", ["dynamodb", "s3", "secretsmanager"])
+def test_signatures_are_those_of_botocore(service: str, body: bytes, key: str, token: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        credentials = Credentials("AKID", "se/cret+", token)
+        path = f"/{quote(key)}" if service == "s3" else "/"
+        headers = {} if service == "s3" else {"X-Amz-Target": "DynamoDB_20120810.GetItem"}
+        origin = f"https://{service}.eu-west-1.amazonaws.com"
+        request = signed._Request(service, "GET" if service == "s3" else "POST", origin, path, headers, body)
+        ours = signed.sign(credentials, request, region="eu-west-1", at_ms=AT_MS)
+        # botocore leaves the token of S3 and the payload hash where we put them: the same signed headers.
+        assert ours["Authorization"] == botocore_authorization(credentials, request, patch)
+
+
+class Wire:
+    """Stands for HTTPConnection: answers or raises, in order."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.sock = None
+        self.timeout: float | None = None
+        self.sent = 0
+
+    def request(self, *_args: Any, **_kwargs: Any) -> None:
+        self.sent += 1
+
+    def getresponse(self) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        status, body = answer
+        return Mock(spec=http.client.HTTPResponse, status=status, read=lambda: body)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(name="wired")
+def _wired(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def wire(*answers: Any) -> tuple[Session, Wire]:
+        connection = Wire(*answers)
+        monkeypatch.setattr(signed, "_connection", lambda _origin: connection)
+        monkeypatch.setattr(signed.clock, "sleep", lambda _seconds: None)
+        return Session(AWS), connection
+
+    return wire
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        (500, b"internal"),
+        (503, b"busy"),
+        (400, b'{"__type":"ProvisionedThroughputExceededException"}'),
+        (400, b'{"__type":"ThrottlingException"}'),
+        ConnectionResetError("stale"),
+        http.client.RemoteDisconnected("stale"),
+        TimeoutError("slow"),
+    ],
+)
+def test_what_passes_is_tried_again(wired: Any, first: Any) -> None:
+    session, connection = wired(first, (200, b'{"Item": {}}'))
+    assert session.json("dynamodb", "GetItem", {}, timeout=1) == {"Item": {}}
+    assert connection.sent == 2
+
+
+def test_a_refusal_is_not_tried_again(wired: Any) -> None:
+    session, connection = wired((400, b'{"__type":"ValidationException"}'))
+    with pytest.raises(Unavailable, match="ValidationException"):
+        session.json("dynamodb", "GetItem", {}, timeout=1)
+    assert connection.sent == 1
+
+
+def test_an_object_that_is_not_there_is_not_found(wired: Any) -> None:
+    session, _ = wired((404, b"NoSuchKey"))
+    with pytest.raises(NotFound):
+        session.get_object("bucket", "key", timeout=1)
+
+
+def test_all_tries_end_with_the_time(wired: Any) -> None:
+    session, _ = wired(*[(500, b"")] * 1000)
+    ticks = iter(range(1000))
+    session._monotonic = lambda: next(ticks) / 10
+    with pytest.raises(Unavailable, match="did not answer in 0.5 s"):
+        session.json("dynamodb", "GetItem", {}, timeout=0.5)
+
+
+@pytest.mark.parametrize(
+    ("aws", "service", "origin"),
+    [
+        (AWS, "dynamodb", "https://dynamodb.eu-west-1.amazonaws.com"),
+        (Aws(aws_region="cn-north-1"), "dynamodb", "https://dynamodb.cn-north-1.amazonaws.com.cn"),
+        (Aws(aws_region="eu-west-1", aws_endpoint_url="http://127.0.0.1:4566/"), "s3", "http://127.0.0.1:4566"),
+    ],
+)
+def test_where_a_service_listens(aws: Aws, service: str, origin: str) -> None:
+    assert Session(aws)._origin(service) == origin
