@@ -1,0 +1,78 @@
+"""Text as the ids of a Hugging Face tokenizer, for models that were trained with its vocabulary."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroloop.errors import InvalidInput
+from zeroloop.inference.parameters import checked, integer
+from zeroloop.inference.text import encoded, max_characters, texts
+
+FILE = "tokenizer.json"
+
+
+class Tokenizer:
+    """Ids by the package's `tokenizer.json`, cut and padded to `length`.
+
+    The padding id and side are those the file states, else 0 on the right.
+
+    Parameters
+    ----------
+    parameters
+        length: ids a row, 1 to 4096. max_characters: longer texts are refused, 1 to 1,000,000, default 20,000.
+    directory
+        The package's files.
+
+    """
+
+    kind = "tokenizer"
+    code_version = 1
+    field = "text"
+    dtype = "int32"
+
+    def __init__(self, parameters: Mapping[str, Any], directory: Path | None = None) -> None:
+        parameters = checked(parameters, {"length", "max_characters"})
+        self.width = integer(parameters, "length", (1, 4096))
+        self.max_characters = max_characters(parameters)
+        self._tokenizer = _load(directory)
+        padding = self._tokenizer.padding or {}
+        self._tokenizer.enable_truncation(self.width)
+        self._tokenizer.enable_padding(
+            length=self.width,
+            pad_id=padding.get("pad_id", 0),
+            pad_token=padding.get("pad_token", "[PAD]"),
+            direction=padding.get("direction", "right"),
+        )
+
+    def encode(self, values: Sequence[Any], where: Sequence[str]) -> NDArray[np.int32]:
+        """(batch, length) ids of `values`; `where` names each one for the caller.
+
+        Raises
+        ------
+        InvalidInput
+            Not a string, blank, longer than max_characters, or half a surrogate pair.
+        """
+        for text, place in zip(texts(values, where, self.max_characters), where, strict=True):
+            encoded(text, place)  # the library would not say which
+        rows = self._tokenizer.encode_batch_fast(values)
+        return np.array([row.ids for row in rows], np.int32).reshape(len(values), self.width)
+
+
+def _load(directory: Path | None) -> Any:
+    """The tokenizer in `directory`; imported here, because few packages need the library and its layer."""
+    path = (directory or Path()) / FILE
+    if directory is None or not path.is_file():
+        raise InvalidInput("preprocessing of kind tokenizer needs the file in the package", field=FILE)
+    try:
+        from tokenizers import Tokenizer as Library  # noqa: PLC0415 - see the docstring
+    except ImportError:
+        raise InvalidInput(
+            "this package needs the library tokenizers: deploy the stack with the tokenizers layer", field=FILE
+        ) from None
+    try:
+        return Library.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+        raise InvalidInput(f"is not a tokenizer: {error!s:.200}", field=FILE) from None
