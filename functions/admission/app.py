@@ -34,9 +34,10 @@ admissions = Admissions(RegistryStore(settings.registry_table))
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics(capture_cold_start_metric=True)
+@metrics.log_metrics
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Settle one pending version; a repeated event finds it settled. Raises what a retry may mend."""
+    metrics.add_metric("Requests", MetricUnit.Count, 1)
     version = admissions.pending(event["model_id"], int(event["version"]))
     if version is None:
         return {"settled": "already"}

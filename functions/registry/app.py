@@ -219,7 +219,8 @@ def answer(status: int, body: dict[str, Any]) -> Response[str]:
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics(capture_cold_start_metric=True)
+@metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda entry point."""
+    metrics.add_metric("Requests", MetricUnit.Count, 1)
     return app.resolve(event, context)

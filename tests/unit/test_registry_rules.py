@@ -182,7 +182,21 @@ def test_names_a_model_may_have(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "x" * 129, "../etc", "a/b", "a\0b", ".hidden", "a:b", "%2e%2e", "modeł", "a\n", "trailing ", "ｓentiment"],
+    [
+        "",
+        " ",
+        "x" * 129,
+        "../etc",
+        "a/b",
+        "a\0b",
+        ".hidden",
+        "a:b",
+        "%2e%2e",
+        "modeł",
+        "a\n",
+        "trailing ",
+        "ｓentiment",
+    ],
 )
 def test_names_a_model_may_not_have(name: str) -> None:
     with pytest.raises(InvalidInput) as refused:

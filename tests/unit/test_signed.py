@@ -29,9 +29,7 @@ class _FixedClock:
         return at.replace(tzinfo=None) if remove_tzinfo else at
 
 
-def botocore_authorization(
-    credentials: Credentials, request: signed._Request, monkeypatch: pytest.MonkeyPatch
-) -> str:
+def botocore_authorization(credentials: Credentials, request: signed._Request, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(botocore.auth, "get_current_datetime", _FixedClock.get_current_datetime)
     signer = botocore.auth.S3SigV4Auth if request.service == "s3" else botocore.auth.SigV4Auth
     aws = AWSRequest(request.method, request.origin + request.path, headers=request.headers, data=request.body)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate, chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,7 +77,7 @@ class Columns:
     field = "features"
     dtype = "float32"
 
-    def __init__(self, parameters: Mapping[str, Any], directory: Path | None = None) -> None:  # noqa: ARG002 - one form for all kinds
+    def __init__(self, parameters: Mapping[str, Any], _tokenizer: bytes | None = None) -> None:
         columns = _columns(checked(parameters, {"columns"}))
         ends = list(accumulate(column.width for column in columns))
         starts = [end - column.width for end, column in zip(ends, columns, strict=True)]

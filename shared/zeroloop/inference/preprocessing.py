@@ -1,7 +1,6 @@
 """The kinds of preprocessing. Training and serving run this same code, and a digest proves it."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,15 +32,15 @@ KINDS: Mapping[str, type[HashedNgrams | Columns | Tokenizer]] = {
 }
 
 
-def encoder(kind: str, parameters: Mapping[str, Any], directory: Path | None = None) -> Encoder:
-    """The encoder of package.json's `preprocessing`; `directory` holds the package's files, for kinds that need one.
+def encoder(kind: str, parameters: Mapping[str, Any], tokenizer: bytes | None = None) -> Encoder:
+    """The encoder of package.json's `preprocessing`; `tokenizer` is the package's tokenizer.json.
 
     Raises
     ------
     InvalidInput
         Names the parameter that is unknown, of the wrong type or out of bounds.
     """
-    return _kind(kind)(parameters, directory)
+    return _kind(kind)(parameters, tokenizer)
 
 
 def digest(kind: str, parameters: Mapping[str, Any]) -> str:

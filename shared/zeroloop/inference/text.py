@@ -4,7 +4,6 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,7 @@ class HashedNgrams:
     field = "text"
     dtype = "int32"
 
-    def __init__(self, parameters: Mapping[str, Any], directory: Path | None = None) -> None:  # noqa: ARG002 - one form for all kinds
+    def __init__(self, parameters: Mapping[str, Any], _tokenizer: bytes | None = None) -> None:
         parameters = checked(parameters, {"buckets", "length", "ngrams", "max_characters"})
         self.buckets = integer(parameters, "buckets", (2, 1 << 24))
         self.width = integer(parameters, "length", (1, 4096))

@@ -1,7 +1,6 @@
 """Text as the ids of a Hugging Face tokenizer, for models that were trained with its vocabulary."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,8 @@ class Tokenizer:
     ----------
     parameters
         length: ids a row, 1 to 4096. max_characters: longer texts are refused, 1 to 1,000,000, default 20,000.
-    directory
-        The package's files.
+    tokenizer
+        The bytes of the package's tokenizer.json.
 
     """
 
@@ -33,11 +32,11 @@ class Tokenizer:
     field = "text"
     dtype = "int32"
 
-    def __init__(self, parameters: Mapping[str, Any], directory: Path | None = None) -> None:
+    def __init__(self, parameters: Mapping[str, Any], tokenizer: bytes | None = None) -> None:
         parameters = checked(parameters, {"length", "max_characters"})
         self.width = integer(parameters, "length", (1, 4096))
         self.max_characters = max_characters(parameters)
-        self._tokenizer = _load(directory)
+        self._tokenizer = _load(tokenizer)
         padding = self._tokenizer.padding or {}
         self._tokenizer.enable_truncation(self.width)
         self._tokenizer.enable_padding(
@@ -61,10 +60,9 @@ class Tokenizer:
         return np.array([row.ids for row in rows], np.int32).reshape(len(values), self.width)
 
 
-def _load(directory: Path | None) -> Any:
-    """The tokenizer in `directory`; imported here, because few packages need the library and its layer."""
-    path = (directory or Path()) / FILE
-    if directory is None or not path.is_file():
+def _load(tokenizer: bytes | None) -> Any:
+    """The tokenizer of these bytes; imported here, because few packages need the library and its layer."""
+    if tokenizer is None:
         raise InvalidInput("preprocessing of kind tokenizer needs the file in the package", field=FILE)
     try:
         from tokenizers import Tokenizer as Library  # noqa: PLC0415 - see the docstring
@@ -73,6 +71,6 @@ def _load(directory: Path | None) -> Any:
             "this package needs the library tokenizers: deploy the stack with the tokenizers layer", field=FILE
         ) from None
     try:
-        return Library.from_file(str(path))
+        return Library.from_str(tokenizer.decode())
     except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
         raise InvalidInput(f"is not a tokenizer: {error!s:.200}", field=FILE) from None

@@ -1,0 +1,90 @@
+"""A function on moto: its table from template.yaml, its bucket, its environment, and its events."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.template.reader import template
+
+ROOT = Path(__file__).parents[2]
+REGION = "eu-west-1"
+
+
+@cache
+def client(service: str) -> Any:
+    """One client for all tests, as the functions have one for all requests: making one takes longer than a test."""
+    return boto3.Session(region_name=REGION).client(service)  # type: ignore[call-overload]
+
+
+@pytest.fixture(name="aws")
+def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Empty RegistryTable and ArtifactsBucket as the template describes them."""
+    for name, value in {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "REGISTRY_TABLE": "registry",
+        "ARTIFACTS_BUCKET": "artifacts",
+        "ADMISSION_FUNCTION": "admission",
+        "MAX_PACKAGE_MEGABYTES": "100",
+        "POWERTOOLS_METRICS_NAMESPACE": "Zeroloop",
+        "POWERTOOLS_SERVICE_NAME": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        _create_table("registry", template()["Resources"]["RegistryTable"]["Properties"])
+        location = {"LocationConstraint": REGION}
+        client("s3").create_bucket(Bucket="artifacts", CreateBucketConfiguration=location)
+        yield
+
+
+def _create_table(name: str, properties: dict[str, Any]) -> None:
+    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    client("dynamodb").create_table(TableName=name, **{key: properties[key] for key in wanted})
+
+
+@pytest.fixture(name="load")
+def _load(aws: None) -> Callable[[str], ModuleType]:
+    """A function's module, imported afresh: a cold start."""
+
+    def load(word: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"function_{word}", ROOT / "functions" / word / "app.py")
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+class Context:
+    """What Lambda tells a handler."""
+
+    function_name = "test"
+    memory_limit_in_mb = 128
+    invoked_function_arn = f"arn:aws:lambda:{REGION}:123456789012:function:test"
+    aws_request_id = "8c2e0d3f"
+
+
+@pytest.fixture(name="context")
+def _context() -> Context:
+    return Context()
+
+
+def event(word: str, case: str) -> dict[str, Any]:
+    """events/<word>/<case>.json."""
+    return dict(json.loads((ROOT / "events" / word / f"{case}.json").read_text()))
