@@ -1,1 +1,1 @@
-"""x"""
+"""The operator's command `zeroloop`."""

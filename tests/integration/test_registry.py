@@ -18,7 +18,7 @@ Call = Callable[..., tuple[int, dict[str, Any]]]
 @pytest.fixture(name="registry")
 def _registry(load: Callable[[str], ModuleType]) -> ModuleType:
     module = load("registry")
-    module.admitted = []
+    module.admitted = []  # type: ignore[attr-defined]
     module.registry._admit = lambda model_id, version: module.admitted.append((model_id, version))
     return module
 

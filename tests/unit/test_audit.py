@@ -1,3 +1,5 @@
+import hashlib
+import json
 from typing import Any
 
 import msgspec
@@ -71,9 +73,6 @@ def test_a_field_that_this_version_does_not_know_is_verified_too() -> None:
 
 def test_the_hash_is_the_one_anybody_can_compute() -> None:
     record = chain(1)[0]
-    import hashlib
-    import json
-
     rest = {name: value for name, value in record.items() if name != "hash"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
     assert record["hash"] == hashlib.sha256(text.encode()).hexdigest()

@@ -195,7 +195,7 @@ def test_names_a_model_may_have(name: str) -> None:
         "modeł",
         "a\n",
         "trailing ",
-        "ｓentiment",
+        "\uff53entiment",
     ],
 )
 def test_names_a_model_may_not_have(name: str) -> None:

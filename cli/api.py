@@ -1,0 +1,149 @@
+"""The deployed API as the command calls it: where it is, signed if it asks for that, errors as told."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import botocore.session
+import click
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+LOCAL = Path(".zeroloop") / "local.json"
+
+
+class ApiError(click.ClickException):
+    """What the API refused, as it told it."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        self.status = status
+        self.code = str(body.get("code", status))
+        field = f" (field: {body['field']})" if body.get("field") else ""
+        super().__init__(f"{body.get('message', 'no message')}{field} [{status} {self.code}]")
+
+
+class Api:
+    """One deployed stack.
+
+    Parameters
+    ----------
+    url
+        Base of the API, as the stack's output `ApiUrl` and `.zeroloop/local.json` tell it.
+    sign
+        Whether to sign with the AWS credentials at hand (Signature Version 4, service `execute-api`).
+    token
+        A bearer token, for stacks with ApiAuthorization JWT.
+    region
+        Region of the signature.
+
+    """
+
+    def __init__(self, url: str, *, sign: bool = False, token: str = "", region: str = "us-east-1") -> None:
+        self.url = url.rstrip("/")
+        self._sign = sign
+        self._token = token
+        self._region = region
+        self._http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=35))
+
+    def get(self, path: str) -> dict[str, Any]:
+        """GET, tried again while the service is busy."""
+        return self.call("GET", path, repeat=True)
+
+    def post(self, path: str, body: dict[str, Any], *, repeat: bool = False) -> dict[str, Any]:
+        """POST; `repeat` only where doing it twice is doing it once."""
+        return self.call("POST", path, body, repeat=repeat)
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, repeat: bool) -> dict[str, Any]:
+        """The answer's body.
+
+        Raises
+        ------
+        ApiError
+            The API answered an error, or could not be reached.
+        """
+        data = json.dumps(body).encode() if body is not None else None
+        retries = urllib3.Retry(
+            4 if repeat else 0,
+            status_forcelist=(429, 503),
+            allowed_methods=None,
+            backoff_factor=0.2,
+            raise_on_status=False,
+        )
+        url = self.url + path
+        try:
+            answer = self._http.request(
+                method, url, body=data, headers=self._headers(method, url, data), retries=retries
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise click.ClickException(f"{self.url} can't be reached: {error}. Is the stack up?") from error
+        try:
+            content = json.loads(answer.data or b"{}")
+        except ValueError:
+            content = {"message": answer.data[:300].decode(errors="replace")}
+        if answer.status >= 300:
+            raise ApiError(answer.status, content)
+        return dict(content)
+
+    def upload(self, upload: dict[str, Any], data: bytes) -> None:
+        """Put one file where a registration said; one that is there already is there."""
+        answer = self._http.request("PUT", upload["url"], body=data, headers=upload["headers"])
+        if answer.status not in {200, 412}:
+            reason = answer.data[:300].decode(errors="replace")
+            raise click.ClickException(f"{upload['path']} was not accepted: {answer.status} {reason}")
+
+    def download(self, url: str) -> bytes:
+        """The bytes behind a presigned URL."""
+        answer = self._http.request("GET", url)
+        if answer.status != 200:
+            raise click.ClickException(f"the download failed: {answer.status}")
+        return bytes(answer.data)
+
+    def _headers(self, method: str, url: str, data: bytes | None) -> dict[str, str]:
+        headers = {"content-type": "application/json"}
+        if self._token:
+            return {**headers, "authorization": f"Bearer {self._token}"}
+        if not self._sign:
+            return headers
+        credentials = botocore.session.get_session().get_credentials()
+        if credentials is None:
+            raise click.ClickException("this API wants signed calls, and there are no AWS credentials: run `aws login`")
+        request = AWSRequest(method, url, headers=headers, data=data or b"")
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._region).add_auth(request)
+        return dict(request.headers.items())
+
+
+def path(*parts: str | int) -> str:
+    """`/models/<name>/...` with every part quoted."""
+    return "/" + "/".join(quote(str(part), safe="") for part in parts)
+
+
+def connect(url: str | None, token: str = "") -> Api:
+    """The API at `url`, else the local stack's; signed where the host is AWS's or the stack asks for it."""
+    if not url:
+        if not LOCAL.is_file():
+            raise click.ClickException("no stack is known: `zeroloop local up` starts one, --url names another")
+        local = json.loads(LOCAL.read_text())
+        sign = local.get("authorization") == "AWS_IAM" and not token
+        return Api(local["api_url"], sign=sign, token=token, region=local["region"])
+    host = (urlsplit(url).hostname or "").split(".")
+    on_aws = len(host) > 2 and host[1] == "execute-api"
+    return Api(url, sign=on_aws and not token, token=token, region=host[2] if on_aws else "us-east-1")
+
+
+def on_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of every command that talks to a stack, and its API as `api`."""
+
+    @click.option(
+        "--url", envvar="ZEROLOOP_URL", help="Base URL of the API; default ZEROLOOP_URL, else the local stack."
+    )
+    @click.option("--token", envvar="ZEROLOOP_TOKEN", default="", help="Bearer token, for stacks that want a JWT.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @wraps(command)
+    def connected(url: str | None, token: str, **rest: Any) -> Any:
+        return command(api=connect(url, token), **rest)
+
+    return connected
