@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -12,8 +11,12 @@ import click
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
-LOCAL = Path(".zeroloop") / "local.json"
+from cli.local.deployment import CREDENTIALS
+from cli.local.home import PROJECT, Home
+
+DEFAULT_HOME = Home(PROJECT / ".zeroloop")
 
 
 class ApiError(click.ClickException):
@@ -33,8 +36,8 @@ class Api:
     ----------
     url
         Base of the API, as the stack's output `ApiUrl` and `.zeroloop/local.json` tell it.
-    sign
-        Whether to sign with the AWS credentials at hand (Signature Version 4, service `execute-api`).
+    credentials
+        Where to get the keys to sign with (Signature Version 4, service `execute-api`); None: don't sign.
     token
         A bearer token, for stacks with ApiAuthorization JWT.
     region
@@ -42,9 +45,11 @@ class Api:
 
     """
 
-    def __init__(self, url: str, *, sign: bool = False, token: str = "", region: str = "us-east-1") -> None:
+    def __init__(
+        self, url: str, *, credentials: Callable[[], Credentials] | None = None, token: str = "", region: str = ""
+    ) -> None:
         self.url = url.rstrip("/")
-        self._sign = sign
+        self._credentials = credentials
         self._token = token
         self._region = region
         self._http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=35))
@@ -106,13 +111,10 @@ class Api:
         headers = {"content-type": "application/json"}
         if self._token:
             return {**headers, "authorization": f"Bearer {self._token}"}
-        if not self._sign:
+        if self._credentials is None:
             return headers
-        credentials = botocore.session.get_session().get_credentials()
-        if credentials is None:
-            raise click.ClickException("this API wants signed calls, and there are no AWS credentials: run `aws login`")
         request = AWSRequest(method, url, headers=headers, data=data or b"")
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._region).add_auth(request)
+        SigV4Auth(self._credentials(), "execute-api", self._region).add_auth(request)
         return dict(request.headers.items())
 
 
@@ -121,17 +123,36 @@ def path(*parts: str | int) -> str:
     return "/" + "/".join(quote(str(part), safe="") for part in parts)
 
 
-def connect(url: str | None, token: str = "") -> Api:
-    """The API at `url`, else the local stack's; signed where the host is AWS's or the stack asks for it."""
+def connect(url: str | None, token: str = "", home: Home = DEFAULT_HOME) -> Api:
+    """The API at `url`, else that of the local stack in `home`; signed where it wants that and there is no token."""
     if not url:
-        if not LOCAL.is_file():
-            raise click.ClickException("no stack is known: `zeroloop local up` starts one, --url names another")
-        local = json.loads(LOCAL.read_text())
-        sign = local.get("authorization") == "AWS_IAM" and not token
-        return Api(local["api_url"], sign=sign, token=token, region=local["region"])
+        return local_api(home, token)
     host = (urlsplit(url).hostname or "").split(".")
     on_aws = len(host) > 2 and host[1] == "execute-api"
-    return Api(url, sign=on_aws and not token, token=token, region=host[2] if on_aws else "us-east-1")
+    return Api(url, credentials=_own if on_aws and not token else None, token=token, region=host[2] if on_aws else "")
+
+
+def local_api(home: Home, token: str = "") -> Api:
+    """The API of the local stack in `home`."""
+    record = home.read()
+    if record is None:
+        raise click.ClickException("no stack is known: `zeroloop local up` starts one, --url names another")
+    credentials = _emulated if record.iam and not token else None
+    return Api(record.api_url, credentials=credentials, token=token, region=record.region)
+
+
+def _own() -> Credentials:
+    """The caller's, by the chain that every AWS tool follows."""
+    credentials = botocore.session.get_session().get_credentials()
+    if credentials is None:
+        raise click.ClickException("this API wants signed calls, and there are no AWS credentials: run `aws login`")
+    frozen = credentials.get_frozen_credentials()
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def _emulated() -> Credentials:
+    """What the local stack takes for the account's root."""
+    return Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
 
 
 def on_stack(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,91 @@
+"""`zeroloop demo`: the whole loop on this machine, from nothing to a model that answers over HTTP."""
+
+import json
+from typing import Any, NamedTuple
+
+import click
+
+from cli import model, progress
+from cli.api import Api, local_api, path
+from cli.local import stack, tools
+from cli.local.commands import in_home
+from cli.local.home import PROJECT, Home
+from cli.show import table
+
+EXAMPLES = PROJECT / "examples"
+SENTENCES = ("A wonderful, moving film.", "Two hours that I will never get back.")
+MACHINES = "machine"
+
+
+class Row(NamedTuple):
+    """A line of the closing table."""
+
+    step: str
+    result: str
+
+
+@click.command()
+@in_home
+@click.option("--uv", envvar="UV", help="The uv to use.  [default: the one on PATH]")
+def demo(home: Home, uv: str | None) -> None:
+    """Start the stack, then register, admit, promote and call two example models; the stack stays up."""
+    record = stack.up(home, uv=tools.find_uv(uv), port=None, iam=False)
+    api = local_api(home)
+    rows = [
+        *serve(api, "sentiment", ["sentiment/packages/small", "sentiment/packages/large"]),
+        *serve(api, "machine", ["tabular/packages/v1", "tabular/packages/v2"]),
+    ]
+    rows += [predict(api, "sentiment", {"text": sentence}) for sentence in SENTENCES]
+    rows += [predict(api, "machine", {"features": first_features("tabular/packages/v2")})]
+    click.echo("\n" + table(["what ran", "result"], rows))
+    click.echo(next_steps(record.api_url))
+
+
+def serve(api: Api, name: str, packages: list[str]) -> list[Row]:
+    """Register, admit and promote each package in turn, so that there is a previous champion."""
+    rows = []
+    for package in packages:
+        with progress.step(f"register {package} as {name}, admit, promote"):
+            version = model.register(api, EXAMPLES / package, name)
+            if version["state"] != "READY":
+                raise click.ClickException(f"{package} was refused: {version['reason']}")
+            promoted = promote(api, name, version["version"])
+        metrics = ", ".join(f"{metric} {value['value']:.3f}" for metric, value in version["metrics"].items())
+        rows.append(Row(f"{name} version {version['version']} ({package})", f"READY, {metrics}; {promoted}"))
+    lineup = api.get(path("models", name, "lineup"))
+    return [*rows, Row(f"{name} lineup", model.told(lineup))]
+
+
+def promote(api: Api, name: str, number: int) -> str:
+    """Promote a version that isn't the champion: a second demo finds things as the first left them."""
+    if api.get(path("models", name, "lineup"))["champion"] == number:
+        return "champion already"
+    api.post(path("models", name, "promote"), {"version": number, "reason": "demo"})
+    return "promoted"
+
+
+def predict(api: Api, name: str, body: dict[str, Any]) -> Row:
+    """One prediction over HTTP."""
+    answer = api.post(path("predict", name), body, repeat=True)
+    said = f"{answer['prediction']} ({answer['confidence']:.3f}) by version {answer['model_version']}"
+    return Row(f"predict {name} {json.dumps(next(iter(body.values())))[:60]}", said)
+
+
+def first_features(package: str) -> dict[str, Any]:
+    """The features of a package's first golden prediction."""
+    description = json.loads((EXAMPLES / package / "package.json").read_text())
+    return dict(description["golden"]["cases"][0]["instance"]["features"])
+
+
+def next_steps(url: str) -> str:
+    """What to try now, ready to paste."""
+    return f"""
+The stack is up. Try:
+  curl -s {url}/models
+  curl -s {url}/models/sentiment/lineup
+  curl -s {url}/predict/sentiment -d '{{"text": "What a lovely day."}}'
+  .venv/bin/zeroloop model rollback sentiment --reason "just looking"
+  .venv/bin/zeroloop audit verify sentiment
+  .venv/bin/zeroloop local logs predict
+  make down
+"""
