@@ -185,10 +185,8 @@ def check_duplicates(operation: str, params: Params, tables: Tables) -> None:
 def check_transaction(operation: str, params: Params) -> None:
     """4 MB together, what is stored already not counted, and no update that can only fail."""
     actions = [(kind, part) for _, kind, part in parts(operation, params)]
-    if (
-        sum(item_bytes(part["Item"]) if "Item" in part else _update_bytes(part) for _, part in actions)
-        > TRANSACTION_BYTES
-    ):
+    total = sum(item_bytes(part["Item"]) if "Item" in part else _update_bytes(part) for _, part in actions)
+    if total > TRANSACTION_BYTES:
         raise invalid("The aggregate size of the items in the transaction exceeds 4 MB")
     too_large = [kind == "Update" and _update_bytes(part) > ITEM_BYTES for kind, part in actions]
     if any(too_large):

@@ -368,15 +368,17 @@ def test_other_services_refuse_what_is_just_too_much(limited: tuple[Wire, Limits
     assert wire.sent[operation] == 1
 
 
-def test_a_refusal_is_the_exception_of_the_service(limited: tuple[Wire, Limits]) -> None:
+def test_a_transaction_with_too_large_an_update_is_cancelled(limited: tuple[Wire, Limits]) -> None:
     wire, _ = limited
-    transaction = {
-        "TransactItems": [{"Put": put(key(1))}, {"Update": update("SET b = :v", {":v": {"B": b"x" * 410_000}})}]
-    }
-    transaction["TransactItems"][1]["Update"]["Key"] = key(2)
+
+    def transaction(size: int) -> dict[str, Any]:
+        large = update("SET b = :v", {":v": {"B": b"x" * (size - item_bytes(key()))}})
+        return {"TransactItems": [{"Put": put(key(2))}, {"Update": large}]}
+
     with pytest.raises(wire.client("dynamodb").exceptions.TransactionCanceledException) as caught:
-        call(wire, "dynamodb", "TransactWriteItems", transaction)
+        call(wire, "dynamodb", "TransactWriteItems", transaction(400 * KB + 1))
     assert [reason["Code"] for reason in caught.value.response["CancellationReasons"]] == ["None", "ValidationError"]
+    call(wire, "dynamodb", "TransactWriteItems", transaction(400 * KB))
 
 
 def test_a_scan_may_filter_on_keys(limited: tuple[Wire, Limits]) -> None:
@@ -420,11 +422,13 @@ def test_log_lines_payloads_and_answers() -> None:
     check_task_payload("x" * (256 * KB - 2))
     with pytest.raises(LimitExceededError, match=r"States\.DataLimitExceeded"):
         check_task_payload("x" * (256 * KB - 1))
-    check_answer(30.0, 200, "x" * 6_000_000)
+    check_answer(30.0, 200, "")
     with pytest.raises(LimitExceededError, match="30 s"):
         check_answer(30.1, 200, "")
+    envelope = len('{"statusCode": 200, "body": ""}')
+    check_answer(1, 200, "x" * (6 * MB + 100 - envelope))
     with pytest.raises(LimitExceededError, match="answer"):
-        check_answer(1, 200, "x" * (6 * MB + 100))
+        check_answer(1, 200, "x" * (6 * MB + 101 - envelope))
     with pytest.raises(LimitExceededError):
         check_answer(1, 200, b"\xff" * 5_000_000)  # base64 makes it 6.7 MB
 
