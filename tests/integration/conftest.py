@@ -13,10 +13,18 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests import aws_limits
 from tests.template.reader import template
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _aws_limits() -> Iterator[None]:
+    """What AWS refuses is refused here: installed before the first client is made."""
+    with aws_limits.install():
+        yield
 
 
 @cache
