@@ -98,8 +98,6 @@ class Builder(NamedTuple):
     def _install(self, layer: dict[str, Any], requirements: str, finished: Path) -> None:
         """Install beside `finished` and move there at the end, so that a broken build is never reused."""
         partial = finished.with_name(f"{finished.name}.{os.getpid()}")
-        for old in CACHE.glob(f"{layer['group']}-{self.name}-*"):
-            shutil.rmtree(old)
         partial.mkdir(parents=True)
         listed = partial.with_suffix(".txt")
         listed.write_text(requirements)
@@ -110,7 +108,7 @@ class Builder(NamedTuple):
         listed.unlink()
         prune(partial, layer.get("prune", []))
         self._compile(partial)
-        partial.rename(finished)
+        _replace(partial, finished, older=f"{layer['group']}-{self.name}-*")
 
     def _where(self) -> list[str]:
         if self.target.platform is None:
@@ -176,6 +174,17 @@ def _link(source: str, destination: str) -> None:
         os.link(source, destination)
     except OSError:
         shutil.copy2(source, destination)
+
+
+def _replace(partial: Path, finished: Path, *, older: str) -> None:
+    """Put the finished build in its place and forget those that it replaces."""
+    for old in CACHE.glob(older):
+        if not old.suffix:  # one with a suffix is another process at work
+            shutil.rmtree(old, ignore_errors=True)
+    try:
+        partial.rename(finished)
+    except OSError:  # another process built the same meanwhile
+        shutil.rmtree(partial)
 
 
 def _say(message: str) -> None:

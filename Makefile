@@ -1,0 +1,67 @@
+# Thin: each target is one command. On a bare machine with Python 3.11 and make, the first one installs what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test check bench build deploy train invoke clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV ?= $(CURDIR)/.zeroloop/uv/bin/uv
+UV_VERSION := 0.13.9
+ENV ?= staging
+F ?= predict
+E ?= one_text
+run := $(UV) run --frozen --no-sync
+sam := .zeroloop/env/sam/bin/sam
+export UV
+
+help: ## Show this
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
+
+setup: .venv/.synced ## Install uv for this project, and the project's environment
+
+demo: setup ## Deploy locally, then register, admit, promote and predict
+	$(run) zeroloop demo
+
+up: setup ## Start the local stack, or bring it up to date
+	$(run) zeroloop local up
+
+down: setup ## Stop the local stack; its data stays
+	$(run) zeroloop local down
+
+test: setup ## Every test, those of the deployed local stack included
+	$(run) pytest
+
+check: setup ## Lint, format, types, imports, template, lock
+	$(run) ruff check
+	$(run) ruff format --check
+	$(run) mypy
+	$(run) lint-imports
+	$(run) cfn-lint template.yaml
+	$(UV) lock --check --quiet
+
+bench: setup ## Benchmarks
+	$(run) pytest bench
+
+build: setup ## Build for AWS; ZEROLOOP_BUILD=x86_64 for the other processor
+	UV_PROJECT_ENVIRONMENT=.zeroloop/env/sam $(UV) sync --frozen --quiet --only-group sam --no-install-project
+	PYTHON=$(CURDIR)/.venv/bin/python SAM_CLI_TELEMETRY=0 $(sam) build
+
+deploy: build ## Deploy to AWS; ENV=production for the other environment
+	SAM_CLI_TELEMETRY=0 $(sam) deploy --config-env $(ENV)
+
+train: setup ## Train the examples again
+	$(UV) run --frozen --isolated --only-group train --no-install-project python examples/sentiment/train.py
+
+invoke: setup ## Run events/F/E.json on the local stack: make invoke F=registry E=list_models
+	$(run) zeroloop local invoke $(F) $(E)
+
+clean: ## Stop the local stack and leave a fresh clone
+	-test ! -x .venv/bin/zeroloop || .venv/bin/zeroloop local down
+	rm -rf .venv .zeroloop .aws-sam .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.synced: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+$(UV):
+	$(PYTHON) -m venv .zeroloop/uv
+	.zeroloop/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

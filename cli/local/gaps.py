@@ -1,0 +1,47 @@
+"""What MiniStack 1.5.33 lacks and what we do about it. Each goes when its gap closes."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from cli.local import deployment
+
+
+def api_url(endpoint: str, api_id: str) -> str:
+    """Where the API answers: gap, its own host name (`<id>.execute-api...`) leads to AWS, so the path names it."""
+    return f"{endpoint}/_aws/execute-api/{api_id}/$default"
+
+
+def give_failure_queues(endpoint: str, functions: Iterable[str]) -> None:
+    """Publish each asynchronous function once more, with its alias's OnFailure queue as its dead-letter queue.
+
+    Gap: an asynchronous call of an alias looks for the settings of the version, which can have none, so that what
+    failed three times would be lost. The dead-letter queue it does find, and writes there what OnFailure gets.
+    """
+    client = deployment.client("lambda", endpoint)
+    for function in functions:
+        try:
+            found = client.get_function_event_invoke_config(FunctionName=function, Qualifier="live")
+        except client.exceptions.ResourceNotFoundException:
+            continue
+        queue = found["DestinationConfig"]["OnFailure"]["Destination"]
+        client.update_function_configuration(FunctionName=function, DeadLetterConfig={"TargetArn": queue})
+        client.get_waiter("function_updated_v2").wait(FunctionName=function)
+        version = client.publish_version(FunctionName=function)["Version"]
+        client.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
+
+
+def drop_unknown_conditions(endpoint: str, bucket: str) -> None:
+    """Take the statement on `s3:if-none-match` from the bucket's policy.
+
+    Gap: the emulator never sets that condition key, and so would refuse every upload of a package where it enforces
+    policies. `If-None-Match` itself it honours.
+    """
+    s3 = deployment.client("s3", endpoint)
+    policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    policy["Statement"] = [statement for statement in policy["Statement"] if not _unknown(statement)]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+
+
+def _unknown(statement: dict[str, Any]) -> bool:
+    return "s3:if-none-match" in json.dumps(statement.get("Condition", {}))
