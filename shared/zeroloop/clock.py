@@ -44,4 +44,4 @@ def stamp(at_ms: int) -> str:
 
 def parse_iso(text: str) -> int:
     """An ISO 8601 instant as milliseconds since 1970."""
-    return int(datetime.fromisoformat(text).timestamp() * 1000)
+    return round(datetime.fromisoformat(text).timestamp() * 1000)

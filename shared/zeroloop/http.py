@@ -48,7 +48,7 @@ def parse(body: bytes | str | None, kind: type[T]) -> T:
         return msgspec.json.decode(body or b"", type=kind)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise InvalidInput(f"the body is not JSON: {error}", code="not_json", field="body") from error
     except RecursionError as error:
         raise InvalidInput("the body is nested too deeply", code="too_deep", field="body") from error
@@ -56,11 +56,11 @@ def parse(body: bytes | str | None, kind: type[T]) -> T:
 
 def _invalid(message: str) -> InvalidInput:
     at = _AT.search(message)
-    path = at.group(1) if at else ""
-    named = _UNKNOWN_FIELD.search(message) or _MISSING_FIELD.search(message)
+    path, what = at.group(1) if at else "", _AT.sub("", message)
+    named = _UNKNOWN_FIELD.search(what) or _MISSING_FIELD.search(what)
     if named:
         path = f"{path}.{named.group(1)}" if path else named.group(1)
-    return InvalidInput(_AT.sub("", message), field=path or "body")
+    return InvalidInput(what, field=path or "body")
 
 
 def number(text: str, field: str) -> int:

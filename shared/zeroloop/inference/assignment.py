@@ -41,6 +41,6 @@ def assign(lineup: Lineup, key: str, pinned: int | None) -> Assigned:
     if lineup.champion is None:
         raise Conflict(f"{lineup.model} has no champion yet: promote a version", code="no_champion", field="model")
     salt = f"canary:{lineup.model_id}:{lineup.challenger}"
-    if lineup.challenger is not None and bucket(salt, key) < lineup.traffic * BUCKETS:
+    if lineup.challenger is not None and bucket(salt, key) < round(lineup.traffic * BUCKETS):
         return Assigned(lineup.challenger, "challenger")
     return Assigned(lineup.champion, "champion")

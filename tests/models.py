@@ -1,0 +1,270 @@
+"""Small real `.tflite` models, good and bad, and packages of them. Written with LiteRT's own flatbuffer schema."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import Builder
+from numpy.typing import NDArray
+
+from zeroloop.inference import preprocessing
+from zeroloop.inference.runtime import Runner
+
+_TYPES = {
+    "float32": schema.TensorType.FLOAT32,
+    "int32": schema.TensorType.INT32,
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+}
+
+
+class Graph:
+    """A model in the making: constants, tensors and operators, in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self.subgraph = schema.SubGraphT()
+        self.subgraph.name = "main"
+        self.subgraph.tensors, self.subgraph.operators = [], []
+        self.made = schema.ModelT()
+        self.made.version = 3
+        self.made.description = "test"
+        self.made.subgraphs = [self.subgraph]
+        self.made.operatorCodes = []
+        self.made.buffers = [schema.BufferT()]  # 0 means: no data
+
+    def tensor(
+        self,
+        shape: Sequence[int],
+        dtype: str = "float32",
+        *,
+        scale: float = 0.0,
+        zero_point: int = 0,
+        free: bool = False,
+    ) -> int:
+        """A tensor that operators fill, by its index; with `free` its first dimension varies."""
+        tensor = schema.TensorT()
+        tensor.name = f"t{len(self.subgraph.tensors)}"
+        tensor.type = _TYPES[dtype]
+        tensor.shape = np.array(shape, np.int32)
+        if free:
+            tensor.shapeSignature = np.array([-1, *shape[1:]], np.int32)
+        if scale:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = [scale]
+            tensor.quantization.zeroPoint = [zero_point]
+        self.subgraph.tensors.append(tensor)
+        return len(self.subgraph.tensors) - 1
+
+    def constant(self, value: Any, dtype: str = "float32", *, scale: float = 0.0) -> int:
+        """A tensor that holds `value`."""
+        data = np.array(value, dtype)
+        index = self.tensor(data.shape, dtype, scale=scale)
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(data.tobytes(), np.uint8)
+        self.made.buffers.append(buffer)
+        self.subgraph.tensors[index].buffer = len(self.made.buffers) - 1
+        return index
+
+    def operator(
+        self, name: str, inputs: Sequence[int], outputs: Sequence[int], options: Any = None, *, version: int = 1
+    ) -> None:
+        """Operator `name` of schema.BuiltinOperator from tensors to tensors."""
+        code = schema.OperatorCodeT()
+        code.builtinCode = getattr(schema.BuiltinOperator, name)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        code.version = version
+        self.made.operatorCodes.append(code)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(self.made.operatorCodes) - 1
+        operator.inputs = np.array(inputs, np.int32)
+        operator.outputs = np.array(outputs, np.int32)
+        if options is not None:
+            operator.builtinOptions = options
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+        self.subgraph.operators.append(operator)
+
+    def model(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """The bytes of a `.tflite` file."""
+        self.subgraph.inputs = np.array(inputs, np.int32)
+        self.subgraph.outputs = np.array(outputs, np.int32)
+        builder = Builder(1024)
+        builder.Finish(self.made.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def weights(width: int, outputs: int) -> NDArray[np.float32]:
+    """(outputs, width) multiples of 1/8 in [-1, 1): the same on every machine, and no two rows alike."""
+    steps = np.arange(outputs * width).reshape(outputs, width) * 5 % 16 - 8
+    return (steps / 8).astype(np.float32)
+
+
+@cache
+def dense(
+    width: int = 3,
+    outputs: int = 2,
+    *,
+    activation: str = "SOFTMAX",
+    rows: int | None = None,
+    dtype: str = "float32",
+    bias: float = 0.0,
+) -> bytes:
+    """activation(x W' + bias) of (rows, width); the batch varies unless `rows` fixes it. int32 inputs are cast.
+
+    `bias` may be NaN: such a model answers nothing but NaN.
+    """
+    graph = Graph()
+    n, free = rows or 1, rows is None
+    given = graph.tensor([n, width], dtype, free=free)
+    real = given
+    if dtype != "float32":
+        real = graph.tensor([n, width], free=free)
+        graph.operator("CAST", [given], [real], schema.CastOptionsT())
+    kernel, biases = graph.constant(weights(width, outputs)), graph.constant([bias] * outputs)
+    sums, answer = graph.tensor([n, outputs], free=free), graph.tensor([n, outputs], free=free)
+    graph.operator("FULLY_CONNECTED", [real, kernel, biases], [sums], schema.FullyConnectedOptionsT())
+    options = None
+    if activation == "SOFTMAX":
+        options = schema.SoftmaxOptionsT()
+        options.beta = 1.0
+    graph.operator(activation, [sums], [answer], options)
+    return graph.model([given], [answer])
+
+
+@cache
+def quantised() -> bytes:
+    """int8 in and out: logistic(a - 2b + c/2); the input in steps of 1/16 from zero point 3, the output in 1/256."""
+    graph = Graph()
+    given = graph.tensor([1, 3], "int8", scale=1 / 16, zero_point=3, free=True)
+    kernel = graph.constant([[16, -32, 8]], "int8", scale=1 / 16)
+    biases = graph.constant([0], "int32", scale=1 / 256)
+    sums = graph.tensor([1, 1], "int8", scale=1 / 8, free=True)
+    answer = graph.tensor([1, 1], "int8", scale=1 / 256, zero_point=-128, free=True)
+    graph.operator("FULLY_CONNECTED", [given, kernel, biases], [sums], schema.FullyConnectedOptionsT(), version=4)
+    graph.operator("LOGISTIC", [sums], [answer], version=2)
+    return graph.model([given], [answer])
+
+
+@cache
+def without_input() -> bytes:
+    """Crashes the interpreter (SIGSEGV): an operand of CONCATENATION is "none given", which it looks at all the same.
+
+    Found by mutating good models: operand -1 crashes a dozen operators of LiteRT 2.3.
+    """
+    graph = Graph()
+    given, answer = graph.tensor([1, 3], free=True), graph.tensor([1, 6], free=True)
+    graph.operator("CONCATENATION", [given, -1], [answer], schema.ConcatenationOptionsT())
+    return graph.model([given], [answer])
+
+
+@cache
+def gigabytes() -> bytes:
+    """Asks for 4 GB: a row of 2^30 ones, whose sum it adds to its input."""
+    graph = Graph()
+    given, answer = graph.tensor([1, 3], free=True), graph.tensor([1, 3], free=True)
+    ones, total = graph.tensor([1, 1 << 30]), graph.tensor([1, 1])
+    graph.operator("FILL", [graph.constant([1, 1 << 30], "int32"), graph.constant(1.0)], [ones], schema.FillOptionsT())
+    graph.operator("SUM", [ones, graph.constant([1], "int32")], [total], schema.ReducerOptionsT())
+    graph.operator("ADD", [given, total], [answer], schema.AddOptionsT())
+    return graph.model([given], [answer])
+
+
+@cache
+def mixing(*, keep: bool) -> bytes:
+    """Answers the sum of all rows: one row for any batch, or, with `keep`, a row each."""
+    graph = Graph()
+    given, total = graph.tensor([1, 3], free=True), graph.tensor([1, 3])
+    options = schema.ReducerOptionsT()
+    options.keepDims = True
+    graph.operator("SUM", [given, graph.constant([0], "int32")], [total], options)
+    if not keep:
+        return graph.model([given], [total])
+    nothing, answer = graph.tensor([1, 3], free=True), graph.tensor([1, 3], free=True)
+    graph.operator("MUL", [given, graph.constant(0.0)], [nothing], schema.MulOptionsT())
+    graph.operator("ADD", [nothing, total], [answer], schema.AddOptionsT())
+    return graph.model([given], [answer])
+
+
+@cache
+def lookup(n_rows: int = 4) -> bytes:
+    """(rows, 1) of int32 -> (rows, 2): the row of a table that each id names; an id of `n_rows` or more fails."""
+    graph = Graph()
+    given, flat = graph.tensor([1, 1], "int32", free=True), graph.tensor([1], "int32", free=True)
+    answer = graph.tensor([1, 2], free=True)
+    graph.operator("RESHAPE", [given, graph.constant([-1], "int32")], [flat], schema.ReshapeOptionsT())
+    graph.operator("GATHER", [graph.constant(np.eye(n_rows, 2)), flat], [answer], schema.GatherOptionsT())
+    return graph.model([given], [answer])
+
+
+@cache
+def without_inputs() -> bytes:
+    """A model that takes nothing and answers 1."""
+    graph = Graph()
+    answer = graph.tensor([1, 1])
+    graph.operator("FILL", [graph.constant([1, 1], "int32"), graph.constant(1.0)], [answer], schema.FillOptionsT())
+    return graph.model([], [answer])
+
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "columns": {"columns": [{"name": name, "type": "numeric", "mean": 0.0, "std": 1.0} for name in ("a", "b", "c")]},
+    "hashed_ngrams": {"buckets": 32, "length": 3, "ngrams": 1},
+}
+INSTANCES: dict[str, list[dict[str, Any]]] = {
+    "columns": [{"features": {"a": a, "b": 0.5, "c": -a}} for a in (0.0, 1.0, -2.0)],
+    "hashed_ngrams": [{"text": text} for text in ("good", "a bad film", "neither nor")],
+}
+
+
+def contents(
+    model: bytes,
+    *,
+    kind: str = "columns",
+    labels: Sequence[str] = ("no", "yes"),
+    answering: bytes | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """What package.json says of `model`; its golden predictions are what `answering`, else `model`, answers."""
+    parameters, instances = PARAMETERS[kind], INSTANCES[kind]
+    encoder = preprocessing.encoder(kind, parameters)
+    rows = encoder.encode([instance[encoder.field] for instance in instances], [""] * len(instances))
+    scores = Runner(answering or model).run([rows])[0].tolist()
+    cases = [
+        {"instance": instance, "scores": dict(zip(labels, row, strict=True))}
+        for instance, row in zip(instances, scores, strict=True)
+    ]
+    return {
+        "schema_version": 1,
+        "task": "multiclass",
+        "labels": list(labels),
+        "signature": {
+            "inputs": [{"name": "input", "dtype": encoder.dtype, "shape": [-1, encoder.width]}],
+            "outputs": [{"name": "scores", "dtype": "float32", "shape": [-1, len(labels)]}],
+        },
+        "preprocessing": {
+            "kind": kind,
+            "parameters": parameters,
+            "digest": preprocessing.digest(kind, parameters),
+        },
+        "metrics": {"accuracy": {"value": 0.75, "n": 4}},
+        "parameters": {"seed": 7},
+        "dataset": {"digest": "a" * 64, "rows": 4},
+        "git_commit": None,
+        "libraries": {},
+        "golden": {"tolerance": 0.001, "cases": cases},
+        **changes,
+    }
+
+
+def package(model: bytes, **about: Any) -> dict[str, bytes]:
+    """The files of a package of `model`, by path; `about` goes to `contents`."""
+    return {"model.tflite": model, "package.json": json.dumps(contents(model, **about)).encode()}
+
+
+def save(directory: Path, files: dict[str, bytes]) -> Path:
+    """`directory`, with `files` in it."""
+    for path, data in files.items():
+        (directory / path).write_bytes(data)
+    return directory

@@ -1,0 +1,75 @@
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests import models
+from zeroloop.inference.answers import Answer, NotANumber, answer
+from zeroloop.inference.package import Package
+
+
+def package(task: str, labels: list[str], threshold: float = 0.5) -> Package:
+    about = models.contents(models.dense())
+    return msgspec.convert({**about, "task": task, "labels": labels, "threshold": threshold}, Package)
+
+
+BINARY = package("binary", ["no", "yes"])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "outputs", "expected"),
+    [
+        (0.5, [0.75], Answer("yes", 0.75, {"no": 0.25, "yes": 0.75})),
+        (0.5, [0.25], Answer("no", 0.75, {"no": 0.75, "yes": 0.25})),
+        (0.5, [0.5], Answer("yes", 0.5, {"no": 0.5, "yes": 0.5})),
+        (0.9, [0.75], Answer("no", 0.25, {"no": 0.25, "yes": 0.75})),
+        (0.5, [0.25, 0.75], Answer("yes", 0.75, {"no": 0.25, "yes": 0.75})),
+        (0.1, [0.75, 0.25], Answer("yes", 0.25, {"no": 0.75, "yes": 0.25})),
+        (1.0, [0.25, 0.75], Answer("no", 0.25, {"no": 0.25, "yes": 0.75})),
+        (0.0, [0.0], Answer("yes", 0.0, {"no": 1.0, "yes": 0.0})),
+    ],
+)
+def test_a_binary_answer_is_yes_from_the_threshold_on(threshold: float, outputs: list[float], expected: Answer) -> None:
+    assert answer(package("binary", ["no", "yes"], threshold), np.array(outputs, np.float32)) == expected
+
+
+def test_a_multiclass_answer_is_the_label_of_the_highest_score() -> None:
+    given = answer(package("multiclass", ["a", "b", "c"], 0.99), np.array([0.25, 0.625, 0.125], np.float32))
+    assert given == Answer("b", 0.625, {"a": 0.25, "b": 0.625, "c": 0.125})
+
+
+def test_of_equal_scores_the_first_label_is_answered() -> None:
+    assert answer(package("multiclass", ["a", "b"]), np.array([0.5, 0.5])).prediction == "a"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels", "confidence"),
+    [
+        ([0.75, 0.25, 0.5], ["a", "c"], 0.5),
+        ([0.75, 0.875, 1.0], ["a", "b", "c"], 0.75),
+        ([0.125, 0.25, 0.375], [], 0.625),
+    ],
+)
+def test_a_multilabel_answer_is_every_label_from_the_threshold_on(
+    outputs: list[float], labels: list[str], confidence: float
+) -> None:
+    given = answer(package("multilabel", ["a", "b", "c"]), np.array(outputs, np.float32))
+    assert (given.prediction, given.confidence) == (labels, confidence)
+    assert given.scores == dict(zip("abc", outputs, strict=True))
+
+
+def test_a_regression_answers_the_number_itself() -> None:
+    assert answer(package("regression", []), np.array([-12.5], np.float32)) == Answer(-12.5, None, {})
+
+
+def test_scores_have_no_more_digits_than_float32_knows() -> None:
+    assert answer(BINARY, np.array([0.1], np.float32)).scores == {"no": 0.9, "yes": 0.1}
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "regression"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinities_are_no_answer(task: str, value: Any) -> None:
+    with pytest.raises(NotANumber) as refused:
+        answer(package(task, ["a", "b"]), np.array([0.5, value], np.float32))
+    assert refused.value.code == "model_not_a_number"
