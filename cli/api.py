@@ -11,12 +11,15 @@ import click
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.credentials import ReadOnlyCredentials
 
 from cli.local.deployment import CREDENTIALS
 from cli.local.home import PROJECT, Home
 
 DEFAULT_HOME = Home(PROJECT / ".zeroloop")
+
+
+Keys = Callable[[], ReadOnlyCredentials]
 
 
 class ApiError(click.ClickException):
@@ -46,7 +49,12 @@ class Api:
     """
 
     def __init__(
-        self, url: str, *, credentials: Callable[[], Credentials] | None = None, token: str = "", region: str = ""
+        self,
+        url: str,
+        *,
+        credentials: Keys | None = None,
+        token: str = "",
+        region: str = "",
     ) -> None:
         self.url = url.rstrip("/")
         self._credentials = credentials
@@ -141,18 +149,17 @@ def local_api(home: Home, token: str = "") -> Api:
     return Api(record.api_url, credentials=credentials, token=token, region=record.region)
 
 
-def _own() -> Credentials:
+def _own() -> ReadOnlyCredentials:
     """The caller's, by the chain that every AWS tool follows."""
     credentials = botocore.session.get_session().get_credentials()
     if credentials is None:
         raise click.ClickException("this API wants signed calls, and there are no AWS credentials: run `aws login`")
-    frozen = credentials.get_frozen_credentials()
-    return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+    return credentials.get_frozen_credentials()
 
 
-def _emulated() -> Credentials:
+def _emulated() -> ReadOnlyCredentials:
     """What the local stack takes for the account's root."""
-    return Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
+    return ReadOnlyCredentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], None)
 
 
 def on_stack(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,10 @@
 
 import click
 
+from cli.audit import audit
+from cli.demo import demo
 from cli.local.commands import local
+from cli.model import model
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -11,4 +14,9 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-main.add_command(local)
+for command in (demo, local, model, audit):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,5 @@
 """`zeroloop model ...`: register packages and say which serve. All writes go through the API."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import click
 
 from cli.api import Api, on_stack, path
 from cli.show import show, table, when
+from zeroloop import clock
 from zeroloop.digests import PackageFile, package_digest, sha256
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
@@ -43,11 +43,11 @@ def register(api: Api, directory: Path, name: str) -> dict[str, Any]:
         api.upload(upload, (directory / upload["path"]).read_bytes())
     here = path("models", name, "versions", version["version"])
     version = api.post(f"{here}/complete", {}, repeat=True)
-    deadline = time.monotonic() + ADMISSION_SECONDS
+    deadline = clock.monotonic() + ADMISSION_SECONDS
     while version["state"] == "PENDING":
-        if time.monotonic() > deadline:
+        if clock.monotonic() > deadline:
             raise click.ClickException(f"{name} version {version['version']} still waits for its admission")
-        time.sleep(POLL_SECONDS)
+        clock.sleep(POLL_SECONDS)
         version = api.get(here)
     return version
 

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import pytest
 import urllib3
+
+from cli import model
+from cli.api import Api, local_api
 from cli.local import deployment, stack, tools
 from cli.local.home import PROJECT, Home, Record
-
-from cli import model, progress
-from cli.api import Api, local_api
 from tests import aws_limits
+from zeroloop import clock
 
 MOST_CALLS = 3_000
 MOST_CLIENTS = 16
@@ -54,9 +55,9 @@ class Local:
         if not self._clients.acquire(blocking=False):
             raise AssertionError(f"more than {MOST_CLIENTS} clients at once")
         try:
-            started = progress.clock.monotonic()
+            started = clock.monotonic()
             answer = self._http.request(method, self.record.api_url + path, body=data)
-            aws_limits.check_answer(progress.clock.monotonic() - started, answer.status, answer.data)
+            aws_limits.check_answer(clock.monotonic() - started, answer.status, answer.data)
         finally:
             self._clients.release()
         return Answer(answer.status, json.loads(answer.data))

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.models import crashing
 
-from cli import model as models
 from tests.e2e.conftest import PACKAGES, Local
+from tests.models import gigabytes, without_input
+from zeroloop import clock
 from zeroloop.digests import PackageFile, package_digest, sha256
 
 pytestmark = pytest.mark.e2e
@@ -61,8 +61,13 @@ def test_a_model_cut_short(guarded: Local, package: Path) -> None:
 
 
 def test_a_model_that_crashes_the_interpreter(guarded: Local, package: Path) -> None:
-    (package / "model.tflite").write_bytes(crashing())
+    (package / "model.tflite").write_bytes(without_input())
     assert "crashes the interpreter (SIG" in refused(guarded, package)["reason"]
+
+
+def test_a_model_that_asks_for_gigabytes(guarded: Local, package: Path) -> None:
+    (package / "model.tflite").write_bytes(gigabytes())
+    assert "MB" in refused(guarded, package)["reason"]
 
 
 def test_a_model_that_answers_otherwise_than_its_golden_predictions(guarded: Local, package: Path) -> None:
@@ -148,9 +153,9 @@ def test_a_failing_admission_ends_in_its_queue(local: Local) -> None:
     )
     sqs = local.aws("sqs")
     [queue] = [url for url in sqs.list_queues()["QueueUrls"] if "AdmissionFailures" in url]
-    deadline = models.time.monotonic() + 90
+    deadline = clock.monotonic() + 90
     messages: list[Any] = []
-    while not messages and models.time.monotonic() < deadline:
+    while not messages and clock.monotonic() < deadline:
         messages = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages", [])
     record = json.loads(messages[0]["Body"])
     assert record["requestPayload"] == {"version": "one"}
@@ -179,8 +184,8 @@ def upload(local: Local, version: dict[str, Any], package: Path) -> None:
 def settled(local: Local, version: dict[str, Any]) -> dict[str, Any]:
     here = f"/models/guarded/versions/{version['version']}"
     local.api.post(f"{here}/complete", {})
-    deadline = models.time.monotonic() + 60
-    while (found := local.api.get(here))["state"] == "PENDING" and models.time.monotonic() < deadline:
-        models.time.sleep(0.2)
+    deadline = clock.monotonic() + 60
+    while (found := local.api.get(here))["state"] == "PENDING" and clock.monotonic() < deadline:
+        clock.sleep(0.2)
     assert found["state"] == "FAILED"
     return found

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import PROJECT, Local
+from cli.local.home import PROJECT
+from tests.e2e.conftest import Local
 
 pytestmark = pytest.mark.e2e
 

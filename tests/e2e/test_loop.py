@@ -11,6 +11,8 @@ import pytest
 
 from cli import model as models
 from tests.e2e.conftest import Local
+from zeroloop import clock
+from zeroloop.inference import package as packages
 from zeroloop.inference.lineups import FRESH_SECONDS
 from zeroloop.registry import audit
 
@@ -52,7 +54,7 @@ def test_a_pinned_version_answers_whoever_is_champion(sentiment: Local) -> None:
 
 def test_a_tabular_model_of_three_classes_answers_too(local: Local) -> None:
     local.serving("machine", "tabular/packages/v1")
-    case = models.packages.read((Path("examples/tabular/packages/v1") / "package.json").read_bytes()).golden.cases[0]
+    case = packages.read((Path("examples/tabular/packages/v1") / "package.json").read_bytes()).golden.cases[0]
     status, body = local.send("POST", "/predict/machine", {"features": case.instance["features"]})
     assert status == 200
     assert body["scores"] == pytest.approx(case.scores, abs=0.01)
@@ -143,7 +145,7 @@ def asked(local: Local, name: str, unit: str) -> str:
 def progress_past_fresh(local: Local, name: str, until: Callable[[dict[str, Any]], bool]) -> None:
     """Wait until every environment of predict must have read the lineup anew."""
     assert until(local.send("GET", f"/models/{name}/lineup").body)
-    models.time.sleep(FRESH_SECONDS + 0.2)
+    clock.sleep(FRESH_SECONDS + 0.2)
 
 
 def test_a_rollback_reaches_predict_within_its_promise(local: Local) -> None:

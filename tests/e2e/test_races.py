@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.local.deployment import CREDENTIALS
 
+from cli.local.deployment import CREDENTIALS
 from tests.e2e.conftest import MOST_CLIENTS, PACKAGES, Answer, Local
 from zeroloop.registry import audit
 
