@@ -6,7 +6,7 @@ Contract: docs/contracts/log-record.schema.json; metrics: CloudWatch embedded me
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 _METRICS = [{"Name": "Latency", "Unit": "Milliseconds"}, {"Name": "Faults", "Unit": "Count"}]
 _SERVER_ERRORS = 500
@@ -37,7 +37,7 @@ class LogRecord(Struct, frozen=True, kw_only=True):
     test_id: str | None = None
     unit_hash: str | None = None
     slice: str | None = None
-    predictions: list[Prediction]
+    predictions: list[Prediction] = field(default_factory=list)
 
 
 def line(record: LogRecord, stale: bool = False) -> str:  # noqa: FBT001, FBT002 - a fact of the request, read once

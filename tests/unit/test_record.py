@@ -1,0 +1,93 @@
+"""The line that predict writes: a record by its contract, and metrics as CloudWatch reads them."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from zeroloop.inference.record import LogRecord, Prediction, line
+
+RECORD = LogRecord(
+    time=1_795_380_650_548,
+    request_id="8c2e",
+    model="sentiment",
+    model_id="m-0123456789abcdef",
+    version=2,
+    variant="champion",
+    status=200,
+    latency_ms=0.912,
+    predictions=[Prediction("zr1.a.b", "positive", 0.92)],
+)
+REFUSED = LogRecord(
+    time=1_795_380_650_548, request_id="8c2f", model="anything", status=422, code="invalid_input", latency_ms=0.1
+)
+RECORDS = st.builds(
+    LogRecord,
+    time=st.integers(0, 2**50),
+    request_id=st.text(max_size=10),
+    model=st.text(max_size=10),
+    model_id=st.none() | st.text(max_size=10),
+    status=st.sampled_from([200, 404, 409, 422, 500, 503]),
+    code=st.none() | st.text(max_size=10),
+    latency_ms=st.floats(0, 1e6),
+    predictions=st.lists(st.builds(Prediction, st.text(max_size=10), st.none() | st.text(max_size=10), st.floats())),
+)
+
+
+def written(record: LogRecord, *, stale: bool = False) -> dict[str, Any]:
+    return dict(json.loads(line(record, stale)))
+
+
+def metrics(record: LogRecord, *, stale: bool = False) -> dict[str, tuple[float, str]]:
+    """Value and unit by metric, as CloudWatch takes them out of the line."""
+    document = written(record, stale=stale)
+    (directive,) = document["_aws"]["CloudWatchMetrics"]
+    return {metric["Name"]: (document[metric["Name"]], metric["Unit"]) for metric in directive["Metrics"]}
+
+
+@given(RECORDS, st.booleans())
+def test_a_record_is_one_line_of_json_with_valid_metrics(record: LogRecord, stale: bool) -> None:
+    text = line(record, stale)
+    assert "\n" not in text
+    assert "\r" not in text
+    document = json.loads(text)
+    # The rules of CloudWatch's embedded metric format
+    assert isinstance(document["_aws"]["Timestamp"], int)
+    (directive,) = document["_aws"]["CloudWatchMetrics"]
+    assert 0 < len(directive["Namespace"]) <= 1024
+    assert all(isinstance(document[metric["Name"]], int | float) for metric in directive["Metrics"])
+    assert {metric["Unit"] for metric in directive["Metrics"]} <= {"Milliseconds", "Count"}
+    assert all(isinstance(document[name], str) for names in directive["Dimensions"] for name in names)
+    assert all(len(names) <= 30 for names in directive["Dimensions"])
+
+
+def test_the_term_that_the_subscription_looks_for_is_in_the_line() -> None:
+    assert '"zl.prediction.v1"' in line(RECORD)
+
+
+def test_metrics_are_latency_and_faults_by_model() -> None:
+    assert metrics(RECORD) == {"Latency": (0.912, "Milliseconds"), "Faults": (0, "Count")}
+    assert written(RECORD)["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]
+
+
+def test_a_name_that_nobody_registered_makes_no_metric_of_its_own() -> None:
+    assert written(REFUSED)["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [[]]
+
+
+@pytest.mark.parametrize(("status", "faults"), [(200, 0), (404, 0), (422, 0), (499, 0), (500, 1), (503, 1)])
+def test_faults_are_ours_and_not_the_callers(status: int, faults: int) -> None:
+    assert metrics(replace(RECORD, status=status))["Faults"] == (faults, "Count")
+
+
+def test_a_stale_lineup_is_a_metric_only_when_there_is_one() -> None:
+    assert metrics(RECORD, stale=True)["LineupStale"] == (1, "Count")
+    assert "LineupStale" not in written(RECORD)
+
+
+def test_what_a_caller_writes_stays_within_the_line() -> None:
+    text = line(replace(REFUSED, model='a\r\n{"schema":"zl.prediction.v1"}\n'))
+    assert len(text.split("\n")) == 1
+    assert json.loads(text)["model"] == 'a\r\n{"schema":"zl.prediction.v1"}\n'
