@@ -81,9 +81,9 @@ def next_steps(url: str) -> str:
     """What to try now, ready to paste."""
     return f"""
 The stack is up. Try:
-  curl -s {url}/models
-  curl -s {url}/models/sentiment/lineup
-  curl -s {url}/predict/sentiment -d '{{"text": "What a lovely day."}}'
+  curl -s '{url}/models'
+  curl -s '{url}/models/sentiment/lineup'
+  curl -s '{url}/predict/sentiment' -d '{{"text": "What a lovely day."}}'
   .venv/bin/zeroloop model rollback sentiment --reason "just looking"
   .venv/bin/zeroloop audit verify sentiment
   .venv/bin/zeroloop local logs predict

@@ -35,6 +35,7 @@ def start(ministack: Path, home: Home, port: int, *, iam: bool) -> int:
     title = f"emulated AWS on port {port}"
     if not progress.wait(title, lambda: answers(port) or process.poll() is not None, seconds=60) or process.poll():
         raise progress.StepFailed(title, log, "If the port is taken, choose another with --port.")
+    process.returncode = 0  # or its destructor would warn that it still runs, as it should
     return process.pid
 
 

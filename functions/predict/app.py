@@ -6,18 +6,17 @@ every cold start (measured; docs/decisions.md).
 
 import sys
 import traceback
-from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from zeroloop import clock, config, http
-from zeroloop.errors import InvalidInput, ZeroloopError
+from zeroloop.errors import ZeroloopError
 from zeroloop.inference import service
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.record import LogRecord, Prediction, line
-from zeroloop.inference.requests import MAX_BODY_BYTES, PredictRequest
+from zeroloop.inference.requests import PredictRequest
 from zeroloop.inference.service import Outcome, Predictor
 from zeroloop.inference.source import Source
 from zeroloop.inference.warm import WarmModels
@@ -55,7 +54,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     code: str | None = None
     try:
         name = http.name(event["pathParameters"]["model"])
-        request = http.parse(_body(event), PredictRequest)
+        request = http.parse(http.body(event), PredictRequest)
         outcome = predictor.predict(name, request, request_id=request_id, at=at)
         status, body = 200, service.present(outcome, many=request.many)
     except ZeroloopError as error:
@@ -65,13 +64,6 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         status, code, body = http.INTERNAL, "internal", {"code": "internal", "message": "an error of ours"}
     _log(name, outcome, status=status, code=code, request_id=request_id, at=at, started=started)
     return {"statusCode": status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}
-
-
-def _body(event: dict[str, Any]) -> bytes:
-    text = event.get("body") or ""
-    if len(text) > MAX_BODY_BYTES:
-        raise InvalidInput(f"the body is over {MAX_BODY_BYTES:,} bytes", code="too_large", field="body")
-    return b64decode(text) if event.get("isBase64Encoded") else text.encode()
 
 
 def _log(  # noqa: PLR0913 - the facts of a request

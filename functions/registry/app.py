@@ -115,7 +115,7 @@ def list_versions(model: str) -> dict[str, Any]:
 @app.post("/models/<model>/versions")
 def register(model: str) -> Response[str]:
     """Register a package by its manifest: 201 a new version, 200 the same bytes again; with the uploads it awaits."""
-    manifest = http.parse(app.current_event.body, Manifest)
+    manifest = http.parse(http.body(app.current_event.raw_event), Manifest)
     files = [PackageFile(file.path, file.sha256, file.size) for file in manifest.files]
     done = registry.register(http.name(model), files, actor=actor(), at=clock.now_ms())
     body = {**present_version(done.version, registry.lineup(http.name(model))), "uploads": done.uploads}
@@ -158,7 +158,7 @@ def history(model: str) -> dict[str, Any]:
 @app.post("/models/<model>/promote")
 def promote(model: str) -> dict[str, Any]:
     """Make a version champion; 404 unknown, 409 not READY, champion already, or a stale revision."""
-    order = http.parse(app.current_event.body, Promotion)
+    order = http.parse(http.body(app.current_event.raw_event), Promotion)
     lineup = registry.promote(http.name(model), order.version, change(order))
     metrics.add_metric("Promoted", MetricUnit.Count, 1)
     return present_lineup(lineup)
@@ -167,7 +167,7 @@ def promote(model: str) -> dict[str, Any]:
 @app.post("/models/<model>/rollback")
 def roll_back(model: str) -> dict[str, Any]:
     """Make the previous champion, or `to_version`, champion again; 409 if there is none or the revision is stale."""
-    order = http.parse(app.current_event.body, Rollback)
+    order = http.parse(http.body(app.current_event.raw_event), Rollback)
     lineup = registry.roll_back(http.name(model), order.to_version, change(order))
     metrics.add_metric("RolledBack", MetricUnit.Count, 1)
     return present_lineup(lineup)
@@ -176,7 +176,7 @@ def roll_back(model: str) -> dict[str, Any]:
 @app.post("/models/<model>/challenger")
 def challenge(model: str) -> dict[str, Any]:
     """Give a version a share of the traffic (a canary), or take the challenger out with version null."""
-    order = http.parse(app.current_event.body, Challenge)
+    order = http.parse(http.body(app.current_event.raw_event), Challenge)
     lineup = registry.challenge(http.name(model), order.version, order.traffic, change(order))
     metrics.add_metric("Challenged", MetricUnit.Count, 1)
     return present_lineup(lineup)

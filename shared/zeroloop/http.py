@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
@@ -20,6 +21,9 @@ T = TypeVar("T")
 STATUS: dict[type[ZeroloopError], int] = {InvalidInput: 422, NotFound: 404, Conflict: 409, Unavailable: 503}
 INTERNAL = 500
 
+# Lambda takes 6 MB an event; base64 makes 4 of them 5.3.
+MAX_BODY_BYTES = 4_000_000
+
 _AT = re.compile(r" - at `\$\.?(.*)`$")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`")
 _MISSING_FIELD = re.compile(r"missing required field `(.*)`")
@@ -34,6 +38,24 @@ def refusal(error: ZeroloopError) -> dict[str, str]:
     """The body that tells of `error`: code, message and, where one is at fault, field."""
     body = {"code": error.code, "message": error.message}
     return {**body, "field": error.field} if error.field else body
+
+
+def body(event: dict[str, Any]) -> bytes:
+    """The bytes that the caller sent: the gateway encodes all that isn't declared JSON or text, as curl's -d isn't.
+
+    Raises
+    ------
+    InvalidInput
+        `too_large`, or `not_json` where the encoding is broken.
+    """
+    text = event.get("body") or ""
+    try:
+        data = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except ValueError as error:
+        raise InvalidInput(f"the body can't be read: {error}", code="not_json", field="body") from error
+    if len(data) > MAX_BODY_BYTES:
+        raise InvalidInput(f"the body is over {MAX_BODY_BYTES:,} bytes", code="too_large", field="body")
+    return data
 
 
 def parse(body: bytes | str | None, kind: type[T]) -> T:

@@ -7,7 +7,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from zeroloop.errors import InvalidInput
 
 MAX_INSTANCES = 1_000
-MAX_BODY_BYTES = 4_000_000
 
 Unit = Annotated[str, Meta(min_length=1, max_length=256)]
 Number = Annotated[int, Meta(ge=1, le=99_999_999)]
