@@ -215,7 +215,7 @@ def finish(packages: Path, made: Mapping[str, Mapping[str, bytes]], *, check: bo
 
 def git_commit() -> str | None:
     """HEAD, or None where the code that trains isn't what HEAD says."""
-    changed = _git("status", "--porcelain", "--", "examples", "shared", "uv.lock", ":(exclude)examples/*/packages")
+    changed = _git("status", "--porcelain", "--", "examples", "shared", "uv.lock", ":(exclude)examples/*/packages/**")
     return None if changed is None or changed else _git("rev-parse", "HEAD")
 
 
