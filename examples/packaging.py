@@ -214,8 +214,8 @@ def finish(packages: Path, made: Mapping[str, Mapping[str, bytes]], *, check: bo
 
 
 def git_commit() -> str | None:
-    """HEAD, if what is checked out is what HEAD says, packages aside."""
-    changed = _git("status", "--porcelain", "--", ":/", ":(top,exclude)examples/*/packages")
+    """HEAD, or None where the code that trains isn't what HEAD says."""
+    changed = _git("status", "--porcelain", "--", "examples", "shared", "uv.lock", ":(exclude)examples/*/packages/**")
     return None if changed is None or changed else _git("rev-parse", "HEAD")
 
 

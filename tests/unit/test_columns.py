@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroloop.errors import InvalidInput
-from zeroloop.inference.columns import MAX_WIDTH, Columns
+from zeroloop.inference.columns import FEW_CELLS, MAX_WIDTH, Columns
 
 AGE = {"name": "age", "type": "numeric", "mean": 40.0, "std": 8}
 COLOUR = {"name": "colour", "type": "categorical", "values": ["red", "blue"]}
@@ -54,9 +54,9 @@ def test_no_rows_make_an_empty_array_of_the_right_width() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6) | st.integers(-(10**6), 10**6), min_size=1))
-def test_a_null_elsewhere_changes_no_other_row(ages: list[float]) -> None:
+def test_few_and_many_rows_are_encoded_alike_whatever_stands_beside_them(ages: list[float]) -> None:
     rows = [{**ROW, "age": age} for age in ages]
-    together = encode(*rows)
+    together = encode(*rows * FEW_CELLS)[: len(rows)]
     assert np.array_equal(encode(*rows, {**ROW, "size": None})[:-1], together)
     assert np.allclose(together[:, 0], (np.array(ages) - 40) / 8)
 
@@ -82,9 +82,10 @@ def test_a_null_elsewhere_changes_no_other_row(ages: list[float]) -> None:
     ],
 )
 def test_refuses_a_row_and_names_the_column(row: Any, field: str, message: str) -> None:
-    with pytest.raises(InvalidInput, match=message) as refusal:
-        encode(ROW, row)
-    assert refusal.value.field == f"instances[1].features{field}"
+    for before in (1, FEW_CELLS):
+        with pytest.raises(InvalidInput, match=message) as refusal:
+            encode(*[ROW] * before, row)
+        assert refusal.value.field == f"instances[{before}].features{field}"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from zeroloop.inference.parameters import PATH, checked, finite
 
 MAX_COLUMNS = 1000
 MAX_WIDTH = 16_384
+FEW_CELLS = 24
+"""Up to here a loop (about 0.7 us a cell) beats setting numpy up (about 17 us)."""
 MAX_SCORE = float(np.finfo(np.float32).max)
 
 
@@ -122,7 +124,7 @@ class Columns:
         """(batch, numeric columns) standardised; all at once, or one by one when any is out of the ordinary."""
         shape = (len(rows), len(self._numeric))
         cells = [[row[column.name] for column in self._numeric] for row in rows]
-        if set(map(type, chain.from_iterable(cells))) <= {int, float}:
+        if shape[0] * shape[1] > FEW_CELLS and set(map(type, chain.from_iterable(cells))) <= {int, float}:
             with suppress(OverflowError), np.errstate(all="ignore"):
                 scores: NDArray[np.float64] = (np.array(cells, np.float64).reshape(shape) - self._means) / self._stds
                 if (np.abs(scores) <= MAX_SCORE).all():
