@@ -200,6 +200,15 @@ def lookup(n_rows: int = 4) -> bytes:
 
 
 @cache
+def two_inputs() -> bytes:
+    """The sum of two tensors."""
+    graph = Graph()
+    one, other, answer = (graph.tensor([1, 3], free=True) for _ in range(3))
+    graph.operator("ADD", [one, other], [answer], schema.AddOptionsT())
+    return graph.model([one, other], [answer])
+
+
+@cache
 def without_inputs() -> bytes:
     """A model that takes nothing and answers 1."""
     graph = Graph()
@@ -219,29 +228,24 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
 
 
 def contents(
-    model: bytes,
-    *,
-    kind: str = "columns",
-    labels: Sequence[str] = ("no", "yes"),
-    answering: bytes | None = None,
-    **changes: Any,
+    described: bytes, *, kind: str = "columns", scored: Sequence[str] = ("no", "yes"), **changes: Any
 ) -> dict[str, Any]:
-    """What package.json says of `model`; its golden predictions are what `answering`, else `model`, answers."""
+    """A package.json whose golden predictions are what `described` answers, by the names `scored`; with `changes`."""
     parameters, instances = PARAMETERS[kind], INSTANCES[kind]
     encoder = preprocessing.encoder(kind, parameters)
     rows = encoder.encode([instance[encoder.field] for instance in instances], [""] * len(instances))
-    scores = Runner(answering or model).run([rows])[0].tolist()
+    scores = Runner(described).run([rows])[0].tolist()
     cases = [
-        {"instance": instance, "scores": dict(zip(labels, row, strict=True))}
+        {"instance": instance, "scores": dict(zip(scored, row, strict=True))}
         for instance, row in zip(instances, scores, strict=True)
     ]
     return {
         "schema_version": 1,
         "task": "multiclass",
-        "labels": list(labels),
+        "labels": list(scored),
         "signature": {
             "inputs": [{"name": "input", "dtype": encoder.dtype, "shape": [-1, encoder.width]}],
-            "outputs": [{"name": "scores", "dtype": "float32", "shape": [-1, len(labels)]}],
+            "outputs": [{"name": "scores", "dtype": "float32", "shape": [-1, len(scored)]}],
         },
         "preprocessing": {
             "kind": kind,
@@ -258,9 +262,9 @@ def contents(
     }
 
 
-def package(model: bytes, **about: Any) -> dict[str, bytes]:
-    """The files of a package of `model`, by path; `about` goes to `contents`."""
-    return {"model.tflite": model, "package.json": json.dumps(contents(model, **about)).encode()}
+def package(model: bytes, *, described: bytes | None = None, **about: Any) -> dict[str, bytes]:
+    """The files of a package of `model`, by path; package.json is that of `described`, if not of the model itself."""
+    return {"model.tflite": model, "package.json": json.dumps(contents(described or model, **about)).encode()}
 
 
 def save(directory: Path, files: dict[str, bytes]) -> Path:

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -94,17 +95,11 @@ def test_many_threads_load_a_version_once() -> None:
         return shelf.load(model_id, number)
 
     models = WarmModels(load, 10**6)
-    got: list[Served] = []
 
-    def ask() -> None:
+    def ask(_thread: int) -> Served:
         together.wait()
-        got.append(models.get(MODEL, 1))
+        return models.get(MODEL, 1)
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(served) for served in pool.map(ask, range(8))}) == 1
     assert shelf.loads == [(MODEL, 1)]
-    assert len(got) == 8
-    assert len({id(served) for served in got}) == 1

@@ -3,11 +3,13 @@
 from zeroloop.errors import InvalidInput
 from zeroloop.inference.answers import Answer
 from zeroloop.inference.model import Model
-from zeroloop.inference.package import LEAST_GOLDEN
+from zeroloop.inference.package import LEAST_GOLDEN, Golden
 
 
 def check(model: Model) -> None:
     """Refuse a model that doesn't reproduce its package's golden predictions within their tolerance.
+
+    Each alone, and all in one batch: a model that mixes the rows of a batch would answer some callers wrongly.
 
     Raises
     ------
@@ -18,18 +20,26 @@ def check(model: Model) -> None:
     if len(golden.cases) < LEAST_GOLDEN:
         raise _off(f"{len(golden.cases)} golden predictions, at least {LEAST_GOLDEN} are needed", "golden.cases")
     for i, case in enumerate(golden.cases):
-        where = f"golden.cases[{i}]"
         if model.field not in case.instance:
-            raise _off(f"the instance has no {model.field}", f"{where}.instance")
-        got = _scores(model.predict([case.instance[model.field]], [f"{where}.instance.{model.field}"])[0])
-        if got.keys() != case.scores.keys():
-            raise _off(f"scores of {sorted(case.scores)}, the model answers {sorted(got)}", f"{where}.scores")
-        worst = max(got, key=lambda label: abs(got[label] - case.scores[label]))
-        if abs(got[worst] - case.scores[worst]) > golden.tolerance:
-            raise _off(
-                f"{worst} should score {case.scores[worst]} +- {golden.tolerance}, the model answers {got[worst]}",
-                f"{where}.scores.{worst}",
-            )
+            raise _off(f"the instance has no {model.field}", f"golden.cases[{i}].instance")
+    values = [case.instance[model.field] for case in golden.cases]
+    where = [f"golden.cases[{i}].instance.{model.field}" for i in range(len(values))]
+    for i, (value, place) in enumerate(zip(values, where, strict=True)):
+        _compare(golden, i, model.predict([value], [place])[0], "the model answers")
+    for i, got in enumerate(model.predict(values, where)):
+        _compare(golden, i, got, "in a batch of them all the model answers")
+
+
+def _compare(golden: Golden, i: int, answer: Answer, who: str) -> None:
+    wanted, got = golden.cases[i].scores, _scores(answer)
+    if got.keys() != wanted.keys():
+        raise _off(f"scores of {sorted(wanted)}, {who} {sorted(got)}", f"golden.cases[{i}].scores")
+    worst = max(got, key=lambda label: abs(got[label] - wanted[label]))
+    if abs(got[worst] - wanted[worst]) > golden.tolerance:
+        raise _off(
+            f"{worst} should score {wanted[worst]} +- {golden.tolerance}, {who} {got[worst]}",
+            f"golden.cases[{i}].scores.{worst}",
+        )
 
 
 def _scores(answer: Answer) -> dict[str, float]:

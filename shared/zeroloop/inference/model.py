@@ -58,7 +58,7 @@ class Model:
         shape = [int(size) for size in inputs[0]["shape_signature"]]
         if shape[1:] != [encoder.width]:
             raise _bad(f"takes {shape}, its preprocessing makes rows of {encoder.width}", "signature.inputs[0].shape")
-        quantised = bool(inputs[0]["quantization"][0])
+        quantised = bool(inputs[0]["quantization"][0]) and encoder.dtype == "float32"  # ids have no scale
         if np.dtype(inputs[0]["dtype"]) != np.dtype(encoder.dtype) and not quantised:
             raise _bad(
                 f"takes {np.dtype(inputs[0]['dtype'])}, its preprocessing makes {encoder.dtype}",

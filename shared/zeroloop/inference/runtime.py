@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroloop.errors import InvalidInput
+from zeroloop.errors import InvalidInput, ZeroloopError
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -21,6 +21,12 @@ Array = NDArray[Any]
 SUB_BATCH = 100
 
 IDENTIFIER = b"TFL3"
+
+
+class ModelFailed(ZeroloopError):  # noqa: N818
+    """The model broke on these inputs, or answered another number of rows: a fault of the model, not of the caller."""
+
+    code = "model_failed"
 
 
 def looks_like_tflite(model: bytes) -> bool:
@@ -38,6 +44,8 @@ class Runner:
     ------
     InvalidInput
         `bad_model`: not a TFLite model, or one that the interpreter refuses.
+    MemoryError
+        The model asks for more than there is.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -48,14 +56,23 @@ class Runner:
             self._interpreter = Interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise InvalidInput(f"the interpreter refuses the model: {error}", code="bad_model") from error
+            raise InvalidInput(f"the interpreter refuses the model: {_said(error)}", code="bad_model") from error
         self.inputs: list[dict[str, Any]] = self._interpreter.get_input_details()
         self.outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
+        if not self.inputs or not self.outputs:
+            raise InvalidInput("the model has no input or no output", code="bad_model")
         self._rows = int(self.inputs[0]["shape"][0]) if len(self.inputs[0]["shape"]) else 1
         self._fixed_rows = self._rows if _fixed(self.inputs[0]) else None
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """The outputs for `inputs`, one (rows, ...) array each, in the order of the model's own lists."""
+        """The outputs for `inputs`, one (rows, ...) array each, in the order of the model's own lists.
+
+        Raises
+        ------
+        ModelFailed
+        MemoryError
+            The model asks for more than there is.
+        """
         rows = len(inputs[0])
         step = self._fixed_rows or SUB_BATCH
         parts = [self._invoke([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
@@ -66,11 +83,20 @@ class Runner:
         if self._fixed_rows and rows < self._fixed_rows:
             inputs = [_padded(array, self._fixed_rows) for array in inputs]
         with self._lock:
-            self._resize(len(inputs[0]), inputs)
-            for details, array in zip(self.inputs, inputs, strict=True):
-                self._interpreter.set_tensor(details["index"], _quantised(array, details))
-            self._interpreter.invoke()
-            return [_real(self._interpreter.get_tensor(out["index"]), out)[:rows] for out in self.outputs]
+            try:
+                outputs = self._answers(inputs)
+            except (RuntimeError, ValueError) as error:
+                raise ModelFailed(f"the model fails on this input: {_said(error)}") from error
+        if any(out.shape[:1] != (len(inputs[0]),) for out in outputs):
+            raise ModelFailed(f"the model answers {outputs[0].shape} for {len(inputs[0])} rows")
+        return [_real(array, details)[:rows] for array, details in zip(outputs, self.outputs, strict=True)]
+
+    def _answers(self, inputs: list[Array]) -> list[Array]:
+        self._resize(len(inputs[0]), inputs)
+        for details, array in zip(self.inputs, inputs, strict=True):
+            self._interpreter.set_tensor(details["index"], _quantised(array, details))
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(details["index"]) for details in self.outputs]
 
     def _resize(self, rows: int, inputs: list[Array]) -> None:
         if rows == self._rows:
@@ -80,6 +106,13 @@ class Runner:
             self._interpreter.resize_tensor_input(details["index"], array.shape)
         self._interpreter.allocate_tensors()
         self._rows = rows
+
+
+def _said(error: Exception) -> str:
+    """What the interpreter says; where memory runs out it says nothing."""
+    if not str(error):
+        raise MemoryError from error
+    return str(error)
 
 
 def _fixed(details: dict[str, Any]) -> bool:

@@ -1,0 +1,151 @@
+"""The interpreter behind its lock: batches, quantisation, threads, and what it refuses."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests import models
+from zeroloop.errors import InvalidInput
+from zeroloop.inference.runtime import SUB_BATCH, ModelFailed, Runner, looks_like_tflite
+
+Rows = NDArray[np.float32]
+RUNNER = Runner(models.dense())
+
+
+def rows(n: int, width: int = 3) -> Rows:
+    return (np.arange(n * width).reshape(n, width) % 17 / 8 - 1).astype(np.float32)
+
+
+def expected(given: Rows, outputs: int = 2) -> NDArray[np.float64]:
+    """softmax(x W') in float64."""
+    powers = np.exp(given.astype(np.float64) @ models.weights(given.shape[1], outputs).T)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def test_an_answer_is_the_one_worked_out_by_hand() -> None:
+    # W is [[-1, -3/8, 1/4], [7/8, -1/2, 1/8]]: x = (0, 2, 2) gives -1/4 and -3/4; 1 / (1 + e^(-1/2)) = 0.622459
+    (answer,) = RUNNER.run([np.array([[0, 2, 2]], np.float32)])
+    assert answer == pytest.approx(np.array([[0.622459, 0.377541]]), abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, SUB_BATCH - 1, SUB_BATCH, SUB_BATCH + 1, 2 * SUB_BATCH, 250])
+def test_batches_of_any_size_are_answered_row_by_row(n: int) -> None:
+    (answers,) = RUNNER.run([rows(n)])
+    assert answers == pytest.approx(expected(rows(n)), abs=1e-6)
+
+
+@given(st.lists(st.integers(0, 230), max_size=4))
+def test_the_cut_of_a_batch_does_not_matter(cuts: list[int]) -> None:
+    batch = rows(230)
+    parts = [part for part in np.split(batch, sorted(cuts)) if len(part)]
+    assert np.concatenate([RUNNER.run([part])[0] for part in parts]) == pytest.approx(RUNNER.run([batch])[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("fixed", [1, 4])
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 9])
+def test_a_model_for_one_batch_size_answers_every_size(fixed: int, n: int) -> None:
+    (answers,) = Runner(models.dense(rows=fixed)).run([rows(n)])
+    assert answers == pytest.approx(expected(rows(n)), abs=1e-6)
+
+
+def test_quantised_inputs_and_outputs_are_real_numbers_to_the_caller() -> None:
+    # (1, 1/2, 3/4) is 19, 11, 15 at 1/16 from 3. 1 - 1 + 3/8 = 3/8, logistic 0.592667, in steps of 1/256: 152/256
+    (answer,) = Runner(models.quantised()).run([np.array([[1, 0.5, 0.75]], np.float32)])
+    assert answer.dtype == np.float32
+    assert answer.tolist() == [[152 / 256]]
+
+
+def test_a_quantised_input_is_rounded_to_the_nearest_step() -> None:
+    runner = Runner(models.quantised())
+    steps = np.array([[1, 0.5, 0.75]], np.float32)
+    assert runner.run([steps + np.float32(0.03)])[0] == runner.run([steps])[0]
+
+
+def test_a_value_beyond_the_quantised_range_counts_as_its_end() -> None:
+    # int8 ends at 127: (127 - 3) / 16 = 7.75
+    runner = Runner(models.quantised())
+    beyond, end = np.array([[1000, 0, 0]], np.float32), np.array([[7.75, 0, 0]], np.float32)
+    assert runner.run([beyond])[0] == runner.run([end])[0]
+
+
+def test_int32_inputs_reach_the_model_as_they_are() -> None:
+    (answers,) = Runner(models.dense(dtype="int32")).run([np.array([[0, 2, 2]], np.int32)])
+    assert answers == pytest.approx(np.array([[0.622459, 0.377541]]), abs=1e-6)
+
+
+class Slow:
+    """An interpreter that lets other threads in between its steps."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self.interpreter = interpreter
+
+    def __getattr__(self, name: str) -> Any:
+        step = getattr(self.interpreter, name)
+
+        def slow(*args: Any) -> Any:
+            answer = step(*args)
+            time.sleep(0)
+            return answer
+
+        return slow
+
+
+def test_threads_that_share_a_runner_get_their_own_answers() -> None:
+    runner, together = Runner(models.dense()), threading.Barrier(8)
+    runner._interpreter = Slow(runner._interpreter)
+
+    def ask(number: int) -> float:
+        """How far answers are from right; rows and sizes are the thread's own."""
+        batch = rows(9)[number : number + 1 + number % 2]
+        together.wait()
+        return max(float(np.abs(runner.run([batch])[0] - expected(batch)).max()) for _ in range(25))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert max(pool.map(ask, range(8))) < 1e-6
+
+
+GOOD = models.dense()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"TFL3", id="identifier in the wrong place"),
+        pytest.param(b"\0" * 1000, id="zeros"),
+        pytest.param(GOOD[:4] + b"TFL2" + GOOD[8:], id="another identifier"),
+        pytest.param(GOOD[:8], id="nothing but the identifier"),
+        pytest.param(GOOD[: len(GOOD) // 2], id="half"),
+        pytest.param(GOOD[:8] + b"\xff" * (len(GOOD) - 8), id="noise behind the identifier"),
+        pytest.param(models.without_inputs(), id="no inputs"),
+    ],
+)
+def test_what_is_no_model_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Runner(data)
+    assert refused.value.code == "bad_model"
+
+
+def test_a_model_is_known_by_its_identifier() -> None:
+    assert looks_like_tflite(GOOD)
+    assert not looks_like_tflite(GOOD[1:])
+
+
+def test_a_model_that_fails_on_an_input_fails_as_the_model_and_goes_on() -> None:
+    runner = Runner(models.lookup())
+    with pytest.raises(ModelFailed, match="index out of bounds") as failed:
+        runner.run([np.array([[9]], np.int32)])
+    assert failed.value.code == "model_failed"
+    assert runner.run([np.array([[0], [1]], np.int32)])[0].tolist() == [[1, 0], [0, 1]]
+
+
+def test_a_model_that_answers_fewer_rows_than_it_is_asked_fails() -> None:
+    with pytest.raises(ModelFailed, match="for 2 rows"):
+        Runner(models.mixing(keep=False)).run([rows(2)])
