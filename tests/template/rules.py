@@ -299,7 +299,7 @@ def snapstart_and_provisioned_concurrency_exclude_each_other(template: Template)
 def inference_and_stats_are_never_together(template: Template) -> list[str]:
     heavy = {"InferenceLayer", "StatsLayer"}
     return [
-        f"{name} has both {sorted(heavy)}: over 250 MB"
+        f"{name} has both {sorted(heavy)}: no room is left in 250 MB"
         for name, function in functions(template).items()
         if heavy <= {referred(layer) for layer in function["Layers"]}
     ]
