@@ -24,7 +24,8 @@ def up(home: Home, *, uv: str, port: int | None, iam: bool) -> Record:
         outputs = deployment.outputs(endpoint)
         gaps.give_failure_queues(endpoint, _named(outputs, "Function").values())
         if iam:
-            gaps.drop_unknown_conditions(endpoint, outputs["ArtifactsBucket"])
+            for bucket in _named(outputs, "Bucket").values():
+                gaps.relax_bucket_policy(endpoint, bucket)
     record = _record(outputs, endpoint, pid=pid, iam=iam, inputs=inputs)
     home.write(record)
     return record

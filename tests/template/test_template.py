@@ -1,0 +1,158 @@
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.template import rules
+from tests.template.reader import Template, read
+
+Rule = Callable[[Template], list[str]]
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
+def test_the_template_obeys(rule: Rule) -> None:
+    assert rule(read()) == []
+
+
+def delete(*path: Any) -> Callable[[Template], None]:
+    def change(template: Template) -> None:
+        *parents, last = path
+        del _at(template, parents)[last]
+
+    return change
+
+
+def put(value: Any, *path: Any) -> Callable[[Template], None]:
+    def change(template: Template) -> None:
+        *parents, last = path
+        _at(template, parents)[last] = copy.deepcopy(value)
+
+    return change
+
+
+def _at(node: Any, path: list[Any]) -> Any:
+    for step in path:
+        node = node[step]
+    return node
+
+
+def _resource(name: str, *path: Any) -> tuple[Any, ...]:
+    return ("Resources", name, "Properties", *path)
+
+
+_STATEMENT = _resource("PredictRole", "Policies", 0, "PolicyDocument", "Statement", 1)
+_POLICY = _resource("ArtifactsBucketPolicy", "PolicyDocument", "Statement")
+_DIMENSION = [{"Name": "FunctionName", "Value": {"Ref": "PredictFunction"}}]
+_NAT = {"Type": "AWS::EC2::NatGateway", "Properties": {}}
+_SECRET = {"Type": "AWS::SecretsManager::Secret", "Properties": {}}
+_ELEVEN_METRICS = [{"Id": f"m{number}"} for number in range(11)]
+
+BREAKS = [
+    (rules.functions_are_described, delete(*_resource("PredictFunction", "Description"))),
+    (rules.functions_publish_every_change, delete(*_resource("PredictFunction", "AutoPublishAliasAllProperties"))),
+    (rules.functions_publish_every_change, delete(*_resource("CoreLayer", "PublishLambdaVersion"))),
+    (rules.each_function_has_a_role_of_its_own, delete(*_resource("PredictFunction", "Role"))),
+    (
+        rules.each_function_has_a_role_of_its_own,
+        put({"Fn::GetAtt": ["RegistryRole", "Arn"]}, *_resource("PredictFunction", "Role")),
+    ),
+    (
+        rules.each_function_has_a_role_of_its_own,
+        put(["arn:aws:iam::aws:policy/AmazonS3FullAccess"], *_resource("PredictRole", "ManagedPolicyArns")),
+    ),
+    (
+        rules.roles_are_for_lambda_only,
+        put({"AWS": "*"}, *_resource("PredictRole", "AssumeRolePolicyDocument", "Statement", 0, "Principal")),
+    ),
+    (rules.roles_allow_only_named_actions_on_named_things, put("dynamodb:*", *_STATEMENT, "Action")),
+    (rules.roles_allow_only_named_actions_on_named_things, put("*", *_STATEMENT, "Resource")),
+    (
+        rules.roles_allow_only_named_actions_on_named_things,
+        put({"Fn::Sub": "arn:${AWS::Partition}:s3:::*/models/*"}, *_STATEMENT, "Resource"),
+    ),
+    (rules.functions_log_to_their_own_kept_group, delete(*_resource("PredictLogGroup", "RetentionInDays"))),
+    (rules.functions_log_to_their_own_kept_group, delete(*_resource("PredictFunction", "LoggingConfig"))),
+    (
+        rules.functions_log_to_their_own_kept_group,
+        put({"Ref": "RegistryLogGroup"}, *_resource("PredictFunction", "LoggingConfig", "LogGroup")),
+    ),
+    (rules.functions_raise_an_alarm_on_errors, delete("Resources", "PredictErrors")),
+    (rules.functions_raise_an_alarm_on_errors, put(_DIMENSION, *_resource("RegistryErrors", "Dimensions"))),
+    (rules.asynchronous_functions_lose_nothing, delete(*_resource("AdmissionFunction", "EventInvokeConfig"))),
+    (
+        rules.asynchronous_functions_lose_nothing,
+        delete(*_resource("AdmissionFunction", "EventInvokeConfig", "DestinationConfig")),
+    ),
+    (rules.asynchronous_functions_lose_nothing, delete("Resources", "PredictIntegration")),
+    (rules.failure_queues_are_watched_and_kept, delete("Resources", "AdmissionFailuresWaiting")),
+    (rules.failure_queues_are_watched_and_kept, delete(*_resource("AdmissionFailures", "SqsManagedSseEnabled"))),
+    (rules.failure_queues_are_watched_and_kept, delete(*_resource("AdmissionFailures", "MessageRetentionPeriod"))),
+    (rules.data_outlives_the_stack, delete("Resources", "RegistryTable", "DeletionPolicy")),
+    (rules.data_outlives_the_stack, put("Delete", "Resources", "DataBucket", "UpdateReplacePolicy")),
+    (rules.tables_are_safe_and_on_demand, delete(*_resource("RegistryTable", "PointInTimeRecoverySpecification"))),
+    (rules.tables_are_safe_and_on_demand, put("PROVISIONED", *_resource("RegistryTable", "BillingMode"))),
+    (
+        rules.tables_are_safe_and_on_demand,
+        put({"SSEEnabled": True, "KMSMasterKeyId": "x"}, *_resource("RegistryTable", "SSESpecification")),
+    ),
+    (rules.buckets_are_private_encrypted_and_versioned, delete(*_resource("DataBucket", "BucketEncryption"))),
+    (
+        rules.buckets_are_private_encrypted_and_versioned,
+        put(False, *_resource("DataBucket", "PublicAccessBlockConfiguration", "BlockPublicPolicy")),
+    ),
+    (rules.buckets_refuse_plain_http, delete("Resources", "DataBucketPolicy")),
+    (rules.packages_are_written_once, delete(*_POLICY, 1)),
+    (rules.packages_are_written_once, delete(*_POLICY, 2, "Condition")),
+    (rules.packages_are_written_once, put("Allow", *_POLICY, 2, "Effect")),
+    (rules.routes_are_authorized_by_the_parameter, put("NONE", *_resource("PredictRoute", "AuthorizationType"))),
+    (rules.routes_are_authorized_by_the_parameter, put("NONE", "Parameters", "ApiAuthorization", "Default")),
+    (rules.nothing_is_billed_by_the_hour, put(_NAT, "Resources", "Nat")),
+    (rules.nothing_is_billed_by_the_hour, put(1, "Parameters", "ProvisionedConcurrency", "Default")),
+    (rules.the_idle_stack_costs_at_most_a_dollar, put(_SECRET, "Resources", "Another")),
+    (rules.the_idle_stack_costs_at_most_a_dollar, put(_ELEVEN_METRICS, *_resource("ApiErrors", "Metrics"))),
+    (
+        rules.environments_are_the_settings,
+        delete(*_resource("PredictFunction", "Environment", "Variables", "REGISTRY_TABLE")),
+    ),
+    (
+        rules.environments_are_the_settings,
+        put("x", *_resource("PredictFunction", "Environment", "Variables", "FORGOTTEN")),
+    ),
+    (rules.one_word_names_everything, put("functions/other", *_resource("PredictFunction", "CodeUri"))),
+    (rules.one_word_names_everything, put("fixed-name", *_resource("PredictFunction", "FunctionName"))),
+    (
+        rules.the_readme_has_a_row_for_each,
+        put({"Type": "AWS::Serverless::Function", "Properties": {}}, "Resources", "UndocumentedFunction"),
+    ),
+    (rules.snapstart_and_provisioned_concurrency_exclude_each_other, delete("Rules", "OneWayToStartWarm")),
+    (
+        rules.inference_and_stats_are_never_together,
+        put([{"Ref": "InferenceLayer"}, {"Ref": "StatsLayer"}], *_resource("PredictFunction", "Layers")),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"), BREAKS, ids=[f"{number}-{rule.__name__}" for number, (rule, _) in enumerate(BREAKS)]
+)
+def test_a_deliberate_break_is_caught(rule: Rule, change: Callable[[Template], None]) -> None:
+    template = read()
+    before = rule(template)
+
+    change(template)
+
+    assert set(rule(template)) - set(before)
+
+
+def test_every_rule_has_a_break() -> None:
+    assert {rule for rule, _ in BREAKS} == set(rules.RULES)
+
+
+def test_the_idle_price_is_itemised() -> None:
+    items = rules.idle_items(read())
+
+    assert set(items) == {"secrets", "alarms", "objects", "items", "log lines"}
+    assert items["secrets"] == pytest.approx(0.40)
+    assert items["alarms"] == 0
+    assert items["objects"] == pytest.approx(2 * 2.0 * 0.023)
