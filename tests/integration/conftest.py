@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from tests import aws_limits
-from tests.template.reader import template
+from tests.template import reader
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
@@ -52,7 +52,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
-        _create_table("registry", template()["Resources"]["RegistryTable"]["Properties"])
+        _create_table("registry", reader.of_type(reader.read(), "AWS::DynamoDB::Table")["RegistryTable"])
         location = {"LocationConstraint": REGION}
         client("s3").create_bucket(Bucket="artifacts", CreateBucketConfiguration=location)
         yield
