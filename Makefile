@@ -30,13 +30,12 @@ down: setup ## Stop the local stack; its data stays
 test: setup ## Every test, those of the deployed local stack included
 	$(run) pytest
 
-check: setup ## Lint, format, types, imports, template, lock
+check: lock ## Lint, format, types, imports, template, lock
 	$(run) ruff check
 	$(run) ruff format --check
 	$(run) mypy
 	$(run) lint-imports
 	$(run) cfn-lint template.yaml
-	$(MAKE) --no-print-directory lock
 
 lock: setup
 	$(UV) lock --check --quiet
