@@ -1,6 +1,6 @@
 # Thin: each target is one command. On a bare machine with Python 3.11 and make, the first one installs what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check bench build deploy train invoke clean
+.PHONY: help setup demo up down test check lock bench build deploy train invoke clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV ?= $(CURDIR)/.zeroloop/uv/bin/uv
@@ -10,6 +10,7 @@ F ?= predict
 E ?= one_text
 run := $(UV) run --frozen --no-sync
 sam := .zeroloop/env/sam/bin/sam
+train := UV_PROJECT_ENVIRONMENT=.zeroloop/env/train PYTHONPATH=shared $(UV) run --frozen --only-group train
 export UV
 
 help: ## Show this
@@ -29,12 +30,14 @@ down: setup ## Stop the local stack; its data stays
 test: setup ## Every test, those of the deployed local stack included
 	$(run) pytest
 
-check: setup ## Lint, format, types, imports, template, lock
+check: lock ## Lint, format, types, imports, template, lock
 	$(run) ruff check
 	$(run) ruff format --check
 	$(run) mypy
 	$(run) lint-imports
 	$(run) cfn-lint template.yaml
+
+lock: setup
 	$(UV) lock --check --quiet
 
 bench: setup ## Benchmarks
@@ -48,7 +51,8 @@ deploy: build ## Deploy to AWS; ENV=production for the other environment
 	SAM_CLI_TELEMETRY=0 $(sam) deploy --config-env $(ENV)
 
 train: setup ## Train the examples again
-	$(UV) run --frozen --isolated --only-group train --no-install-project python examples/sentiment/train.py
+	$(train) python -m examples.sentiment.train
+	$(train) python -m examples.tabular.train
 
 invoke: setup ## Run events/F/E.json on the local stack: make invoke F=registry E=list_models
 	$(run) zeroloop local invoke $(F) $(E)

@@ -1,18 +1,19 @@
 import copy
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.template import rules
-from tests.template.reader import Template, read
+from tests.template import reader, rules
+from tests.template.reader import Template
 
 Rule = Callable[[Template], list[str]]
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 def test_the_template_obeys(rule: Rule) -> None:
-    assert rule(read()) == []
+    assert rule(reader.template()) == []
 
 
 def delete(*path: Any) -> Callable[[Template], None]:
@@ -137,7 +138,7 @@ BREAKS = [
     ("rule", "change"), BREAKS, ids=[f"{number}-{rule.__name__}" for number, (rule, _) in enumerate(BREAKS)]
 )
 def test_a_deliberate_break_is_caught(rule: Rule, change: Callable[[Template], None]) -> None:
-    template = read()
+    template = reader.template()
     before = rule(template)
 
     change(template)
@@ -149,8 +150,18 @@ def test_every_rule_has_a_break() -> None:
     assert {rule for rule, _ in BREAKS} == set(rules.RULES)
 
 
+def test_only_the_local_environment_is_open_to_all() -> None:
+    environments = tomllib.loads((reader.PROJECT / "samconfig.toml").read_text())
+    del environments["version"]
+
+    open_to_all = {name for name, commands in environments.items() if "ApiAuthorization=NONE" in str(commands)}
+
+    assert open_to_all == {"local"}
+    assert {"local", "staging", "production"} <= set(environments)
+
+
 def test_the_idle_price_is_itemised() -> None:
-    items = rules.idle_items(read())
+    items = rules.idle_items(reader.template())
 
     assert set(items) == {"secrets", "alarms", "objects", "items", "log lines"}
     assert items["secrets"] == pytest.approx(0.40)
