@@ -1,0 +1,104 @@
+"""The same stack with AWS_IAM and policies enforced. Last of the e2e tests: it deploys the stack anew."""
+
+import pytest
+import urllib3
+
+from cli.api import ApiError
+from cli.local import stack, tools
+from tests.e2e.conftest import Local
+from tests.e2e.test_readme import SIGNED, run
+
+pytestmark = pytest.mark.e2e
+
+SMALL, LARGE = "sentiment/packages/small", "sentiment/packages/large"
+
+
+@pytest.fixture(scope="module", name="signed")
+def _signed(local: Local, port: int) -> Local:
+    local.note_calls()
+    local.record = stack.up(local.home, uv=tools.find_uv(None), port=port, iam=True)
+    return local
+
+
+def test_an_unsigned_call_is_refused(signed: Local) -> None:
+    for method, path in [("GET", "/models"), ("POST", "/predict/sentiment"), ("POST", "/models/sentiment/promote")]:
+        answer = urllib3.request(method, signed.record.api_url + path, retries=False)
+        assert answer.status == 403, (method, path, answer.data)
+
+
+def test_a_wrong_signature_is_refused(signed: Local) -> None:
+    headers = {
+        "authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/execute-api/aws4_request, "
+        "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64,
+        "x-amz-date": "20260101T000000Z",
+    }
+    answer = urllib3.request("GET", signed.record.api_url + "/models", headers=headers, retries=False)
+    assert answer.status == 403
+
+
+def test_the_whole_loop_runs_with_each_functions_own_role(signed: Local) -> None:
+    """Whatever a function does beyond its policies is refused here: none of it is."""
+    for package in (SMALL, LARGE):
+        version = signed.register(package, "enforced")
+        assert version["state"] == "READY", version["reason"]
+        signed.api.post("/models/enforced/promote", {"version": version["version"], "reason": "test"})
+    assert signed.api.post("/predict/enforced", {"text": "A wonderful, moving film."})["prediction"] == "positive"
+    assert signed.api.post("/models/enforced/rollback", {"reason": "test"})["champion"] == 1
+    assert signed.api.get("/models/enforced/history")["history"][0]["action"] == "rollback"
+
+
+def test_the_audit_names_the_caller(signed: Local) -> None:
+    signed.register(SMALL, "named")
+    signed.api.post("/models/named/promote", {"version": 1, "reason": "test"})
+    [record] = signed.api.get("/models/named/history")["history"]
+    assert record["actor"] != "anonymous"
+    assert record["actor"].startswith("arn:aws:")
+
+
+def test_a_refusal_is_still_told_in_our_words(signed: Local) -> None:
+    with pytest.raises(ApiError) as refused:
+        signed.api.get("/models/nobody/lineup")
+    assert refused.value.code == "unknown_model"
+
+
+def test_the_readmes_signed_curl_works_as_written(signed: Local) -> None:
+    signed.register(SMALL, "sentiment")
+    if signed.api.get("/models/sentiment/lineup")["champion"] is None:
+        signed.api.post("/models/sentiment/promote", {"version": 1, "reason": "test"})
+    [line] = SIGNED
+    body = run(line, signed.record.api_url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")
+    assert body["model"] == "sentiment"
+
+
+ROLES = [
+    ("predict", "dynamodb:GetItem", "table", True),
+    ("predict", "dynamodb:PutItem", "table", False),
+    ("predict", "dynamodb:Query", "table", False),
+    ("predict", "s3:GetObject", "models/x", True),
+    ("predict", "s3:GetObject", "artifacts/x", False),
+    ("predict", "s3:PutObject", "models/x", False),
+    ("registry", "dynamodb:PutItem", "table", True),
+    ("registry", "dynamodb:DeleteItem", "table", False),
+    ("registry", "s3:PutObject", "models/x", True),
+    ("registry", "s3:PutObject", "artifacts/x", False),
+    ("registry", "s3:DeleteObject", "models/x", False),
+    ("registry", "secretsmanager:GetSecretValue", "table", False),
+    ("admission", "s3:GetObject", "models/x", True),
+    ("admission", "s3:PutObject", "models/x", False),
+    ("admission", "dynamodb:DeleteItem", "table", False),
+    ("admission", "lambda:InvokeFunction", "table", False),
+]
+
+
+@pytest.mark.parametrize(("word", "action", "resource", "allowed"), ROLES)
+def test_a_role_allows_what_its_function_does_and_no_more(
+    signed: Local, word: str, action: str, resource: str, allowed: bool
+) -> None:
+    configuration = signed.aws("lambda").get_function_configuration(FunctionName=signed.record.functions[word])
+    table = signed.aws("dynamodb").describe_table(TableName=signed.record.tables["registry"])["Table"]["TableArn"]
+    arn = table if resource == "table" else f"arn:aws:s3:::{signed.record.artifacts_bucket}/{resource}"
+    answer = signed.aws("iam").simulate_principal_policy(
+        PolicySourceArn=configuration["Role"], ActionNames=[action], ResourceArns=[arn]
+    )
+    [result] = answer["EvaluationResults"]
+    assert (result["EvalDecision"] == "allowed") == allowed
