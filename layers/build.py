@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,18 +33,24 @@ ALWAYS_DROPPED = [
 
 
 class Target(NamedTuple):
-    """Where the result runs: uv's name of the platform, and the Python there."""
+    """Where the result runs: uv's name of the platform (None: this machine), and the Python there.
+
+    A linked layer holds only the way to the cache: for the local stack, which unpacks each layer anew for every worker
+    process that it starts (0.8 s for LiteRT and NumPy), and writes them all to its state.
+    """
 
     platform: str | None
     python: str
+    linked: bool = False
 
 
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 TARGETS = {
     # The AL2023 runtimes have glibc 2.34, so manylinux_2_28 is the newest tag that is sure to load.
     "arm64": Target("aarch64-manylinux_2_28", "3.13"),
     "x86_64": Target("x86_64-manylinux_2_28", "3.13"),
-    # The local stack runs functions with this machine's Python.
-    "local": Target(None, f"{sys.version_info.major}.{sys.version_info.minor}"),
+    "host": Target(None, HERE),
+    "local": Target(None, HERE, linked=True),
 }
 
 
@@ -61,12 +68,14 @@ class Builder(NamedTuple):
     def layer(self, folder: Path, to: Path) -> None:
         """Build the layer that `folder`/layer.toml describes into `to`/python."""
         layer = tomllib.loads((folder / "layer.toml").read_text())
-        into = to / "python"
-        shutil.copytree(self._installed(layer), into, copy_function=_link, dirs_exist_ok=True)
+        parts = [self._installed(layer)]
         if own := layer.get("own"):
-            source = ROOT / own
-            shutil.copytree(source, into / source.name, ignore=shutil.ignore_patterns("__pycache__"))
-            self._compile(into / source.name)
+            parts.append(self._own(ROOT / own))
+        if self.target.linked:
+            _point(to, parts, self.target.python)
+            return
+        for part in parts:
+            shutil.copytree(part, to / "python", copy_function=_link, dirs_exist_ok=True)
 
     def function(self, folder: Path, to: Path) -> None:
         """Copy the function's folder to `to`."""
@@ -76,18 +85,20 @@ class Builder(NamedTuple):
     def _installed(self, layer: dict[str, Any]) -> Path:
         """The layer's third-party half, built before from the same inputs or now."""
         requirements = self._export(layer["group"])
-        inputs = [
-            requirements,
-            json.dumps(layer),
-            repr(self.target),
-            interpreter(self.target.python) or "",
-            Path(__file__).read_text(),
-        ]
-        digest = hashlib.sha256("\0".join(inputs).encode()).hexdigest()[:16]
-        finished = CACHE / f"{layer['group']}-{self.name}-{digest}"
-        if not finished.exists():
-            self._install(layer, requirements, finished)
-        return finished
+        inputs = [requirements, json.dumps(layer), interpreter(self.target.python) or "", Path(__file__).read_text()]
+        name = f"{layer['group']}-{self.target.platform or 'host'}-{_digest(inputs)}"
+        return _kept(name, lambda to: self._install(layer, requirements, to))
+
+    def _own(self, source: Path) -> Path:
+        """A folder with our package as it is now."""
+        files = [file for file in sorted(source.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
+        inputs = [f"{file.relative_to(source)}\0{file.read_text()}" for file in files]
+
+        def copy(to: Path) -> None:
+            shutil.copytree(source, to / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+            self._compile(to)
+
+        return _kept(f"own-{self.target.python}-{_digest(inputs)}", copy)
 
     def _export(self, group: str) -> str:
         return self._uv(
@@ -95,20 +106,16 @@ class Builder(NamedTuple):
             *("--no-hashes", "--no-header", "--no-annotate", "--no-emit-project", "--quiet"),
         )
 
-    def _install(self, layer: dict[str, Any], requirements: str, finished: Path) -> None:
-        """Install beside `finished` and move there at the end, so that a broken build is never reused."""
-        partial = finished.with_name(f"{finished.name}.{os.getpid()}")
-        partial.mkdir(parents=True)
-        listed = partial.with_suffix(".txt")
+    def _install(self, layer: dict[str, Any], requirements: str, to: Path) -> None:
+        listed = to.with_name(f"{to.name}.txt")
         listed.write_text(requirements)
         self._uv(
-            *("pip", "install", "--quiet", "--target", str(partial), "--requirements", str(listed)),
+            *("pip", "install", "--quiet", "--target", str(to), "--requirements", str(listed)),
             *("--only-binary", ":all:", "--no-deps", "--link-mode", "copy", *self._where()),
         )
         listed.unlink()
-        prune(partial, layer.get("prune", []))
-        self._compile(partial)
-        _replace(partial, finished, older=f"{layer['group']}-{self.name}-*")
+        prune(to, layer.get("prune", []))
+        self._compile(to)
 
     def _where(self) -> list[str]:
         if self.target.platform is None:
@@ -176,15 +183,30 @@ def _link(source: str, destination: str) -> None:
         shutil.copy2(source, destination)
 
 
-def _replace(partial: Path, finished: Path, *, older: str) -> None:
-    """Put the finished build in its place and forget those that it replaces."""
-    for old in CACHE.glob(older):
-        if not old.suffix:  # one with a suffix is another process at work
-            shutil.rmtree(old, ignore_errors=True)
-    try:
-        partial.rename(finished)
-    except OSError:  # another process built the same meanwhile
-        shutil.rmtree(partial)
+def _kept(name: str, make: Callable[[Path], None]) -> Path:
+    """The cache's folder `name`; made beside and moved there at the end, so that a broken build is never reused."""
+    finished = CACHE / name
+    if not finished.exists():
+        partial = finished.with_name(f"{name}.{os.getpid()}")
+        partial.mkdir(parents=True)
+        make(partial)
+        try:
+            partial.rename(finished)
+        except OSError:  # another process made the same meanwhile
+            shutil.rmtree(partial)
+    return finished
+
+
+def _point(to: Path, parts: list[Path], python: str) -> None:
+    """A layer that puts `parts` in front of the path when Python takes it for a site directory, as Lambda has it do."""
+    site = to / "python" / "lib" / f"python{python}" / "site-packages"
+    site.mkdir(parents=True)
+    lines = [f"import sys; sys.path.insert(0, {str(part)!r})\n" for part in parts]
+    (site / "zeroloop.pth").write_text("".join(lines))
+
+
+def _digest(inputs: list[str]) -> str:
+    return hashlib.sha256("\0".join(inputs).encode()).hexdigest()[:16]
 
 
 def _say(message: str) -> None:

@@ -88,7 +88,7 @@ def places(build: Build, target: str, function: str, without: str | None = None)
 
 def interpreter_for(target: str) -> str:
     """One that runs what was built for the target; skips where there is none."""
-    if target == "local":
+    if target == "host":
         return sys.executable
     found: str | None = SCRIPT.interpreter(SCRIPT.TARGETS[target].python)
     if found is None or platform.machine() != target or sys.platform != "linux":
@@ -111,7 +111,7 @@ print([output.tolist() for output in runner.run([numpy.ones((2, 3), numpy.float3
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("target", ["local", "x86_64"])
+@pytest.mark.parametrize("target", ["host", "x86_64"])
 def test_a_function_imports_with_nothing_but_its_own_layers(build: Build, target: str, function: str) -> None:
     python = interpreter_for(target)
 
@@ -125,14 +125,14 @@ def test_a_function_imports_with_nothing_but_its_own_layers(build: Build, target
     [("PredictFunction", "layers/inference"), *((function, "layers/core") for function in FUNCTIONS)],
 )
 def test_a_function_without_one_of_its_layers_does_not_import(build: Build, function: str, layer: str) -> None:
-    seen = places(build, "local", function, without=layer)
+    seen = places(build, "host", function, without=layer)
 
     done = run_alone(sys.executable, IMPORT, sees=seen, given=variables(function))
 
     assert "ModuleNotFoundError" in done.stderr
 
 
-@pytest.mark.parametrize("target", ["local", "x86_64"])
+@pytest.mark.parametrize("target", ["host", "x86_64"])
 def test_the_pruned_interpreter_loads_and_answers(build: Build, target: str, tmp_path: Path) -> None:
     python = interpreter_for(target)
     model = tmp_path / "model.tflite"
@@ -148,7 +148,7 @@ def test_the_pruned_interpreter_loads_and_answers(build: Build, target: str, tmp
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("target", ["local", "x86_64"])
+@pytest.mark.parametrize("target", ["host", "x86_64"])
 def test_the_tokenizers_layer_needs_none_of_what_was_pruned(build: Build, target: str) -> None:
     code = (
         "from tokenizers import Tokenizer, models; assert Tokenizer(models.WordLevel({'a': 0})).encode('a').ids == [0]"
@@ -160,7 +160,7 @@ def test_the_tokenizers_layer_needs_none_of_what_was_pruned(build: Build, target
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("target", ["local", "x86_64"])
+@pytest.mark.parametrize("target", ["host", "x86_64"])
 def test_the_stats_layer_computes(build: Build, target: str) -> None:
     code = "from scipy import stats; assert 0 < stats.ks_2samp([1, 2, 3], [2, 3, 4]).pvalue <= 1"
 
@@ -198,12 +198,12 @@ def test_what_ships_to_lambda_has_no_second_interpreter_and_no_gpu(build: Build)
 
 
 def test_a_build_from_the_same_inputs_is_reused(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    build("local", "layers/tokenizers")
+    build("host", "layers/tokenizers")
 
     def fail(*_: object) -> None:
         raise AssertionError("installed again")
 
     monkeypatch.setattr(SCRIPT.Builder, "_install", fail)
-    SCRIPT.Builder(tools.find_uv(None), "local").layer(PROJECT / "layers/tokenizers", tmp_path / "again")
+    SCRIPT.Builder(tools.find_uv(None), "host").layer(PROJECT / "layers/tokenizers", tmp_path / "again")
 
     assert (tmp_path / "again/python/tokenizers").is_dir()
