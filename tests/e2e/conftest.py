@@ -41,7 +41,7 @@ class Local:
         self.record = record
         self._http = urllib3.PoolManager(maxsize=MOST_CLIENTS, timeout=60, retries=False)
         self._clients = threading.Semaphore(MOST_CLIENTS)
-        self._calls_before = 0
+        self._calls_before: int = 0
 
     @property
     def api(self) -> Api:
@@ -101,9 +101,9 @@ class Local:
             for name in self.record.functions.values()
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
         ]
-        lines = [event["message"] for page in pages for event in page["events"]]
+        lines: list[str] = [event["message"] for page in pages for event in page["events"]]
         aws_limits.check_log_lines(lines)
-        return self._calls_before + sum(line.startswith("START RequestId") for line in lines)
+        return self._calls_before + len([line for line in lines if line.startswith("START RequestId")])
 
 
 @pytest.fixture(scope="session", name="home")

@@ -69,7 +69,7 @@ def _ready(call: Call, registry: ModuleType) -> Callable[[int], int]:
 def test_a_first_registration_makes_the_model_and_version_1(call: Call) -> None:
     status, body = call("register")
     assert status == 201
-    assert (body["model"], body["version"], body["state"], body["stage"]) == ("sentiment", 1, "PENDING", "training")
+    assert (body["model"], body["version"], body["state"], body["stage"]) == ("example", 1, "PENDING", "training")
     assert [upload["path"] for upload in body["uploads"]] == ["model.tflite", "package.json"]
     assert body["version_id"].endswith(body["digest"][:8])
 
@@ -180,7 +180,7 @@ def test_models_are_listed_with_their_champion(call: Call, ready: Callable[[int]
     ready(1)
     call("promote")
     models = call("list_models")[1]["models"]
-    assert [(model["model"], model["champion"], model["latest_version"]) for model in models] == [("sentiment", 1, 1)]
+    assert [(model["model"], model["champion"], model["latest_version"]) for model in models] == [("example", 1, 1)]
 
 
 def test_downloads_are_urls_with_digests(call: Call, ready: Callable[[int], int]) -> None:
@@ -209,9 +209,9 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("promote", {"body": {"version": 0, "reason": "x"}}, 422, "invalid_input", "version"),
     ("promote", {"body": {"version": "1", "reason": "x"}}, 422, "invalid_input", "version"),
     ("promote", {"body": {"version": 1, "reason": " "}}, 422, "invalid_input", "reason"),
-    ("get_version", {"path": "/models/sentiment/versions/one"}, 422, "invalid_input", "version"),
+    ("get_version", {"path": "/models/example/versions/one"}, 422, "invalid_input", "version"),
     ("challenger", {"body": {"version": 1, "traffic": 2, "reason": "x"}}, 422, "invalid_input", "traffic"),
-    ("list_models", {"path": "/models/sentiment/nothing"}, 404, "no_route", None),
+    ("list_models", {"path": "/models/example/nothing"}, 404, "no_route", None),
 ]
 
 
@@ -225,7 +225,7 @@ def test_refusals_name_code_and_field(
 
 def test_refusals_of_a_model_that_exists(call: Call) -> None:
     call("register")
-    assert call("get_version", path="/models/sentiment/versions/9")[1]["code"] == "unknown_version"
+    assert call("get_version", path="/models/example/versions/9")[1]["code"] == "unknown_version"
     assert call("promote")[1]["code"] == "not_ready"
     assert call("rollback")[1]["code"] == "no_previous"
 

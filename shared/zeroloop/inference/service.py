@@ -117,13 +117,12 @@ def present(outcome: Outcome, *, many: bool) -> dict[str, Any]:
         "version_id": version.version_id,
         "variant": outcome.variant,
     }
-    shown = [
-        {
-            "prediction": answer.prediction,
-            "confidence": answer.confidence,
-            "scores": answer.scores,
-            "prediction_id": prediction_id,
-        }
-        for answer, prediction_id in outcome.predictions
-    ]
-    return {"predictions": shown, **common} if many else {**shown[0], **common}
+    shown = [(_present(answer), {"prediction_id": prediction_id}) for answer, prediction_id in outcome.predictions]
+    if many:
+        return {"predictions": [{**said, **receipt} for said, receipt in shown], **common}
+    [(said, receipt)] = shown
+    return {**said, **common, **receipt}
+
+
+def _present(answer: Answer) -> dict[str, Any]:
+    return {"prediction": answer.prediction, "confidence": answer.confidence, "scores": answer.scores}
