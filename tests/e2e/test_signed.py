@@ -28,7 +28,7 @@ def test_an_unsigned_call_is_refused(signed: Local) -> None:
 
 def test_a_key_that_nobody_knows_is_refused(signed: Local) -> None:
     headers = {
-        "authorization": "AWS4-HMAC-SHA256 Credential=AKIANOBODYKNOWSTHIS0/20260101/us-east-1/execute-api/aws4_request, "
+        "authorization": "AWS4-HMAC-SHA256 Credential=AKIANOBODYKNOWS/20260101/us-east-1/execute-api/aws4_request, "
         "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64,
         "x-amz-date": "20260101T000000Z",
     }
