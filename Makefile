@@ -7,7 +7,7 @@ UV ?= $(CURDIR)/.zeroloop/uv/bin/uv
 UV_VERSION := 0.13.9
 ENV ?= staging
 F ?= predict
-E ?= empty_text
+E ?= text
 run := $(UV) run --frozen --no-sync
 sam := .zeroloop/env/sam/bin/sam
 train := UV_PROJECT_ENVIRONMENT=.zeroloop/env/train PYTHONPATH=shared $(UV) run --frozen --only-group train
