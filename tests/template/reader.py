@@ -33,7 +33,7 @@ def _long_form(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _long_form)
 
 
-def template() -> Template:
+def read() -> Template:
     """The project's template, the caller's own to change."""
     return copy.deepcopy(_parsed())
 

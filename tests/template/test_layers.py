@@ -14,12 +14,12 @@ import pytest
 from cli import environment
 from cli.local import tools
 from tests import models
-from tests.template.reader import PROJECT, functions, referred, template, word
+from tests.template.reader import PROJECT, functions, read, referred, word
 
 LIMIT_BYTES = 250 * 1024 * 1024
 """Of a function with its layers, unzipped (Lambda quotas)."""
 
-FUNCTIONS = functions(template())
+FUNCTIONS = functions(read())
 
 Build = Callable[[str, str], Path]
 

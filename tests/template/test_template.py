@@ -13,7 +13,7 @@ Rule = Callable[[Template], list[str]]
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 def test_the_template_obeys(rule: Rule) -> None:
-    assert rule(reader.template()) == []
+    assert rule(reader.read()) == []
 
 
 def delete(*path: Any) -> Callable[[Template], None]:
@@ -138,7 +138,7 @@ BREAKS = [
     ("rule", "change"), BREAKS, ids=[f"{number}-{rule.__name__}" for number, (rule, _) in enumerate(BREAKS)]
 )
 def test_a_deliberate_break_is_caught(rule: Rule, change: Callable[[Template], None]) -> None:
-    template = reader.template()
+    template = reader.read()
     before = rule(template)
 
     change(template)
@@ -161,7 +161,7 @@ def test_only_the_local_environment_is_open_to_all() -> None:
 
 
 def test_the_idle_price_is_itemised() -> None:
-    items = rules.idle_items(reader.template())
+    items = rules.idle_items(reader.read())
 
     assert set(items) == {"secrets", "alarms", "objects", "items", "log lines"}
     assert items["secrets"] == pytest.approx(0.40)
