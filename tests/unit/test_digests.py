@@ -13,9 +13,10 @@ def test_canonical_json_is_sorted_and_has_no_spaces_and_is_utf8() -> None:
     assert canonical({"b": [1, None, 0.5], "a": "é"}) == b'{"a":"\xc3\xa9","b":[1,null,0.5]}'
 
 
-@given(st.dictionaries(st.text("abé", max_size=3), st.dictionaries(st.text("abc"), st.integers())))
-def test_the_order_of_keys_does_not_matter(value: dict[str, object]) -> None:
-    assert canonical(value) == canonical(dict(reversed(value.items())))
+@given(st.permutations(["b", "a", "é", "aa", ""]))
+def test_the_order_of_keys_does_not_matter(keys: list[str]) -> None:
+    inner = '{"":0,"a":0,"aa":0,"b":0,"é":0}'
+    assert canonical([dict.fromkeys(keys, 0), {"in": dict.fromkeys(keys, 0)}]) == f'[{inner},{{"in":{inner}}}]'.encode()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [-float("inf")]])
