@@ -18,7 +18,7 @@ _TYPES = {
     "float32": schema.TensorType.FLOAT32,
     "int32": schema.TensorType.INT32,
     "int8": schema.TensorType.INT8,
-    "uint8": schema.TensorType.UINT8,
+    "bool": schema.TensorType.BOOL,
 }
 
 
@@ -32,7 +32,6 @@ class Graph:
         self.made = schema.ModelT()
         self.made.version = 3
         self.made.description = "test"
-        self.made.subgraphs = [self.subgraph]
         self.made.operatorCodes = []
         self.made.buffers = [schema.BufferT()]  # 0 means: no data
 
@@ -87,10 +86,15 @@ class Graph:
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
         self.subgraph.operators.append(operator)
 
-    def model(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The bytes of a `.tflite` file."""
+    def between(self, inputs: Sequence[int], outputs: Sequence[int]) -> Any:
+        """The subgraph from `inputs` to `outputs`."""
         self.subgraph.inputs = np.array(inputs, np.int32)
         self.subgraph.outputs = np.array(outputs, np.int32)
+        return self.subgraph
+
+    def model(self, inputs: Sequence[int], outputs: Sequence[int], *others: Any) -> bytes:
+        """The bytes of a `.tflite` file; `others` are more subgraphs, which the operators name by 1, 2, ..."""
+        self.made.subgraphs = [self.between(inputs, outputs), *others]
         builder = Builder(1024)
         builder.Finish(self.made.Pack(builder), b"TFL3")
         return bytes(builder.Output())
@@ -149,15 +153,19 @@ def quantised() -> bytes:
 
 
 @cache
-def without_input() -> bytes:
-    """Crashes the interpreter (SIGSEGV): an operand of CONCATENATION is "none given", which it looks at all the same.
+def endless() -> bytes:
+    """Crashes the interpreter (SIGSEGV): the body of its WHILE is that WHILE, and preparing it ends the stack.
 
-    Found by mutating good models: operand -1 crashes a dozen operators of LiteRT 2.3.
+    LiteRT 2.3 has other ways to crash, as an operand -1 of CONCATENATION, but those depend on what the heap holds.
     """
-    graph = Graph()
-    given, answer = graph.tensor([1, 3], free=True), graph.tensor([1, 6], free=True)
-    graph.operator("CONCATENATION", [given, -1], [answer], schema.ConcatenationOptionsT())
-    return graph.model([given], [answer])
+    options = schema.WhileOptionsT()
+    options.condSubgraphIndex, options.bodySubgraphIndex = 1, 2
+    condition = Graph()
+    asked = [condition.tensor([1, 3]), condition.tensor([1], "bool")]
+    loops = Graph(), Graph()
+    for loop in loops:
+        loop.operator("WHILE", [loop.tensor([1, 3])], [loop.tensor([1, 3])], options)
+    return loops[0].model([0], [1], condition.between(asked[:1], asked[1:]), loops[1].between([0], [1]))
 
 
 @cache

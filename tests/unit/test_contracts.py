@@ -101,12 +101,14 @@ def examples(contracts: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(contract, example) for contract in contracts for example in CONTRACTS[contract]["examples"]]
 
 
-def drops(contracts: Mapping[str, Any]) -> Iterator[tuple[str, Path_, Any]]:
-    """Every example without one of the fields that are required."""
+def drops(contracts: Mapping[str, Any], *, required: bool = True) -> Iterator[tuple[str, Path_, Any]]:
+    """Every example without one of the fields that are required, or that aren't."""
     for contract, example in examples(contracts):
         for path, schema in places(CONTRACTS[contract], example):
             if isinstance(at(example, path), dict):
-                for name in schema.get("required", []):
+                for name in sorted(at(example, path).keys() & schema.get("properties", {}).keys()):
+                    if (name in schema.get("required", [])) is not required:
+                        continue
                     yield contract, (*path, name), changed(example, (*path, name), lambda parent, key: parent.pop(key))
 
 
@@ -162,6 +164,13 @@ def test_a_required_field_that_is_missing_is_refused(contract: str, path: Path_,
     assert not holds(contract, example)
     if contract in STRUCTS:
         assert is_read(contract, example) is ((contract, path) in LENIENT)
+
+
+@pytest.mark.parametrize(("contract", "path", "example"), named(drops(CONTRACTS, required=False)))
+def test_a_field_that_is_not_required_may_be_missing(contract: str, path: Path_, example: Any) -> None:
+    validator(contract).validate(example)
+    if contract in STRUCTS:
+        read(contract, example)
 
 
 def test_every_exception_is_one() -> None:

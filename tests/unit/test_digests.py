@@ -8,20 +8,15 @@ from zeroloop.digests import PackageFile, canonical, package_digest, sha256
 
 FILES = [PackageFile("package.json", "b" * 64, 2), PackageFile("model.tflite", "a" * 64, 1)]
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(-1e9, 1e9) | st.text('aé\n"', max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
-
 
 def test_canonical_json_is_sorted_and_has_no_spaces_and_is_utf8() -> None:
     assert canonical({"b": [1, None, 0.5], "a": "é"}) == b'{"a":"\xc3\xa9","b":[1,null,0.5]}'
 
 
-@given(st.dictionaries(st.text("abc", max_size=3), JSON, max_size=4))
-def test_the_order_of_keys_does_not_matter(value: dict[str, object]) -> None:
-    assert canonical(value) == canonical(dict(reversed(value.items())))
+@given(st.permutations(["b", "a", "é", "aa", ""]))
+def test_the_order_of_keys_does_not_matter(keys: list[str]) -> None:
+    inner = '{"":0,"a":0,"aa":0,"b":0,"é":0}'
+    assert canonical([dict.fromkeys(keys, 0), {"in": dict.fromkeys(keys, 0)}]) == f'[{inner},{{"in":{inner}}}]'.encode()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [-float("inf")]])

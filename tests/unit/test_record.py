@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -48,6 +48,7 @@ def metrics(record: LogRecord, *, stale: bool = False) -> dict[str, tuple[float,
     return {metric["Name"]: (document[metric["Name"]], metric["Unit"]) for metric in directive["Metrics"]}
 
 
+@settings(max_examples=40)
 @given(RECORDS, st.booleans())
 def test_a_record_is_one_line_of_json_with_valid_metrics(record: LogRecord, stale: bool) -> None:
     text = line(record, stale)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -41,6 +41,7 @@ def test_batches_of_any_size_are_answered_row_by_row(n: int) -> None:
     assert answers == pytest.approx(expected(rows(n)), abs=1e-6)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 230), max_size=4))
 def test_the_cut_of_a_batch_does_not_matter(cuts: list[int]) -> None:
     batch = rows(230)

@@ -23,9 +23,9 @@ def main(directory: Path, megabytes: int) -> str | None:
     try:
         golden.check(Model({path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}))
     except ZeroloopError as error:
-        return error.message
+        return f"{error.field}: {error.message}" if error.field else error.message
     except MemoryError:
-        return f"needs more than {megabytes} MB of memory"
+        return f"the model needs more than {megabytes} MB of memory"
     return None
 
 
