@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import PACKAGES, Local
-from tests.models import gigabytes, without_input
+from tests.models import endless, gigabytes
 from zeroloop import clock
 from zeroloop.digests import PackageFile, package_digest, sha256
 
@@ -61,7 +61,7 @@ def test_a_model_cut_short(guarded: Local, package: Path) -> None:
 
 
 def test_a_model_that_crashes_the_interpreter(guarded: Local, package: Path) -> None:
-    (package / "model.tflite").write_bytes(without_input())
+    (package / "model.tflite").write_bytes(endless())
     assert "crashes the interpreter (SIG" in refused(guarded, package)["reason"]
 
 

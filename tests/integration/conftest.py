@@ -52,7 +52,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
-        _create_table("registry", reader.of_type(reader.template(), "AWS::DynamoDB::Table")["RegistryTable"])
+        _create_table("registry", reader.of_type(reader.read(), "AWS::DynamoDB::Table")["RegistryTable"])
         location = {"LocationConstraint": REGION}
         client("s3").create_bucket(Bucket="artifacts", CreateBucketConfiguration=location)
         yield

@@ -40,6 +40,11 @@ def test_scores_within_the_tolerance_pass() -> None:
     check(golden=with_scores(no=no + 0.0099, yes=yes - 0.0099))
 
 
+def test_logits_are_no_scores() -> None:
+    with pytest.raises(InvalidInput, match=r"scores lie in \[0, 1\]"):
+        check(models.dense(activation="RELU", bias=9.0))
+
+
 def test_other_weights_do_not_pass() -> None:
     with pytest.raises(InvalidInput, match="golden predictions: no should score") as refused:
         check(models.dense(rows=1), described=models.dense(activation="LOGISTIC"))

@@ -14,7 +14,7 @@ def check(model: Model) -> None:
     Raises
     ------
     InvalidInput
-        `golden`: fewer than 3 cases, or which case is off and by how much.
+        `golden`: fewer than 3 cases, scores outside [0, 1], or which case is off and by how much.
     """
     golden = model.package.golden
     if len(golden.cases) < LEAST_GOLDEN:
@@ -34,6 +34,9 @@ def _compare(golden: Golden, i: int, answer: Answer, who: str) -> None:
     wanted, got = golden.cases[i].scores, _scores(answer)
     if got.keys() != wanted.keys():
         raise _off(f"scores of {sorted(wanted)}, {who} {sorted(got)}", f"golden.cases[{i}].scores")
+    beyond = [label for label, score in answer.scores.items() if not 0 <= score <= 1]
+    if beyond:
+        raise _off(f"scores lie in [0, 1], {who} {got[beyond[0]]} (logits?)", f"golden.cases[{i}].scores.{beyond[0]}")
     worst = max(got, key=lambda label: abs(got[label] - wanted[label]))
     if abs(got[worst] - wanted[worst]) > golden.tolerance:
         raise _off(

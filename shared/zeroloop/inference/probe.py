@@ -15,6 +15,7 @@ def main(directory: Path, megabytes: int) -> str | None:
     """What is wrong with the package in `directory`; None if it loads and gives its golden predictions."""
     limit = megabytes * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is told by its signal, and leaves no file
     # Behind the limit, so that it holds for what the imports reserve as well.
     from zeroloop.errors import ZeroloopError  # noqa: PLC0415
     from zeroloop.inference import golden  # noqa: PLC0415
