@@ -79,7 +79,8 @@ def test_golden_predictions_that_do_not_hold_are_refused(expected: dict[str, Any
 
 
 # Golden predictions of a model that answers each row with itself, which `mixing` does only with a row alone.
-OWN = {"tolerance": 0.1, "cases": [{**case, "scores": case["instance"]["features"]} for case in CASES]}
+ROWS = [{"a": 0.1, "b": 0.2, "c": 0.7}, {"a": 0.5, "b": 0.3, "c": 0.2}, {"a": 0.0, "b": 0.9, "c": 0.1}]
+OWN = {"tolerance": 0.1, "cases": [{"instance": {"features": row}, "scores": row} for row in ROWS]}
 ABC = {"described": models.dense(outputs=3), "scored": ["a", "b", "c"], "golden": OWN}
 
 
