@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,7 +114,6 @@ class Builder(NamedTuple):
             *("pip", "install", "--quiet", "--target", str(to), "--requirements", str(listed)),
             *("--only-binary", ":all:", "--no-deps", "--link-mode", "copy", *self._where()),
         )
-        listed.unlink()
         prune(to, layer.get("prune", []))
         self._compile(to)
 
@@ -184,16 +184,20 @@ def _link(source: str, destination: str) -> None:
 
 
 def _kept(name: str, make: Callable[[Path], None]) -> Path:
-    """The cache's folder `name`; made beside and moved there at the end, so that a broken build is never reused."""
+    """The cache's folder `name`; made aside and moved there at the end, so that a broken build is never reused."""
     finished = CACHE / name
-    if not finished.exists():
-        partial = finished.with_name(f"{name}.{os.getpid()}")
-        partial.mkdir(parents=True)
+    if finished.exists():
+        return finished
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=CACHE, prefix="unfinished-") as aside:
+        partial = Path(aside) / name
+        partial.mkdir()
         make(partial)
         try:
             partial.rename(finished)
-        except OSError:  # another process made the same meanwhile
-            shutil.rmtree(partial)
+        except OSError:
+            if not finished.exists():  # it does where another process made the same meanwhile
+                raise
     return finished
 
 

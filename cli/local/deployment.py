@@ -61,7 +61,7 @@ def deploy(sam: Path, home: Home, endpoint: str, *, iam: bool) -> None:
 
 
 def _built(home: Home) -> Path:
-    return home.path / "sam"
+    return home.path / "sam" / "build"  # the SAM CLI writes a file of its own beside it
 
 
 def _environment(**extra: str) -> dict[str, str]:
