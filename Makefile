@@ -10,6 +10,8 @@ F ?= predict
 E ?= text
 run := $(UV) run --frozen --no-sync
 sam := .zeroloop/env/sam/bin/sam
+# Without telemetry and the metadata service, each of which it waits for in vain; validation needs no account.
+sam_env := SAM_CLI_TELEMETRY=0 AWS_EC2_METADATA_DISABLED=true AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none
 train := UV_PROJECT_ENVIRONMENT=.zeroloop/env/train PYTHONPATH=shared $(UV) run --frozen --only-group train
 export UV
 
@@ -36,6 +38,8 @@ check: lock ## Lint, format, types, imports, template, lock
 	$(run) mypy
 	$(run) lint-imports
 	$(run) cfn-lint template.yaml
+	UV_PROJECT_ENVIRONMENT=.zeroloop/env/sam $(UV) sync --frozen --quiet --only-group sam --no-install-project
+	$(sam_env) $(sam) validate --lint
 
 lock: setup
 	$(UV) lock --check --quiet

@@ -46,6 +46,20 @@ predictor = Predictor(lineups, models, source.signing_key)
 HEADERS = {"content-type": "application/json"}
 
 
+def restored() -> None:
+    """After a restore from a snapshot: nothing that ages is as it was."""
+    session.renew(config.read(config.Aws))
+    predictor.renew()
+
+
+try:
+    from snapshot_restore_py import register_after_restore  # part of AWS's runtimes from Python 3.12 on
+except ImportError:
+    pass
+else:
+    register_after_restore(restored)
+
+
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda entry point: answers by kind, never raises, and writes one record of each request."""
     started = clock.monotonic()

@@ -105,8 +105,9 @@ class Session:
         origin = self._origin("s3" if local else f"{bucket}.s3")
         return self._answer(_Request("s3", "GET", origin, path, {}, b""), timeout)
 
-    def forget(self) -> None:
-        """Drop connections and credentials: those of a snapshot are no good after its restore."""
+    def renew(self, aws: Aws) -> None:
+        """Start over with what the environment says now: a snapshot's connections and keys end with it."""
+        self._aws = aws
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()

@@ -26,6 +26,8 @@ _PASSING_ERRORS = {
     "RequestLimitExceeded",
 }
 _ATTEMPTS = 10
+# A function answers within 29 s, and each try may wait for botocore's own.
+_PATIENCE_SECONDS = 8.0
 
 
 class IntAttribute(Attribute[int]):
@@ -84,14 +86,15 @@ def commit(what: str, *actions: Action) -> None:
     Unavailable
         DynamoDB didn't answer, or was busy for all tries.
     """
-    token = clock.new_id()
+    token, deadline = clock.new_id(), clock.monotonic() + _PATIENCE_SECONDS
     for attempt in range(_ATTEMPTS):
         try:
             with TransactWrite(connection=_connection(), client_request_token=token) as transaction:
                 for action in actions:
                     action(transaction)
         except TransactWriteError as error:
-            if attempt + 1 == _ATTEMPTS or not _passes(error):
+            late = attempt + 1 == _ATTEMPTS or clock.monotonic() > deadline
+            if late or not _passes(error):
                 _refuse(what, error)
             clock.sleep(clock.pause_seconds(attempt))
         else:
@@ -105,7 +108,13 @@ def _connection() -> Connection:
 
 def _passes(error: TransactWriteError) -> bool:
     codes = _reasons(error)
-    return error.cause_response_code in _PASSING_ERRORS or (bool(codes) and codes <= _PASSING)
+    return _code(error) in _PASSING_ERRORS or (bool(codes) and codes <= _PASSING)
+
+
+def _code(error: PynamoDBException) -> str:
+    """DynamoDB's code of the error; empty where it gave none: the error's own property fails there."""
+    response = getattr(error.cause, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
 
 
 def _reasons(error: TransactWriteError) -> set[str]:
@@ -113,7 +122,7 @@ def _reasons(error: TransactWriteError) -> set[str]:
 
 
 def _refuse(what: str, error: PynamoDBException) -> NoReturn:
-    failed_condition = error.cause_response_code == "ConditionalCheckFailedException" or (
+    failed_condition = _code(error) == "ConditionalCheckFailedException" or (
         isinstance(error, TransactWriteError) and "ConditionalCheckFailed" in _reasons(error)
     )
     if failed_condition:

@@ -106,6 +106,13 @@ class Local:
         return self._calls_before + len([line for line in lines if line.startswith("START RequestId")])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _aws_limits() -> Iterator[None]:
+    """What AWS refuses is refused here: installed before the first client is made."""
+    with aws_limits.install():
+        yield
+
+
 @pytest.fixture(scope="session", name="home")
 def _home() -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="zeroloop-test-") as folder:

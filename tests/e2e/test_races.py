@@ -1,6 +1,8 @@
 """Writers that meet, and writers that die: one champion, one history. The local stack's table, not moto's."""
 
 import itertools
+import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli.local.deployment import CREDENTIALS
-from tests.e2e.conftest import MOST_CLIENTS, PACKAGES, Answer, Local
+from tests.e2e.conftest import MOST_CLIENTS, Answer, Local
 from zeroloop.registry import audit
 
 pytestmark = pytest.mark.e2e
@@ -98,20 +100,32 @@ def test_a_promoter_killed_at_any_step_leaves_one_champion_and_a_whole_history(l
     assert {(True, 1), (True, 2)} <= set(outcomes), "some died before the write, one after it"
 
 
+def test_throttles_conflicts_and_lost_answers_do_nothing_twice_and_lose_nothing(local: Local) -> None:
+    local.register(SMALL, "chaos")
+    local.register(LARGE, "chaos")
+    ran = run_script(local, "chaotic_promoter.py", "chaos", "7", "30")
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert len({key.split()[-1] for key in told["injected"]}) >= 3, told
+    assert told["done"] >= 20, told
+    records = whole_history(local, "chaos")
+    assert told["done"] <= records <= told["done"] + told["unsure"]
+
+
 def promoter_dies(local: Local, step: int) -> bool:
     """Whether a promoter that is killed at its `step`th sight of the network died of it."""
+    return run_script(local, "killed_promoter.py", "killed", "2", str(step)).returncode == 9
+
+
+def run_script(local: Local, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A script of this folder, as a process of its own beside the functions, on the stack's table."""
     record = local.record
     environment = {
         **CREDENTIALS,
         "AWS_DEFAULT_REGION": record.region,
         "AWS_ENDPOINT_URL": record.endpoint_url,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "PYTHONPATH": "shared",
+        "PYTHONPATH": f"shared{os.pathsep}.",
     }
-    script = Path(__file__).with_name("killed_promoter.py")
-    command = [sys.executable, str(script), record.tables["registry"], "killed", "2", str(step)]
-    return subprocess.run(command, env=environment, check=False).returncode == 9
-
-
-def test_the_examples_are_where_the_tests_expect_them() -> None:
-    assert (PACKAGES / SMALL / "package.json").is_file()
+    command = [sys.executable, str(Path(__file__).with_name(name)), record.tables["registry"], *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

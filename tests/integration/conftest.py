@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _aws_limits() -> Iterator[None]:
     """What AWS refuses is refused here: installed before the first client is made."""
     with aws_limits.install():

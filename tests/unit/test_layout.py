@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
 MAY_IMPORT = {"zeroloop", "aws_lambda_powertools", "msgspec", "base64", "collections", "dataclasses", "pathlib"} | {
+    "snapshot_restore_py",
     "sys",
     "tempfile",
     "traceback",

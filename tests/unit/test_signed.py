@@ -140,3 +140,12 @@ def test_all_tries_end_with_the_time(wired: Any) -> None:
 )
 def test_where_a_service_listens(aws: Aws, service: str, origin: str) -> None:
     assert Session(aws)._origin(service) == origin
+
+
+def test_a_restore_drops_connections_and_keys(wired: Any) -> None:
+    session, _ = wired((200, b"{}"), (200, b"{}"))
+    session.json("dynamodb", "GetItem", {}, timeout=1)
+    assert session._current_credentials().access_key == "AKID"
+    session.renew(Aws(aws_region="eu-west-1", aws_access_key_id="NEW", aws_secret_access_key="secret"))
+    assert session._connections == {}
+    assert session._current_credentials().access_key == "NEW"

@@ -1,0 +1,227 @@
+"""The predict function on moto: registry's own rows and objects, read through a stand-in for the signed session."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import ROOT, Context, client, event
+from zeroloop.digests import PackageFile, sha256
+from zeroloop.errors import NotFound, Unavailable
+from zeroloop.inference.lineups import FRESH_SECONDS, STALE_SECONDS
+from zeroloop.inference.receipts import Key, verify
+from zeroloop.objects import Bucket
+from zeroloop.registry.rules import Facts
+from zeroloop.registry.service import Admissions, Change, Registry, object_key
+from zeroloop.registry.store import RegistryStore
+
+SMALL, LARGE = (ROOT / "examples/sentiment/packages" / size for size in ("small", "large"))
+MACHINE = ROOT / "examples/tabular/packages/v1"
+SECRET = "0123456789abcdef"
+
+
+class Session:
+    """Answers as `signed.Session` does, from moto; `down` makes it fail as an outage does."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.calls: list[str] = []
+
+    def json(self, service: str, target: str, body: dict[str, Any], *, timeout: float) -> dict[str, Any]:
+        self._note(target, timeout)
+        if service == "secretsmanager":
+            return {"VersionId": "5f2b9a01-0000", "SecretString": SECRET}
+        answer: dict[str, Any] = client("dynamodb").get_item(**body)
+        return answer
+
+    def get_object(self, bucket: str, key: str, *, timeout: float) -> bytes:
+        self._note(key, timeout)
+        try:
+            return bytes(client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+        except client("s3").exceptions.NoSuchKey as error:
+            raise NotFound(key) from error
+
+    def _note(self, what: str, timeout: float) -> None:
+        assert timeout > 0
+        self.calls.append(what)
+        if self.down:
+            raise Unavailable("the table is on fire")
+
+
+class World:
+    """Predict, the registry behind it, and a clock in hand."""
+
+    def __init__(self, predict: ModuleType) -> None:
+        self.predict = predict
+        self.session = Session()
+        self.now = 1000.0
+        predict.source._session = self.session
+        predict.lineups._monotonic = lambda: self.now
+        self.store = RegistryStore("registry")
+        self.registry = Registry(self.store, Bucket("artifacts"), lambda *_: None, max_package_bytes=10_000_000)
+
+    def register(self, name: str, package: Path) -> int:
+        files = {path.name: path.read_bytes() for path in package.iterdir()}
+        manifest = [PackageFile(path, sha256(data), len(data)) for path, data in files.items()]
+        version = self.registry.register(name, manifest, actor="test", at=0).version
+        for path, data in files.items():
+            client("s3").put_object(Bucket="artifacts", Key=object_key(version, path), Body=data)
+        Admissions(self.store).admit(version, Facts())
+        return version.version
+
+    def promote(self, name: str, number: int) -> None:
+        self.registry.promote(name, number, Change(actor="test", at=0, reason="test"))
+
+    def ask(self, case: str, **changes: Any) -> tuple[int, dict[str, Any]]:
+        sent = {**event("predict", case), **changes}
+        answer = self.predict.lambda_handler(sent, Context())
+        return answer["statusCode"], json.loads(answer["body"])
+
+
+@pytest.fixture(name="world")
+def _world(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("RECEIPT_SECRET", "receipts")
+    monkeypatch.setenv("MAX_WARM_MEGABYTES", "600")
+    world = World(load("predict"))
+    world.promote("sentiment", world.register("sentiment", SMALL))
+    return world
+
+
+def last_record(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
+
+
+def test_an_answer_carries_a_receipt_that_verifies(world: World) -> None:
+    status, body = world.ask("text")
+    assert status == 200
+    receipt = verify(body["prediction_id"], {"5f2b9a01": Key("5f2b9a01", SECRET.encode())})
+    assert (receipt.label, receipt.score, receipt.version) == (body["prediction"], body["confidence"], 1)
+    assert receipt.unit_hash is None
+
+
+def test_a_unit_is_in_the_receipt_as_a_hash_only(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    _, body = world.ask("instances")
+    receipt = verify(body["predictions"][0]["prediction_id"], {"5f2b9a01": Key("5f2b9a01", SECRET.encode())})
+    record = last_record(capsys)
+    assert receipt.unit_hash
+    assert record["unit_hash"] == receipt.unit_hash
+    assert "user-17" not in json.dumps(record)
+
+
+def test_a_request_writes_one_record_and_no_text_of_its_caller(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, body = world.ask("text")
+    lines = capsys.readouterr().out.splitlines()
+    record = json.loads(lines[-1])
+    assert len(lines) == 1
+    assert (record["status"], record["model"], record["version"]) == (200, "sentiment", 1)
+    assert record["predictions"][0]["prediction_id"] == body["prediction_id"]
+    assert "wonderful" not in lines[-1]
+
+
+def test_a_warm_model_costs_no_call_while_the_lineup_is_fresh(world: World) -> None:
+    world.ask("text")
+    world.session.calls.clear()
+    world.now += FRESH_SECONDS
+    assert world.ask("text")[0] == 200
+    assert world.session.calls == []
+
+
+def test_a_new_champion_answers_once_the_lineup_is_read_anew(world: World) -> None:
+    world.ask("text")
+    world.promote("sentiment", world.register("sentiment", LARGE))
+    world.now += FRESH_SECONDS + 0.1
+    assert world.ask("text")[1]["model_version"] == 2
+
+
+def test_an_outage_serves_the_stale_lineup_and_counts_it_after_30_seconds(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.ask("text")
+    world.session.down = True
+    world.now += STALE_SECONDS - 1
+    assert world.ask("text")[0] == 200
+    assert "LineupStale" not in last_record(capsys)
+    world.now += 5
+    assert world.ask("text")[0] == 200
+    assert last_record(capsys)["LineupStale"] == 1
+
+
+def test_an_outage_at_the_first_request_is_told_as_passing(world: World) -> None:
+    world.session.down = True
+    assert (world.ask("text")[0], world.ask("text")[1]["code"]) == (503, "unavailable")
+
+
+def test_bytes_that_changed_never_reach_the_interpreter(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    version = world.registry.version("sentiment", 1)
+    client("s3").put_object(Bucket="artifacts", Key=object_key(version, "model.tflite"), Body=b"other")
+    assert world.ask("text")[1]["code"] == "corrupt_package"
+    assert last_record(capsys)["Faults"] == 1
+
+
+def test_columns_are_predicted_by_the_same_code(world: World) -> None:
+    world.promote("machine", world.register("machine", MACHINE))
+    status, body = world.ask("features")
+    assert status == 200
+    assert len(body["scores"]) == 3
+
+
+def test_a_bug_is_a_500_without_details(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    world.predict.predictor.predict = broken
+    status, body = world.ask("text")
+    written = capsys.readouterr()
+    assert (status, body["code"]) == (500, "internal")
+    assert "secret detail" not in json.dumps(body) + written.out
+    assert "secret detail" in written.err
+
+
+@pytest.mark.parametrize(
+    ("case", "status", "code"),
+    [
+        ("text", 200, None),
+        ("instances", 200, None),
+        ("pinned", 200, None),
+        ("features", 404, "unknown_model"),
+        ("empty_text", 422, "invalid_input"),
+        ("not_json", 422, "not_json"),
+        ("unknown_model", 404, "unknown_model"),
+    ],
+)
+def test_each_event_is_answered(world: World, case: str, status: int, code: str | None) -> None:
+    got, body = world.ask(case)
+    assert (got, body.get("code")) == (status, code)
+
+
+def test_the_runtime_is_asked_to_tell_of_a_restore(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECEIPT_SECRET", "receipts")
+    monkeypatch.setenv("MAX_WARM_MEGABYTES", "600")
+    runtime = ModuleType("snapshot_restore_py")
+    registered: list[Any] = []
+    runtime.register_after_restore = registered.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
+    predict = load("predict")
+    assert registered == [predict.restored]
+
+
+def test_every_event_is_among_them() -> None:
+    assert {path.stem for path in (ROOT / "events/predict").glob("*.json")} == {
+        "text", "instances", "pinned", "features", "empty_text", "not_json", "unknown_model"
+    }  # fmt: skip
+
+
+def test_after_a_restore_everything_that_ages_is_read_anew(world: World) -> None:
+    world.ask("text")
+    world.session.calls.clear()
+    world.predict.restored()
+    world.ask("text")
+    assert [call.split(".")[-1] for call in world.session.calls] == ["GetItem", "GetSecretValue"]
