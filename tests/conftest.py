@@ -1,0 +1,7 @@
+"""Hypothesis looks at enough to be quick; `pytest --hypothesis-profile=thorough` looks at more."""
+
+from hypothesis import settings
+
+settings.register_profile("quick", max_examples=30, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.load_profile("quick")
