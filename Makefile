@@ -44,8 +44,8 @@ check: lock ## Lint, format, types, imports, template, lock
 lock: setup
 	$(UV) lock --check --quiet
 
-bench: setup ## Benchmarks
-	$(run) pytest bench
+bench: setup ## Predict beside the bare loop; time nothing else meanwhile
+	$(run) python -m bench.predict
 
 build: setup ## Build for AWS; ZEROLOOP_BUILD=x86_64 for the other processor
 	UV_PROJECT_ENVIRONMENT=.zeroloop/env/sam $(UV) sync --frozen --quiet --only-group sam --no-install-project
