@@ -59,6 +59,13 @@ class Aws:
     aws_endpoint_url: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """Which function runs, by the Lambda runtime's word."""
+
+    aws_lambda_function_name: str = "local"
+
+
 def for_child(environ: Mapping[str, str] = os.environ) -> dict[str, str]:  # noqa: TID251 - the owner
     """The environment for a child that runs what we don't trust: without the role's keys, one thread for BLAS."""
     secrets = [name for name in environ if name.startswith("AWS_")]

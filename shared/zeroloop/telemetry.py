@@ -2,8 +2,11 @@
 
 from aws_lambda_powertools import Logger, Metrics
 
-logger = Logger()
-metrics = Metrics(namespace="Zeroloop")
+from zeroloop import config
+
+_service = config.read(config.Function).aws_lambda_function_name
+logger = Logger(service=_service)
+metrics = Metrics(namespace="Zeroloop", service=_service)  # a dimension: two functions count apart
 
 
 def log_failure(error: Exception) -> None:

@@ -45,8 +45,6 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ARTIFACTS_BUCKET": "artifacts",
         "ADMISSION_FUNCTION": "admission",
         "MAX_PACKAGE_MEGABYTES": "100",
-        "POWERTOOLS_METRICS_NAMESPACE": "Zeroloop",
-        "POWERTOOLS_SERVICE_NAME": "test",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
