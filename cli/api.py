@@ -79,13 +79,7 @@ class Api:
             The API answered an error, or could not be reached.
         """
         data = json.dumps(body).encode() if body is not None else None
-        retries = urllib3.Retry(
-            4 if repeat else 0,
-            status_forcelist=(429, 503),
-            allowed_methods=None,
-            backoff_factor=0.2,
-            raise_on_status=False,
-        )
+        retries = _retries(4 if repeat else 0, on=(429, 503))
         url = self.url + path
         try:
             answer = self._http.request(
@@ -103,7 +97,9 @@ class Api:
 
     def upload(self, upload: dict[str, Any], data: bytes) -> None:
         """Put one file where a registration said; one that is there already is there."""
-        answer = self._http.request("PUT", upload["url"], body=data, headers=upload["headers"])
+        # 409: somebody else puts the same file at this moment.
+        retries = _retries(4 if repeat else 0, on=(429, 503))
+        answer = self._http.request("PUT", upload["url"], body=data, headers=upload["headers"], retries=retries)
         if answer.status not in {200, 412}:
             reason = answer.data[:300].decode(errors="replace")
             raise click.ClickException(f"{upload['path']} was not accepted: {answer.status} {reason}")
@@ -124,6 +120,10 @@ class Api:
         request = AWSRequest(method, url, headers=headers, data=data or b"")
         SigV4Auth(self._credentials(), "execute-api", self._region).add_auth(request)
         return dict(request.headers.items())
+
+
+def _retries(times: int, on: tuple[int, ...]) -> urllib3.Retry:
+    return urllib3.Retry(times, status_forcelist=on, allowed_methods=None, backoff_factor=0.2, raise_on_status=False)
 
 
 def path(*parts: str | int) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -210,7 +211,7 @@ def pages(api: Api, where: str, key: str, cursor: str) -> list[dict[str, Any]]:
         found += page[key]
         if page["next"] is None:
             return found
-        query = f"?{cursor}={page['next']}"
+        query = f"?{cursor}={quote(str(page['next']), safe='')}"
 
 
 def told(lineup: dict[str, Any]) -> str:

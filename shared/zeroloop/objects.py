@@ -11,6 +11,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from zeroloop import config
 from zeroloop.digests import PackageFile
 from zeroloop.errors import NotFound, Unavailable
 
@@ -19,11 +20,20 @@ URL_SECONDS = 3600
 
 @cache
 def _client(service: str) -> Any:
-    # Virtual-host addressing and a regional endpoint: presigned URLs of the global one redirect in new regions.
-    config = (
-        Config(signature_version="s3v4", retries={"mode": "standard", "max_attempts": 5}) if service == "s3" else None
+    return botocore.session.get_session().create_client(service, config=_config(service))
+
+
+def _config(service: str) -> Config:
+    # A bucket's host of its own region: the global one redirects for new buckets, and a signature holds for one host.
+    # The local stack has one host for all, which botocore then puts the bucket behind.
+    local = bool(config.read(config.Aws).aws_endpoint_url)
+    return Config(
+        signature_version="s3v4" if service == "s3" else "v4",
+        s3={"addressing_style": "path" if local else "virtual"},
+        connect_timeout=3,
+        read_timeout=10,  # a function answers within 29 s
+        retries={"mode": "standard", "max_attempts": 3},
     )
-    return botocore.session.get_session().create_client(service, config=config)
 
 
 @contextmanager
@@ -51,7 +61,13 @@ class Bucket:
     def upload(self, key: str, file: PackageFile) -> Upload:
         """A presigned PUT, good for an hour, that S3 accepts once and only with the bytes of `file`."""
         checksum = b64encode(bytes.fromhex(file.sha256)).decode()
-        params = {"Bucket": self._name, "Key": key, "IfNoneMatch": "*", "ChecksumSHA256": checksum}
+        params = {
+            "Bucket": self._name,
+            "Key": key,
+            "IfNoneMatch": "*",
+            "ChecksumSHA256": checksum,
+            "ContentLength": file.size,
+        }
         url = _client("s3").generate_presigned_url("put_object", Params=params, ExpiresIn=URL_SECONDS)
         headers = {"If-None-Match": "*", "x-amz-checksum-sha256": checksum}
         return Upload(path=file.path, url=url, headers=headers)

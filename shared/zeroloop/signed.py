@@ -10,6 +10,7 @@ import hmac
 import http.client
 import ssl
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +24,8 @@ from zeroloop.errors import NotFound, Unavailable
 _PASSING = (b"Throttl", b"ProvisionedThroughputExceeded", b"RequestLimitExceeded", b"SlowDown")
 _JSON = {"dynamodb": "1.0", "secretsmanager": "1.1"}
 _RENEW_MS = 300_000
+_IDLE_MS = 10_000
+_BLOCK = 1 << 16
 _SCHEME = "AWS4-HMAC-SHA256"
 _OK, _NOT_FOUND, _SERVER_ERRORS = 200, 404, 500
 
@@ -84,6 +87,7 @@ class Session:
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._connections: dict[str, http.client.HTTPConnection] = {}
+        self._used_at: dict[str, int] = {}
         self._credentials: Credentials | None = None
 
     def json(self, service: str, target: str, body: dict[str, Any], *, timeout: float) -> dict[str, Any]:
@@ -96,7 +100,10 @@ class Session:
         """
         headers = {"X-Amz-Target": target, "Content-Type": f"application/x-amz-json-{_JSON[service]}"}
         request = _Request(service, "POST", self._origin(service), "/", headers, msgspec.json.encode(body))
-        return msgspec.json.decode(self._answer(request, timeout), type=dict[str, Any])
+        try:
+            return msgspec.json.decode(self._answer(request, timeout), type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise _unavailable(request) from error
 
     def get_object(self, bucket: str, key: str, *, timeout: float) -> bytes:
         """The bytes of an S3 object; NotFound, or Unavailable."""
@@ -123,35 +130,65 @@ class Session:
         deadline = self._monotonic() + timeout
         cause: Exception | None = None
         attempt = 0
-        while (left := deadline - self._monotonic()) > 0:
+        while self._monotonic() < deadline:
             try:
-                return self._try(request, left)
+                return self._try(request, deadline)
             except (OSError, http.client.HTTPException) as error:
-                self._connections.pop(request.origin, None)
+                self._drop(request.origin)
                 cause = error
             except _Passing as error:
                 cause = error
             clock.sleep(min(clock.pause_seconds(attempt), max(0.0, deadline - self._monotonic())))
             attempt += 1
-        raise Unavailable(f"{request.service} did not answer in {timeout} s: {cause}") from cause
+        raise _unavailable(request) from cause
 
-    def _try(self, request: _Request, timeout: float) -> bytes:
+    def _try(self, request: _Request, deadline: float) -> bytes:
         headers = sign(self._current_credentials(), request, region=self._aws.aws_region, at_ms=self._now_ms())
-        connection = self._connections.setdefault(request.origin, _connection(request.origin))
-        connection.timeout = timeout
-        if connection.sock:
-            connection.sock.settimeout(timeout)
+        connection = self._connection(request.origin)
+        self._limit(connection, deadline)
         connection.request(request.method, request.path, body=request.body, headers=headers)
+        self._limit(connection, deadline)
         response = connection.getresponse()
-        answer = response.read()
+        answer = self._read(connection, response, deadline)
+        self._used_at[request.origin] = self._now_ms()
         if response.status == _OK:
             return answer
         what = f"{request.service} answered {response.status}: {answer[:300].decode(errors='replace')}"
         if response.status == _NOT_FOUND:
-            raise NotFound(what)
+            raise NotFound(f"{request.service} has no such object") from _Passing(what)
         if response.status >= _SERVER_ERRORS or any(word in answer for word in _PASSING):
             raise _Passing(what)
-        raise Unavailable(what)
+        raise _unavailable(request) from _Passing(what)
+
+    def _read(
+        self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, deadline: float
+    ) -> bytes:
+        """The whole body; a socket's own timeout would let an answer trickle in for ever."""
+        parts = []
+        while part := response.read1(_BLOCK):
+            parts.append(part)
+            self._limit(connection, deadline)
+        return b"".join(parts)
+
+    def _limit(self, connection: http.client.HTTPConnection, deadline: float) -> None:
+        left = deadline - self._monotonic()
+        if left <= 0:
+            raise TimeoutError("the time is up")
+        connection.timeout = left
+        if connection.sock:
+            connection.sock.settimeout(left)
+
+    def _connection(self, origin: str) -> http.client.HTTPConnection:
+        """The kept connection, or a new one: after a pause (Lambda freezes) the other side has often hung up."""
+        if self._now_ms() - self._used_at.get(origin, 0) > _IDLE_MS:
+            self._drop(origin)
+        if origin not in self._connections:
+            self._connections[origin] = _connect(origin)
+        return self._connections[origin]
+
+    def _drop(self, origin: str) -> None:
+        if connection := self._connections.pop(origin, None):
+            connection.close()
 
     def _current_credentials(self) -> Credentials:
         known = self._credentials
@@ -166,12 +203,22 @@ class Session:
         return self._credentials
 
 
-def _connection(origin: str) -> http.client.HTTPConnection:
+def _unavailable(request: _Request) -> Unavailable:
+    """For the caller: what AWS said, with its ARNs, stays in the cause and the log."""
+    return Unavailable(f"{request.service} did not answer; try again")
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()  # 45 ms
+
+
+def _connect(origin: str) -> http.client.HTTPConnection:
     parts = urlsplit(origin)
     host = parts.hostname or ""
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, parts.port)
-    return http.client.HTTPSConnection(host, parts.port, context=ssl.create_default_context())
+    return http.client.HTTPSConnection(host, parts.port, context=_tls())
 
 
 def _from_container(aws: Aws) -> Credentials:
@@ -181,7 +228,9 @@ def _from_container(aws: Aws) -> Credentials:
     try:
         connection.request("GET", parts.path, headers={"Authorization": aws.aws_container_authorization_token})
         keys = msgspec.json.decode(connection.getresponse().read(), type=dict[str, str])
+        ends_at = clock.parse_iso(keys["Expiration"])
+        return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys.get("Token", ""), ends_at)
+    except (msgspec.DecodeError, KeyError, ValueError) as error:
+        raise _Passing("the credentials endpoint gave no keys") from error
     finally:
         connection.close()
-    ends_at = clock.parse_iso(keys["Expiration"])
-    return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys.get("Token", ""), ends_at)

@@ -138,8 +138,3 @@ def save(row: Row, condition: Any = None) -> Action:
 def update(row: Row, actions: list[Any], condition: Any = None) -> Action:
     """Apply update `actions` to the item that `row` keys."""
     return lambda transaction: transaction.update(row, actions=actions, condition=condition)
-
-
-def check(row: type[Row], pk: str, sk: str, condition: Any) -> Action:
-    """Require `condition` of an item that the transaction doesn't write."""
-    return lambda transaction: transaction.condition_check(row, pk, sk, condition=condition)

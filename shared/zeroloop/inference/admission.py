@@ -1,6 +1,5 @@
 """The check that a pending version passes before it may serve: bytes, contract, and a real run in isolation."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from zeroloop.registry.rules import Facts
 # Linux x86-64): leaves a model 1.3 GB, and the function's 1,769 MB hold the parent beside the child.
 PROBE_MEGABYTES = 1_500
 PROBE_SECONDS = 60.0
+MAX_FACTS_BYTES = 32_000
 
 
 def check_bytes(directory: Path, files: list[PackageFile], digest: str) -> None:
@@ -42,7 +42,24 @@ def check_bytes(directory: Path, files: list[PackageFile], digest: str) -> None:
 
 
 def facts(package: Package) -> Facts:
-    """What the registry shows of a package."""
+    """What the registry shows of a package.
+
+    Raises
+    ------
+    InvalidInput
+        More than 32,000 bytes of JSON: an item holds 400 KB, and an answer of 100 versions 6 MB.
+    """
+    found = _facts(package)
+    if (size := len(msgspec.json.encode(found))) > MAX_FACTS_BYTES:
+        raise InvalidInput(
+            f"package.json: labels, metrics, parameters, libraries and description have {size:,} bytes of JSON "
+            f"together, at most {MAX_FACTS_BYTES:,} are allowed",
+            field="package.json",
+        )
+    return found
+
+
+def _facts(package: Package) -> Facts:
     return Facts(
         description=package.description,
         task=package.task,
@@ -78,9 +95,17 @@ def try_out(directory: Path, *, megabytes: int = PROBE_MEGABYTES, timeout_second
         raise InvalidInput(f"the model did not answer within {timeout_seconds:g} s") from error
     if child.returncode:
         raise InvalidInput(_death(child.returncode, child.stderr, megabytes))
-    wrong = json.loads(child.stdout.splitlines()[-1])
+    wrong = _finding(child.stdout)
     if wrong:
         raise InvalidInput(wrong)
+
+
+def _finding(stdout: bytes) -> str | None:
+    """What the probe wrote last; a child that ended without a word was ended by the model."""
+    try:
+        return msgspec.json.decode((stdout.splitlines() or [b""])[-1], type=str | None)
+    except msgspec.DecodeError:
+        return "the model ended the process that tried it out"
 
 
 def _death(code: int, stderr: bytes, megabytes: int) -> str:

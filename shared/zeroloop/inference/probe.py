@@ -1,7 +1,9 @@
 """The child in which admission tries a model: `python -m zeroloop.inference.probe DIRECTORY MEGABYTES`.
 
 A crafted model can crash the interpreter or ask it for gigabytes (5 of 4,000 structure-biased mutants of a good model
-ended in SIGSEGV), so this runs apart, without keys, under an address-space limit. Writes one line of JSON: `null`, or
+ended in SIGSEGV), so this runs apart, under an address-space limit and without keys in its
+environment (which is no sandbox: code that a crash would let in runs as the function's own user, whose role may read
+packages and settle versions, and nothing else). Writes one line of JSON: `null`, or
 what is wrong. A crash writes nothing.
 """
 
@@ -16,6 +18,7 @@ def main(directory: Path, megabytes: int) -> str | None:
     limit = megabytes * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is told by its signal, and leaves no file
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # nothing here writes files
     # Behind the limit, so that it holds for what the imports reserve as well.
     from zeroloop.errors import ZeroloopError  # noqa: PLC0415
     from zeroloop.inference import golden  # noqa: PLC0415

@@ -156,10 +156,18 @@ def check_files(files: Sequence[PackageFile], *, max_bytes: int) -> None:
         )
     if len(set(paths)) < len(paths):
         raise InvalidInput("a path is listed twice", field="files")
+    folders = {parent for path in paths for parent in _parents(path)}
+    if both := folders & set(paths):
+        raise InvalidInput(f"{min(both)} can't be a file and a folder", field="files")
     if len(files) > MAX_FILES:
         raise InvalidInput(f"a package has at most {MAX_FILES} files, this one {len(files)}", field="files")
     if total > max_bytes:
         raise InvalidInput(f"the package has {total:,} bytes, more than the {max_bytes:,} allowed", field="files")
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def _check_file(file: PackageFile, where: str) -> None:

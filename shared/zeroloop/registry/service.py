@@ -117,7 +117,9 @@ class Registry:
         raise Conflict(f"{name} is being registered by too many at once; try again", code="busy")
 
     def complete(self, name: str, number: int) -> Version:
-        """Start the admission of a PENDING version whose files are all there; settled ones stay as they are.
+        """Start the admission of a version whose files are all there; one that is READY stays as it is.
+
+        A FAILED one is tried again: its bytes are the same, but the stack may have changed (a layer, a limit).
 
         Raises
         ------
@@ -125,8 +127,11 @@ class Registry:
             Files are missing (`files_missing`): the message names them.
         """
         version = self.version(name, number)
-        if version.state != State.PENDING:
+        if version.state == State.READY:
             return version
+        if version.state == State.FAILED:
+            self._store.reopen(version)
+            version = self.version(name, number)
         missing = [upload["path"] for upload in self._uploads(version)]
         if missing:
             raise Conflict(f"not uploaded yet: {', '.join(missing)}", code="files_missing", field="files")

@@ -182,6 +182,14 @@ class RegistryStore:
             ),
         )
 
+    def reopen(self, version: Version) -> None:
+        """Make a FAILED version PENDING again; Conflict if it isn't FAILED any more."""
+        row = _VersionRow(_pk(version.model_id), _version_sk(version.version))
+        with translated(f"version {version.version}"):
+            row.update(
+                [_VersionRow.state.set(State.PENDING), _VersionRow.reason.remove()], _VersionRow.state == State.FAILED
+            )
+
     def settle(self, version: Version) -> None:
         """Write what admission found of a PENDING version, once; Conflict if it is settled already."""
         row = _VersionRow(_pk(version.model_id), _version_sk(version.version))
