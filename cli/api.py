@@ -98,7 +98,7 @@ class Api:
     def upload(self, upload: dict[str, Any], data: bytes) -> None:
         """Put one file where a registration said; one that is there already is there."""
         # 409: somebody else puts the same file at this moment.
-        retries = _retries(4 if repeat else 0, on=(429, 503))
+        retries = _retries(4, on=(409, 503))
         answer = self._http.request("PUT", upload["url"], body=data, headers=upload["headers"], retries=retries)
         if answer.status not in {200, 412}:
             reason = answer.data[:300].decode(errors="replace")

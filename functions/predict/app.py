@@ -15,9 +15,9 @@ from zeroloop import clock, config, http
 from zeroloop.errors import ZeroloopError
 from zeroloop.inference import service
 from zeroloop.inference.lineups import Lineups
-from zeroloop.inference.record import LogRecord, Prediction, line
+from zeroloop.inference.record import LogRecord, Prediction, lines
 from zeroloop.inference.requests import PredictRequest
-from zeroloop.inference.service import Outcome, Predictor
+from zeroloop.inference.service import Known, Outcome, Predictor
 from zeroloop.inference.source import Source
 from zeroloop.inference.warm import WarmModels
 from zeroloop.signed import Session
@@ -65,23 +65,27 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     started = clock.monotonic()
     name, request_id, at = "", str(context.aws_request_id), clock.now_ms()
     outcome: Outcome | None = None
+    known = Known()
     code: str | None = None
     try:
         name = http.name(event["pathParameters"]["model"])
         request = http.parse(http.body(event), PredictRequest)
-        outcome = predictor.predict(name, request, request_id=request_id, at=at)
+        outcome = predictor.predict(name, request, known, request_id=request_id, at=at)
         status, body = 200, service.present(outcome, many=request.many)
     except ZeroloopError as error:
+        if http.status_of(error) >= http.INTERNAL:
+            sys.stderr.write(traceback.format_exc())
         status, code, body = http.status_of(error), error.code, dict(http.refusal(error))
     except Exception:  # noqa: BLE001 - a bug is answered 500 without details; the log has them
         sys.stderr.write(traceback.format_exc())
         status, code, body = http.INTERNAL, "internal", {"code": "internal", "message": "an error of ours"}
-    _log(name, outcome, status=status, code=code, request_id=request_id, at=at, started=started)
+    _log(name, known, outcome, status=status, code=code, request_id=request_id, at=at, started=started)
     return {"statusCode": status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}
 
 
 def _log(  # noqa: PLR0913 - the facts of a request
     name: str,
+    known: Known,
     outcome: Outcome | None,
     *,
     status: int,
@@ -90,14 +94,13 @@ def _log(  # noqa: PLR0913 - the facts of a request
     at: int,
     started: float,
 ) -> None:
-    version = outcome.served.version if outcome else None
     record = LogRecord(
         time=at,
         request_id=request_id,
         model=name[:128],
-        model_id=version.model_id if version else None,
-        version=version.version if version else None,
-        variant=outcome.variant if outcome else None,
+        model_id=known.model_id,
+        version=known.version,
+        variant=known.variant,
         status=status,
         code=code,
         latency_ms=round((clock.monotonic() - started) * 1000, 3),
@@ -107,5 +110,6 @@ def _log(  # noqa: PLR0913 - the facts of a request
             for answer, prediction_id in (outcome.predictions if outcome else [])
         ],
     )
-    sys.stdout.write(line(record, stale=name in stale) + "\n")
+    for line in lines(record, stale=name in stale):
+        sys.stdout.write(line + "\n")
     stale.discard(name)

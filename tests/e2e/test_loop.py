@@ -104,8 +104,8 @@ REFUSED: list[tuple[str, Any, int, str, str]] = [
     ("loop", {"text": "fine", "version": 0}, 422, "invalid_input", "version"),
     ("loop", {"text": "fine", "version": 9}, 404, "unknown_version", "version"),
     ("nobody", {"text": "fine"}, 404, "unknown_model", "model"),
-    ("%00", {"text": "fine"}, 404, "unknown_model", "model"),
-    ("x" * 300, {"text": "fine"}, 404, "unknown_model", "model"),
+    ("%00", {"text": "fine"}, 422, "bad_name", "model"),
+    ("x" * 3000, {"text": "fine"}, 422, "bad_name", "model"),
 ]
 
 

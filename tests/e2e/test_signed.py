@@ -85,6 +85,8 @@ ROLES = [
     ("registry", "secretsmanager:GetSecretValue", "table", False),
     ("admission", "s3:GetObject", "models/x", True),
     ("admission", "s3:PutObject", "models/x", False),
+    ("admission", "dynamodb:UpdateItem", "table", True),
+    ("admission", "dynamodb:PutItem", "table", False),
     ("admission", "dynamodb:DeleteItem", "table", False),
     ("admission", "lambda:InvokeFunction", "table", False),
 ]

@@ -1,6 +1,7 @@
 """The admission function on moto, with the real child process."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -89,3 +90,24 @@ def test_bytes_that_are_not_those_registered_fail(
 
 def test_an_event_of_a_version_that_nobody_registered_finds_nothing_to_do(load: Callable[[str], ModuleType]) -> None:
     assert load("admission").lambda_handler(event("admission", "pending"), Context()) == {"settled": "already"}
+
+
+def test_a_package_that_tells_too_much_fails_with_the_reason(
+    register: Register, settle: Settle, tmp_path: Path, registry: Registry
+) -> None:
+    package = Path(shutil.copytree(SMALL, tmp_path / "package"))
+    described = json.loads((package / "package.json").read_text())
+    (package / "package.json").write_text(json.dumps({**described, "parameters": {"x": "y" * 500_000}}))
+    settled = settle(register(package))
+    assert settled["settled"] == "FAILED"
+    assert "at most 32,000" in settled["reason"]
+
+
+def test_a_failed_version_can_be_tried_again(register: Register, settle: Settle, registry: Registry) -> None:
+    version = register(SMALL, leave_out="card.md")
+    assert settle(version)["settled"] == "FAILED"
+    client("s3").put_object(
+        Bucket="artifacts", Key=object_key(version, "card.md"), Body=(SMALL / "card.md").read_bytes()
+    )
+    assert registry.complete("sentiment", 1).state == "PENDING"
+    assert settle(version) == {"settled": "READY", "reason": None}

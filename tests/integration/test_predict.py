@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.aws_limits import check_answer, check_log_lines
 from tests.integration.conftest import ROOT, Context, client, event
 from zeroloop.digests import PackageFile, sha256
 from zeroloop.errors import NotFound, Unavailable
+from zeroloop.inference import preprocessing
 from zeroloop.inference.lineups import FRESH_SECONDS, STALE_SECONDS
 from zeroloop.inference.receipts import Key, verify
+from zeroloop.inference.runtime import ModelFailed
 from zeroloop.objects import Bucket
 from zeroloop.registry.rules import Facts
 from zeroloop.registry.service import Admissions, Change, Registry, object_key
@@ -169,6 +172,56 @@ def test_columns_are_predicted_by_the_same_code(world: World) -> None:
     status, body = world.ask("features")
     assert status == 200
     assert len(body["scores"]) == 3
+
+
+def test_the_most_instances_fit_their_lines_and_their_answer(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    body = json.dumps({"instances": ["A wonderful, moving film."] * 1000})
+    status, answer = world.ask("text", body=body)
+    lines = capsys.readouterr().out.splitlines()
+    check_log_lines(lines)
+    check_answer(0.0, status, json.dumps(answer).encode())
+    records = [json.loads(line) for line in lines]
+    told = [prediction["prediction_id"] for record in records for prediction in record["predictions"]]
+    assert told == [prediction["prediction_id"] for prediction in answer["predictions"]]
+
+
+@pytest.mark.parametrize("name", ["x" * 3000, "%00", "..%2Fetc", ""])
+def test_a_name_that_no_model_can_have_costs_no_read(world: World, name: str) -> None:
+    status, body = world.ask("text", pathParameters={"model": name})
+    assert (status, body["code"], body["field"]) == (422, "bad_name", "model")
+    assert world.session.calls == []
+
+
+def test_a_failing_model_is_counted_as_its_own_fault(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.ask("text")
+
+    def broken(*_: Any) -> None:
+        raise ModelFailed("it broke")
+
+    world.predict.models.get(world.registry.model("sentiment").model_id, 1).model.predict = broken
+    capsys.readouterr()
+    status, body = world.ask("text")
+    record = last_record(capsys)
+    assert (status, body["code"]) == (500, "model_failed")
+    assert (record["model_id"], record["version"], record["variant"]) == (
+        world.registry.model("sentiment").model_id, 1, "champion"
+    )  # fmt: skip
+    assert record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]
+
+
+def test_a_version_that_this_stack_can_not_load_is_a_fault_of_ours(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preprocessing, "digest", lambda *_: "f" * 64)
+    status, body = world.ask("text")
+    assert (status, body["code"]) == (500, "unservable")
+    assert last_record(capsys)["Faults"] == 1
+
+
+def test_a_package_that_is_gone_is_a_fault_of_ours(world: World) -> None:
+    version = world.registry.version("sentiment", 1)
+    client("s3").delete_object(Bucket="artifacts", Key=object_key(version, "model.tflite"))
+    assert world.ask("text")[1]["code"] == "corrupt_package"
 
 
 def test_a_bug_is_a_500_without_details(world: World, capsys: pytest.CaptureFixture[str]) -> None:

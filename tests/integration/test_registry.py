@@ -88,6 +88,8 @@ def test_an_upload_is_held_to_its_bytes_and_to_being_the_first(call: Call) -> No
     upload = call("register")[1]["uploads"][0]
     assert upload["headers"]["If-None-Match"] == "*"
     assert "if-none-match" in upload["url"]
+    assert "content-length" in upload["url"]
+    assert upload["url"].startswith("https://artifacts.s3.eu-west-1.amazonaws.com/models/")
     assert "x-amz-checksum-sha256" in upload["url"]
 
 

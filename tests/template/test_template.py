@@ -167,3 +167,28 @@ def test_the_idle_price_is_itemised() -> None:
     assert items["secrets"] == pytest.approx(0.40)
     assert items["alarms"] == 0
     assert items["objects"] == pytest.approx(2 * 2.0 * 0.023)
+
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+ACTIONS = {
+    "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"},
+    "RegistryRole": {
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "lambda:InvokeFunction",
+        "s3:GetObject", "s3:ListBucket", "s3:PutObject",
+    },
+    "AdmissionRole": {"dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "sqs:SendMessage"},
+}  # fmt: skip
+
+
+def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
+    """Each of these is seen in use by the e2e test that runs the loop with policies enforced; no other is allowed."""
+    given = {
+        name: {action for policy in role["Policies"] for action in _actions(policy["PolicyDocument"]["Statement"])}
+        for name, role in reader.of_type(reader.read(), "AWS::IAM::Role").items()
+    }
+    assert given == {name: actions | LOGS for name, actions in ACTIONS.items()}
+
+
+def _actions(statements: list[dict[str, Any]]) -> set[str]:
+    listed = [statement["Action"] for statement in statements]
+    return {action for some in listed for action in ([some] if isinstance(some, str) else some)}

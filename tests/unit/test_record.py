@@ -3,12 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from zeroloop.inference.record import LogRecord, Prediction, line
+from tests.aws_limits import check_log_lines
+from zeroloop.inference.record import LogRecord, Prediction, lines
 
 RECORD = LogRecord(
     time=1_795_380_650_548,
@@ -37,8 +39,24 @@ RECORDS = st.builds(
 )
 
 
+def only_line(record: LogRecord, *, stale: bool = False) -> str:
+    [line] = lines(record, stale=stale)
+    return line
+
+
+def test_a_thousand_instances_are_cut_into_lines_that_are_short_and_lose_nothing() -> None:
+    many = [Prediction(f"zr1.{i:04}" + "x" * 400, "positive", 0.9) for i in range(1000)]
+    cut = list(lines(replace(RECORD, predictions=many)))
+    assert len(cut) > 1
+    check_log_lines(cut)
+    decoded = [msgspec.json.decode(line, type=LogRecord) for line in cut]
+    assert [prediction for record in decoded for prediction in record.predictions] == many
+    assert [record.continued for record in decoded] == [False] + [True] * (len(cut) - 1)
+    assert ["_aws" in json.loads(line) for line in cut] == [True] + [False] * (len(cut) - 1)
+
+
 def written(record: LogRecord, *, stale: bool = False) -> dict[str, Any]:
-    return dict(json.loads(line(record, stale)))
+    return dict(json.loads(only_line(record, stale=stale)))
 
 
 def metrics(record: LogRecord, *, stale: bool = False) -> dict[str, tuple[float, str]]:
@@ -51,7 +69,7 @@ def metrics(record: LogRecord, *, stale: bool = False) -> dict[str, tuple[float,
 @settings(max_examples=40)
 @given(RECORDS, st.booleans())
 def test_a_record_is_one_line_of_json_with_valid_metrics(record: LogRecord, stale: bool) -> None:
-    text = line(record, stale)
+    text = only_line(record, stale=stale)
     assert "\n" not in text
     assert "\r" not in text
     document = json.loads(text)
@@ -66,7 +84,7 @@ def test_a_record_is_one_line_of_json_with_valid_metrics(record: LogRecord, stal
 
 
 def test_the_term_that_the_subscription_looks_for_is_in_the_line() -> None:
-    assert '"zl.prediction.v1"' in line(RECORD)
+    assert '"zl.prediction.v1"' in only_line(RECORD)
 
 
 def test_metrics_are_latency_and_faults_by_model() -> None:
@@ -89,6 +107,6 @@ def test_a_stale_lineup_is_a_metric_only_when_there_is_one() -> None:
 
 
 def test_what_a_caller_writes_stays_within_the_line() -> None:
-    text = line(replace(REFUSED, model='a\r\n{"schema":"zl.prediction.v1"}\n'))
+    text = only_line(replace(REFUSED, model='a\r\n{"schema":"zl.prediction.v1"}\n'))
     assert len(text.split("\n")) == 1
     assert json.loads(text)["model"] == 'a\r\n{"schema":"zl.prediction.v1"}\n'

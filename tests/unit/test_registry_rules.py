@@ -219,6 +219,7 @@ def test_a_package_with_its_two_files_is_accepted() -> None:
         ([*GOOD, GOOD[0]], "files"),
         ([*GOOD, PackageFile("big", "c" * 64, 1_000)], "files"),
         ([*GOOD, *(PackageFile(f"f{i}", "c" * 64, 0) for i in range(63))], "files"),
+        ([*GOOD, PackageFile("package.json/x", "c" * 64, 1)], "files"),
         ([*GOOD, PackageFile("../x", "c" * 64, 1)], "files[2].path"),
         ([*GOOD, PackageFile("/etc/passwd", "c" * 64, 1)], "files[2].path"),
         ([*GOOD, PackageFile("a//b", "c" * 64, 1)], "files[2].path"),

@@ -59,12 +59,12 @@ class Lineups:
         if known is None:
             return self._remember(name, self._read(name, None, FIRST_SECONDS), now)
         if now - known.read_at <= FRESH_SECONDS or now - known.tried_at <= PAUSE_SECONDS:
-            return self._told(known, now)
+            return self._told(name, known, now)
         known.tried_at = now
         try:
             return self._remember(name, self._read(name, known.lineup.model_id, BUDGET_SECONDS), now)
         except Unavailable:
-            return self._told(known, now)
+            return self._told(name, known, now)
         except NotFound:
             del self._known[name]
             raise
@@ -74,9 +74,9 @@ class Lineups:
         for known in self._known.values():
             known.read_at = known.tried_at = float("-inf")
 
-    def _told(self, known: _Known, now: float) -> Lineup:
+    def _told(self, name: str, known: _Known, now: float) -> Lineup:
         if now - known.read_at > STALE_SECONDS:
-            self._on_stale(known.lineup.model)
+            self._on_stale(name)
         return known.lineup
 
     def _remember(self, name: str, lineup: Lineup, now: float) -> Lineup:

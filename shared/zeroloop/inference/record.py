@@ -1,8 +1,9 @@
-"""The one line that predict writes per request: the prediction record, with CloudWatch's embedded metrics. Pure.
+"""What predict writes per request: one line, the prediction record, with CloudWatch's embedded metrics. Pure.
 
 Contract: docs/contracts/log-record.schema.json; metrics: CloudWatch embedded metric format specification.
 """
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -10,6 +11,10 @@ from msgspec import Struct, field
 
 _METRICS = [{"Name": "Latency", "Unit": "Milliseconds"}, {"Name": "Faults", "Unit": "Count"}]
 _SERVER_ERRORS = 500
+
+# CloudWatch Logs cuts events at 256 KB (1 MB since 2025, but what forwards them often still does).
+_LINE_BYTES = 200_000
+_FRAME_BYTES = 60
 
 
 class Prediction(Struct, frozen=True):
@@ -38,14 +43,37 @@ class LogRecord(Struct, frozen=True, kw_only=True):
     unit_hash: str | None = None
     slice: str | None = None
     predictions: list[Prediction] = field(default_factory=list)
+    continued: bool = False
 
 
-def line(record: LogRecord, stale: bool = False) -> str:  # noqa: FBT001, FBT002 - a fact of the request, read once
-    """`record` as one line of JSON, with metrics by model: latency, faults (5xx), and lineups served stale."""
-    return msgspec.json.encode({**msgspec.to_builtins(record), **_embedded(record, stale)}).decode()
+def lines(record: LogRecord, *, stale: bool = False) -> Iterator[str]:
+    """`record` as lines of JSON under 256 KB: one, but for requests of hundreds of instances.
+
+    The first carries the metrics, by model: latency, faults (5xx), and lineups served stale. The others carry the rest
+    of the predictions under the same `request_id`, and say that they are `continued`.
+    """
+    first, *rest = _cut(record.predictions)
+    head = msgspec.structs.replace(record, predictions=first)
+    yield msgspec.json.encode({**msgspec.to_builtins(head), **_embedded(record, stale=stale)}).decode()
+    for predictions in rest:
+        yield msgspec.json.encode(msgspec.structs.replace(record, predictions=predictions, continued=True)).decode()
 
 
-def _embedded(record: LogRecord, stale: bool) -> dict[str, Any]:  # noqa: FBT001
+def _cut(predictions: list[Prediction]) -> list[list[Prediction]]:
+    """`predictions` in as few lists as keep a line short; one empty list for none."""
+    parts: list[list[Prediction]] = [[]]
+    size = 0
+    for prediction in predictions:
+        length = len(prediction.prediction_id) + len(prediction.label or "") * 2 + _FRAME_BYTES
+        if size + length > _LINE_BYTES and parts[-1]:
+            parts.append([])
+            size = 0
+        parts[-1].append(prediction)
+        size += length
+    return parts
+
+
+def _embedded(record: LogRecord, *, stale: bool) -> dict[str, Any]:
     # Unknown names would make a metric each, billed each: only models that exist get their dimension.
     dimensions = [["model"]] if record.model_id else [[]]
     metrics = [*_METRICS, {"Name": "LineupStale", "Unit": "Count"}] if stale else _METRICS

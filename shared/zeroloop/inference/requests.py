@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from zeroloop.errors import InvalidInput
+from zeroloop.inference.package import Package
 
 MAX_INSTANCES = 1_000
 
@@ -25,6 +26,12 @@ class PredictRequest(Struct, forbid_unknown_fields=True):
     def many(self) -> bool:
         """Whether the caller sent a list and gets one back."""
         return self.instances is not UNSET
+
+
+# Lambda answers 6 MB at the most.
+MAX_ANSWER_BYTES = 5_000_000
+_RECEIPT_BYTES = 700
+_SCORE_BYTES = 24
 
 
 class Inputs(Struct, frozen=True):
@@ -53,6 +60,24 @@ def inputs(request: PredictRequest, field: str) -> Inputs:
         raise InvalidInput(f"send 1 to {MAX_INSTANCES:,} instances, not {len(request.instances):,}", field="instances")
     values = [_value(instance, field, f"instances[{i}]") for i, instance in enumerate(request.instances)]
     return Inputs(values, [f"instances[{i}].{field}" for i in range(len(values))])
+
+
+def check_size(n_instances: int, package: Package) -> None:
+    """Refuse a request whose answer could be over what Lambda can answer.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    labels = sum(len(label.encode()) + _SCORE_BYTES for label in package.labels)
+    # An answer that is a list of labels stands in the scores, the prediction, and base64 in the receipt.
+    each = _RECEIPT_BYTES + labels * (4 if package.task == "multilabel" else 1)
+    most = max(1, MAX_ANSWER_BYTES // each)
+    if n_instances > most:
+        raise InvalidInput(
+            f"send at most {most:,} instances to a model of {len(package.labels):,} labels, not {n_instances:,}",
+            field="instances",
+        )
 
 
 def _value(instance: Any, field: str, where: str) -> Any:

@@ -10,8 +10,9 @@ from zeroloop.inference import assignment, receipts
 from zeroloop.inference.answers import Answer
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.receipts import Key, Receipt
-from zeroloop.inference.requests import PredictRequest, inputs
+from zeroloop.inference.requests import PredictRequest, check_size, inputs
 from zeroloop.inference.warm import Served, WarmModels
+from zeroloop.registry.rules import check_name
 
 
 class Predicted(NamedTuple):
@@ -19,6 +20,14 @@ class Predicted(NamedTuple):
 
     answer: Answer
     prediction_id: str
+
+
+class Known(Struct):
+    """What a request has come to so far, for its record: also where it fails on the way."""
+
+    model_id: str | None = None
+    version: int | None = None
+    variant: str | None = None
 
 
 class Outcome(Struct, frozen=True):
@@ -40,10 +49,11 @@ class Predictor:
         self._ask_key = signing_key
         self._key: Key | None = None
 
-    def predict(self, name: str, request: PredictRequest, *, request_id: str, at: int) -> Outcome:
+    def predict(self, name: str, request: PredictRequest, known: Known, *, request_id: str, at: int) -> Outcome:
         """The predictions that `request` asks of the model called `name`.
 
-        `request_id` stands in for the unit where none is given; `at` is now, in ms since 1970.
+        `request_id` stands in for the unit where none is given; `at` is now, in ms since 1970; `known` is filled on
+        the way.
 
         Raises
         ------
@@ -52,14 +62,17 @@ class Predictor:
         Conflict
             No champion.
         InvalidInput
-            What the model can't read; names the field.
+            A name that no model has, or what the model can't read; names the field.
         Unavailable
             The registry didn't answer and nothing is known yet.
         """
-        lineup = self._lineups.get(name)
+        lineup = self._lineups.get(check_name(name))
+        known.model_id = lineup.model_id
         assigned = assignment.assign(lineup, request.unit or request_id, request.version)
+        known.variant, known.version = assigned.variant, assigned.version
         served = self._models.get(lineup.model_id, assigned.version)
         asked = inputs(request, served.model.field)
+        check_size(len(asked.values), served.model.package)
         answers = served.model.predict(asked.values, asked.where)
         key = self._signing_key()
         hashed = receipts.unit_hash(request.unit, key) if request.unit else None

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from zeroloop.digests import PackageFile, package_digest, sha256
-from zeroloop.errors import NotFound, ZeroloopError
+from zeroloop.errors import InvalidInput, NotFound, ZeroloopError
 from zeroloop.inference.model import TOKENIZER, Model
 from zeroloop.inference.receipts import Key
 from zeroloop.inference.warm import Served
@@ -25,6 +25,12 @@ class Corrupt(ZeroloopError):  # noqa: N818
     """Stored bytes are not those that were registered."""
 
     code = "corrupt_package"
+
+
+class Unservable(ZeroloopError):  # noqa: N818
+    """A version that was admitted once can't be loaded now: the stack has changed, not the caller."""
+
+    code = "unservable"
 
 
 class Source:
@@ -55,12 +61,17 @@ class Source:
             `unknown_version`, or `version_not_ready`.
         Corrupt
             The bytes are not those that were registered.
+        Unservable
+            This stack can't load it, though one before could.
         """
         version = self._ready(model_id, number)
         if package_digest(version.files) != version.digest:
             raise Corrupt(f"the manifest of version {number} is not the one that was registered")
-        needed = [file for file in version.files if file.path in _NEEDED]
-        return Served(version, Model({file.path: self._fetch(version, file) for file in needed}))
+        files = {file.path: self._fetch(version, file) for file in version.files if file.path in _NEEDED}
+        try:
+            return Served(version, Model(files))
+        except InvalidInput as error:
+            raise Unservable(f"version {number} can't be loaded by this stack: {error.message}") from error
 
     def _ready(self, model_id: str, number: int) -> Version:
         item = self._item(f"MODEL#{model_id}", f"VERSION#{number:08}", _READ_SECONDS)
@@ -72,7 +83,10 @@ class Source:
 
     def _fetch(self, version: Version, file: PackageFile) -> bytes:
         key = f"models/{version.model_id}/{version.digest}/{file.path}"
-        data = self._session.get_object(self._bucket, key, timeout=_LOAD_SECONDS)
+        try:
+            data = self._session.get_object(self._bucket, key, timeout=_LOAD_SECONDS)
+        except NotFound as error:
+            raise Corrupt(f"{file.path} of version {version.version} is gone") from error
         if sha256(data) != file.sha256:
             raise Corrupt(f"{file.path} of version {version.version} is not what was registered")
         return data
