@@ -67,9 +67,11 @@ clean: ## Stop the local stack and leave a fresh clone
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.synced: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --quiet --python $(PYTHON)
+	$(UV) sync --frozen --quiet --python $(PYTHON) || \
+	  { echo "the environment could not be installed: check network and proxy, then try again." >&2; exit 1; }
 	@touch $@
 
 $(UV):
 	$(PYTHON) -m venv .zeroloop/uv
-	.zeroloop/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	.zeroloop/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
+	  { echo "uv could not be installed: is the package index reachable? Check network and proxy, then try again." >&2; exit 1; }

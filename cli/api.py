@@ -143,7 +143,7 @@ def connect(url: str | None, token: str = "", home: Home = DEFAULT_HOME) -> Api:
 def local_api(home: Home, token: str = "") -> Api:
     """The API of the local stack in `home`."""
     record = home.read()
-    if record is None:
+    if record is None or not record.api_url:
         raise click.ClickException("no stack is known: `zeroloop local up` starts one, --url names another")
     credentials = _emulated if record.iam and not token else None
     return Api(record.api_url, credentials=credentials, token=token, region=record.region)

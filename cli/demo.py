@@ -57,9 +57,10 @@ def serve(api: Api, name: str, packages: list[str]) -> list[Row]:
 
 
 def promote(api: Api, name: str, number: int) -> str:
-    """Promote a version that isn't the champion: a second demo finds things as the first left them."""
-    if api.get(path("models", name, "lineup"))["champion"] == number:
-        return "champion already"
+    """Promote a version unless it or a later one serves: a second demo leaves things as the first did."""
+    champion = api.get(path("models", name, "lineup"))["champion"]
+    if champion is not None and champion >= number:
+        return "promoted before"
     api.post(path("models", name, "promote"), {"version": number, "reason": "demo"})
     return "promoted"
 

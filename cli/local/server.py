@@ -32,11 +32,19 @@ def start(ministack: Path, home: Home, port: int, *, iam: bool) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # it outlives this command, and Ctrl-C in its terminal
         )
+    try:
+        _wait_for(process, port, log)
+    except BaseException:  # Ctrl-C too: nobody knows of this process yet
+        process.terminate()
+        raise
+    process.returncode = 0  # or its destructor would warn that it still runs, as it should
+    return process.pid
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     title = f"emulated AWS on port {port}"
     if not progress.wait(title, lambda: answers(port) or process.poll() is not None, seconds=60) or process.poll():
         raise progress.StepFailed(title, log, "If the port is taken, choose another with --port.")
-    process.returncode = 0  # or its destructor would warn that it still runs, as it should
-    return process.pid
 
 
 def _environment(home: Home, temporary: Path, port: int, *, iam: bool) -> dict[str, str]:
@@ -69,7 +77,7 @@ def answers(port: int) -> bool:
 
 
 def enforces_iam(port: int) -> bool:
-    """Whether the MiniStack there checks signatures and policies."""
+    """Whether the MiniStack there enforces policies; of a signature it checks the key, and of `test` no more."""
     return _health(port).get("auth") == "enabled"
 
 

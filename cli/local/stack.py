@@ -39,7 +39,11 @@ def _serve(home: Home, record: Record | None, *, uv: str, port: int | None, iam:
         down(home)
     ministack = tools.install("stack", home, uv) / "ministack"
     chosen = server.choose_port(port, _port(record) if record else None)
-    return server.start(ministack, home, chosen, iam=iam), f"http://127.0.0.1:{chosen}"
+    pid, endpoint = server.start(ministack, home, chosen, iam=iam), f"http://127.0.0.1:{chosen}"
+    # At once, so that what is interrupted or fails from here on is found by the next `up`, and stopped by `down`.
+    deployed = record or Record("", endpoint, REGION, "", "", {}, {}, pid, iam, "")
+    home.write(msgspec.structs.replace(deployed, endpoint_url=endpoint, pid=pid, iam=iam))
+    return pid, endpoint
 
 
 def _record(outputs: dict[str, str], endpoint: str, *, pid: int, iam: bool, inputs: str) -> Record:

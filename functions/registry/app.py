@@ -20,7 +20,7 @@ from zeroloop.telemetry import log_failure, logger, metrics
 
 PAGE = 100
 
-Number = Annotated[int, Meta(ge=1)]
+Number = Annotated[int, Meta(ge=1, le=99_999_999)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -87,7 +87,8 @@ app = http.api(log_failure)
 @app.get("/models")
 def list_models() -> dict[str, Any]:
     """Models by name, 100 a page; `after` is the last name of the page before."""
-    page = registry.models(app.current_event.get_query_string_value("after"), PAGE)
+    after = app.current_event.get_query_string_value("after")
+    page = registry.models(rules.check_name(after) if after else None, PAGE)
     models = [
         {
             "model": model.name,

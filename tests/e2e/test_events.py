@@ -40,7 +40,6 @@ ANSWERS: dict[str, int | None] = {
 def _served(local: Local) -> Local:
     local.serving("sentiment", SMALL, LARGE)
     local.serving("machine", "tabular/packages/v1")
-    local.serving("example", SMALL, LARGE)
     return local
 
 

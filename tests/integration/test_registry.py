@@ -29,10 +29,9 @@ def _call(registry: ModuleType, context: Context) -> Call:
 
     def call(case: str, **changes: Any) -> tuple[int, dict[str, Any]]:
         sent = event("registry", case)
-        path = changes.pop("path", None)
-        if path:
-            sent["rawPath"] = path
-            sent["requestContext"]["http"]["path"] = path
+        # Some events are about the demo's model, so that `make invoke` answers; here there is one for all.
+        path = changes.pop("path", sent["rawPath"].replace("/sentiment", "/example"))
+        sent["rawPath"] = sent["requestContext"]["http"]["path"] = path
         sent.update(changes)
         if isinstance(sent.get("body"), dict):
             sent["body"] = json.dumps(sent["body"])
@@ -213,6 +212,8 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("promote", {"body": {"version": 1, "reason": " "}}, 422, "invalid_input", "reason"),
     ("get_version", {"path": "/models/example/versions/one"}, 422, "invalid_input", "version"),
     ("challenger", {"body": {"version": 1, "traffic": 2, "reason": "x"}}, 422, "invalid_input", "traffic"),
+    ("promote", {"body": {"version": 10**2000, "reason": "x"}}, 422, "invalid_input", "version"),
+    ("list_models", {"queryStringParameters": {"after": "x" * 3000}}, 422, "bad_name", "model"),
     ("list_models", {"path": "/models/example/nothing"}, 404, "no_route", None),
 ]
 

@@ -128,9 +128,13 @@ def test_nothing_challenges_where_nobody_is_champion() -> None:
     assert refused.value.code == "no_champion"
 
 
-def test_a_challenger_is_taken_out_by_none() -> None:
+def test_a_challenger_is_taken_out_by_none_once() -> None:
     lineup = rules.challenge(rules.promote(EMPTY, version(1)), version(2), 0.1)
-    assert rules.challenge(lineup, None, 0.0).challenger is None
+    without = rules.challenge(lineup, None, 0.0)
+    assert without.challenger is None
+    with pytest.raises(rules.NotPromotable) as refused:
+        rules.challenge(without, None, 0.0)
+    assert refused.value.code == "no_challenger"
 
 
 @given(st.lists(st.tuples(st.sampled_from(["promote", "rollback", "challenge"]), st.integers(1, 5)), max_size=30))

@@ -283,7 +283,7 @@ def challenge(lineup: Lineup, version: Version | None, traffic: float) -> Lineup
     Raises
     ------
     NotPromotable
-        `version` is not READY, is champion, or there is no champion to challenge.
+        `version` is not READY, is champion, or there is no champion to challenge, or no challenger to take out.
     InvalidInput
         `traffic` is out of range, or given without a version.
     """
@@ -292,6 +292,8 @@ def challenge(lineup: Lineup, version: Version | None, traffic: float) -> Lineup
     if version is None:
         if traffic:
             raise InvalidInput("traffic without a version goes nowhere", field="version")
+        if lineup.challenger is None:
+            raise NotPromotable(f"{lineup.model} has no challenger to take out", code="no_challenger")
         return _next(lineup, None, challenger=None, traffic=0.0)
     _require_ready(version)
     if lineup.champion is None:
