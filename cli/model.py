@@ -173,13 +173,13 @@ def rollback_command(  # noqa: PLR0913, PLR0917 - click's form
 @model.command("challenge")
 @click.argument("name")
 @click.argument("version", type=int, required=False)
-@click.option("--traffic", type=click.FloatRange(0, 1), default=0.0, help="Its share, 0 to 1.")
+@click.option("--traffic", type=click.FloatRange(0, 1), help="Its share, 0 to 1; with VERSION always.")
 @click.option("--reason", required=True, help="Why; the audit keeps it.")
 @on_stack
 def challenge_command(  # noqa: PLR0913, PLR0917 - click's form
     name: str,
     version: int | None,
-    traffic: float,
+    traffic: float | None,
     reason: str,
     api: Api,
     as_json: bool,  # noqa: FBT001

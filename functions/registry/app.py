@@ -69,7 +69,7 @@ class Challenge(Struct, forbid_unknown_fields=True):
 
     version: Number | None
     reason: str
-    traffic: Share = 0.0
+    traffic: Share | None = None
     expected_revision: int | None = None
 
 

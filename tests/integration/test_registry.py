@@ -212,6 +212,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("promote", {"body": {"version": 1, "reason": " "}}, 422, "invalid_input", "reason"),
     ("get_version", {"path": "/models/example/versions/one"}, 422, "invalid_input", "version"),
     ("challenger", {"body": {"version": 1, "traffic": 2, "reason": "x"}}, 422, "invalid_input", "traffic"),
+    ("challenger", {"body": {"version": None, "traffic": 0.5, "reason": "x"}}, 404, "unknown_model", "model"),
     ("promote", {"body": {"version": 10**2000, "reason": "x"}}, 422, "invalid_input", "version"),
     ("list_models", {"queryStringParameters": {"after": "x" * 3000}}, 422, "bad_name", "model"),
     ("list_models", {"path": "/models/example/nothing"}, 404, "no_route", None),
@@ -231,6 +232,18 @@ def test_refusals_of_a_model_that_exists(call: Call) -> None:
     assert call("get_version", path="/models/example/versions/9")[1]["code"] == "unknown_version"
     assert call("promote")[1]["code"] == "not_ready"
     assert call("rollback")[1]["code"] == "no_previous"
+
+
+def test_a_challenger_without_its_share_is_asked_for_it(call: Call, ready: Callable[[int], int]) -> None:
+    ready(1)
+    status, body = call("challenger", body={"version": 1, "reason": "x"})
+    assert (status, body["code"], body["field"]) == (422, "invalid_input", "traffic")
+
+
+def test_a_rollback_to_nowhere_names_its_own_field(call: Call) -> None:
+    call("register")
+    status, body = call("rollback", body={"to_version": 99, "reason": "x"})
+    assert (status, body["code"], body["field"]) == (404, "unknown_version", "to_version")
 
 
 def test_a_bug_is_a_500_without_details(

@@ -277,7 +277,7 @@ def roll_back(lineup: Lineup, version: Version) -> Lineup:
     return _next(lineup, version, champion=version.version, challenger=None, traffic=0.0, previous=None)
 
 
-def challenge(lineup: Lineup, version: Version | None, traffic: float) -> Lineup:
+def challenge(lineup: Lineup, version: Version | None, traffic: float | None) -> Lineup:
     """The lineup in which `version` gets the share `traffic` in [0, 1] of requests; None takes the challenger out.
 
     Raises
@@ -285,8 +285,11 @@ def challenge(lineup: Lineup, version: Version | None, traffic: float) -> Lineup
     NotPromotable
         `version` is not READY, is champion, or there is no champion to challenge, or no challenger to take out.
     InvalidInput
-        `traffic` is out of range, or given without a version.
+        `traffic` is out of range, missing, or given without a version.
     """
+    if version is not None and traffic is None:
+        raise InvalidInput("say which share of the traffic the challenger gets, 0 to 1", field="traffic")
+    traffic = traffic or 0.0
     if not 0 <= traffic <= 1:
         raise InvalidInput("traffic is the challenger's share, 0 to 1", field="traffic")
     if version is None:

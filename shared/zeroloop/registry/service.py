@@ -154,11 +154,11 @@ class Registry:
     def roll_back(self, name: str, to_version: int | None, change: Change) -> Lineup:
         """Make the previous champion, or the one named, champion again."""
         model, before = self._begin(name, change)
-        target = self._version(model, rules.rollback_target(before, to_version))
+        target = self._version(model, rules.rollback_target(before, to_version), field="to_version")
         return self._save(before, rules.roll_back(before, target), "rollback", change)
 
-    def challenge(self, name: str, number: int | None, traffic: float, change: Change) -> Lineup:
-        """Give a READY version a share of the traffic, or take the challenger out with None."""
+    def challenge(self, name: str, number: int | None, traffic: float | None, change: Change) -> Lineup:
+        """Give a READY version a share of the traffic; take the challenger out with None for both."""
         model, before = self._begin(name, change)
         version = None if number is None else self._version(model, number)
         return self._save(before, rules.challenge(before, version, traffic), "challenger", change)
@@ -199,10 +199,10 @@ class Registry:
             return self.model(name)
         return model
 
-    def _version(self, model: Model, number: int) -> Version:
+    def _version(self, model: Model, number: int, field: str = "version") -> Version:
         version = self._store.get_version(model.model_id, number)
         if version is None:
-            raise NotFound(f"{model.name} has no version {number}", code="unknown_version", field="version")
+            raise NotFound(f"{model.name} has no version {number}", code="unknown_version", field=field)
         return version
 
     def _uploads(self, version: Version) -> list[Upload]:
