@@ -14,7 +14,6 @@ from cli.show import table
 
 EXAMPLES = PROJECT / "examples"
 SENTENCES = ("A wonderful, moving film.", "Two hours that I will never get back.")
-MACHINES = "machine"
 
 
 class Row(NamedTuple):

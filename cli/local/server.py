@@ -76,11 +76,6 @@ def answers(port: int) -> bool:
     return bool(_health(port))
 
 
-def enforces_iam(port: int) -> bool:
-    """Whether the MiniStack there enforces policies; of a signature it checks the key, and of `test` no more."""
-    return _health(port).get("auth") == "enabled"
-
-
 def _health(port: int) -> dict[str, Any]:
     try:
         answer = urllib3.request("GET", f"http://127.0.0.1:{port}/_ministack/health", timeout=5, retries=False)

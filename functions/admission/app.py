@@ -12,7 +12,7 @@ from zeroloop import config
 from zeroloop.errors import InvalidInput, NotFound
 from zeroloop.inference import admission
 from zeroloop.objects import Bucket
-from zeroloop.registry import rules
+from zeroloop.registry import manifest
 from zeroloop.registry.rules import Facts, State, Version
 from zeroloop.registry.service import Admissions, object_key
 from zeroloop.registry.store import RegistryStore
@@ -53,7 +53,7 @@ def settle(version: Version) -> Version:
     with TemporaryDirectory() as name:
         directory = Path(name)
         try:
-            rules.check_files(version.files, max_bytes=settings.max_package_megabytes * 1_000_000)
+            manifest.check_files(version.files, max_bytes=settings.max_package_megabytes * 1_000_000)
             fetch(version, directory)
             admission.check_bytes(directory, version.files, version.digest)
             facts = admission.facts(admission.read_package(directory))

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from zeroloop import clock, config, http
 from zeroloop.digests import PackageFile
 from zeroloop.objects import Bucket, invoker
-from zeroloop.registry import rules
+from zeroloop.registry import manifest, rules
 from zeroloop.registry.rules import Lineup, Version
 from zeroloop.registry.service import Change, Registry
 from zeroloop.registry.store import RegistryStore
@@ -88,7 +88,7 @@ app = http.api(log_failure)
 def list_models() -> dict[str, Any]:
     """Models by name, 100 a page; `after` is the last name of the page before."""
     after = app.current_event.get_query_string_value("after")
-    page = registry.models(rules.check_name(after) if after else None, PAGE)
+    page = registry.models(manifest.check_name(after) if after else None, PAGE)
     models = [
         {
             "model": model.name,
@@ -116,10 +116,10 @@ def list_versions(model: str) -> dict[str, Any]:
 @app.post("/models/<model>/versions")
 def register(model: str) -> Response[str]:
     """Register a package by its manifest: 201 a new version, 200 the same bytes again; with the uploads it awaits."""
-    manifest = http.parse(http.body(app.current_event.raw_event), Manifest)
-    files = [PackageFile(file.path, file.sha256, file.size) for file in manifest.files]
+    order = http.parse(http.body(app.current_event.raw_event), Manifest)
+    files = [PackageFile(file.path, file.sha256, file.size) for file in order.files]
     done = registry.register(http.name(model), files, actor=actor(), at=clock.now_ms())
-    body = {**present_version(done.version, registry.lineup(http.name(model))), "uploads": done.uploads}
+    body = {**present_version(done.version, registry.lineup_of(done.version)), "uploads": done.uploads}
     return answer(201 if done.created else 200, body)
 
 
@@ -127,14 +127,14 @@ def register(model: str) -> Response[str]:
 def get_version(model: str, version: str) -> dict[str, Any]:
     """One version."""
     found = registry.version(http.name(model), http.number(version, "version"))
-    return present_version(found, registry.lineup(http.name(model)))
+    return present_version(found, registry.lineup_of(found))
 
 
 @app.post("/models/<model>/versions/<version>/complete")
 def complete(model: str, version: str) -> Response[str]:
     """Start the admission of a version whose files are uploaded; 202, then read the version for its state."""
     found = registry.complete(http.name(model), http.number(version, "version"))
-    return answer(202, present_version(found, registry.lineup(http.name(model))))
+    return answer(202, present_version(found, registry.lineup_of(found)))
 
 
 @app.get("/models/<model>/versions/<version>/download")

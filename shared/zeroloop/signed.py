@@ -1,7 +1,7 @@
 """AWS calls of predict's hot path: one signed HTTP request each, on a connection that is kept.
 
 Stands in for botocore there, and only there: its client costs a cold start 358 ms of imports and set-up where these
-imports cost 80, and predict makes four kinds of call. Signature Version 4 as in the AWS General Reference ("Create a
+imports cost 80, and predict makes three kinds of call. Signature Version 4 as in the AWS General Reference ("Create a
 signed AWS API request"); the tests hold it against botocore's own signer.
 """
 

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from zeroloop.digests import PackageFile
 from zeroloop.errors import Conflict, InvalidInput
 from zeroloop.registry import rules
 from zeroloop.registry.rules import Lineup, State, Version
@@ -177,66 +176,6 @@ def test_the_stage_of_a_version_is_derived(state: State, served: bool, stage: st
 
 def test_the_stage_of_the_champion_is_production() -> None:
     assert rules.stage(version(1, served=True), rules.promote(EMPTY, version(1))) == "production"
-
-
-@pytest.mark.parametrize("name", ["sentiment", "a", "Churn v2", "a.b_c+d-e", "x" * 128])
-def test_names_a_model_may_have(name: str) -> None:
-    assert rules.check_name(name) == name
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        " ",
-        "x" * 129,
-        "../etc",
-        "a/b",
-        "a\0b",
-        ".hidden",
-        "a:b",
-        "%2e%2e",
-        "modeł",
-        "a\n",
-        "trailing ",
-        "\uff53entiment",
-    ],
-)
-def test_names_a_model_may_not_have(name: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        rules.check_name(name)
-    assert refused.value.code == "bad_name"
-
-
-GOOD = [PackageFile("model.tflite", "a" * 64, 10), PackageFile("package.json", "b" * 64, 5)]
-
-
-def test_a_package_with_its_two_files_is_accepted() -> None:
-    rules.check_files([*GOOD, PackageFile("assets/vocabulary.txt", "c" * 64, 5)], max_bytes=20)
-
-
-@pytest.mark.parametrize(
-    ("files", "field"),
-    [
-        (GOOD[:1], "files"),
-        ([], "files"),
-        ([*GOOD, GOOD[0]], "files"),
-        ([*GOOD, PackageFile("big", "c" * 64, 1_000)], "files"),
-        ([*GOOD, *(PackageFile(f"f{i}", "c" * 64, 0) for i in range(63))], "files"),
-        ([*GOOD, PackageFile("package.json/x", "c" * 64, 1)], "files"),
-        ([*GOOD, PackageFile("../x", "c" * 64, 1)], "files[2].path"),
-        ([*GOOD, PackageFile("/etc/passwd", "c" * 64, 1)], "files[2].path"),
-        ([*GOOD, PackageFile("a//b", "c" * 64, 1)], "files[2].path"),
-        ([*GOOD, PackageFile("a\nb", "c" * 64, 1)], "files[2].path"),
-        ([*GOOD, PackageFile("x", "C" * 64, 1)], "files[2].sha256"),
-        ([*GOOD, PackageFile("x", "c" * 63, 1)], "files[2].sha256"),
-        ([*GOOD, PackageFile("x", "c" * 64, -1)], "files[2].size"),
-    ],
-)
-def test_what_is_not_a_package(files: list[PackageFile], field: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        rules.check_files(files, max_bytes=900)
-    assert refused.value.field == field
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 2001])

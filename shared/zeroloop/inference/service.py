@@ -12,7 +12,7 @@ from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.receipts import Key, Receipt
 from zeroloop.inference.requests import PredictRequest, check_size, inputs
 from zeroloop.inference.warm import Served, WarmModels
-from zeroloop.registry.rules import check_name
+from zeroloop.registry.manifest import check_name
 
 
 class Predicted(NamedTuple):

@@ -10,7 +10,7 @@ from zeroloop import clock
 from zeroloop.digests import PackageFile, package_digest
 from zeroloop.errors import Conflict, NotFound
 from zeroloop.objects import Bucket, Upload
-from zeroloop.registry import audit, rules
+from zeroloop.registry import audit, manifest, rules
 from zeroloop.registry.rules import Facts, Lineup, Model, State, Version
 from zeroloop.registry.store import RegistryStore
 
@@ -62,7 +62,7 @@ class Registry:
 
     def model(self, name: str) -> Model:
         """The model called `name`; NotFound."""
-        model = self._store.get_model(rules.check_name(name))
+        model = self._store.get_model(manifest.check_name(name))
         if model is None:
             raise NotFound(f"there is no model {name!r}", code="unknown_model", field="model")
         return model
@@ -74,6 +74,10 @@ class Registry:
     def lineup(self, name: str) -> Lineup:
         """Who serves `name`."""
         return self._store.get_lineup(self.model(name).model_id)
+
+    def lineup_of(self, version: Version) -> Lineup:
+        """The lineup of the model that `version` belongs to: one read."""
+        return self._store.get_lineup(version.model_id)
 
     def version(self, name: str, number: int) -> Version:
         """One version; NotFound."""
@@ -92,7 +96,7 @@ class Registry:
 
         The model comes into being with its first version.
         """
-        rules.check_files(files, max_bytes=self._max_package_bytes)
+        manifest.check_files(files, max_bytes=self._max_package_bytes)
         digest = package_digest(files)
         for attempt in range(_REGISTRATION_TRIES):
             model = self._model_or_new(name, at)
@@ -189,7 +193,7 @@ class Registry:
         return after
 
     def _model_or_new(self, name: str, at: int) -> Model:
-        model = self._store.get_model(rules.check_name(name))
+        model = self._store.get_model(manifest.check_name(name))
         if model:
             return model
         model = Model(model_id=f"m-{clock.new_id()[:16]}", name=name, created_at=at)
