@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from zeroloop.errors import Conflict, InvalidInput, NotFound, Unavailable
 from zeroloop.mlflow import wire
@@ -12,8 +12,8 @@ class LogMetric(Message):
     run_id: str = ""
     value: float | UnsetType = UNSET
     step: Int64 = 0
-    order_by: list[str] = []
-    tags: list[KeyValue] = []
+    order_by: list[str] = field(default_factory=list)
+    tags: list[KeyValue] = field(default_factory=list)
 
 
 def read(body: str) -> LogMetric:
@@ -46,7 +46,7 @@ def test_nan_is_a_text_on_the_wire() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "field"),
+    ("body", "named"),
     [
         ('{"run_id": 5}', "run_id"),
         ('{"step": 1.5}', "step"),
@@ -58,12 +58,12 @@ def test_nan_is_a_text_on_the_wire() -> None:
         ('{"tags": [{"key": 1}]}', "tags[0].key"),
     ],
 )
-def test_a_field_of_a_wrong_type_is_named(body: str, field: str) -> None:
+def test_a_field_of_a_wrong_type_is_named(body: str, named: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         read(body)
 
-    assert refused.value.field == field
-    assert field in refused.value.message
+    assert refused.value.field == named
+    assert named in refused.value.message
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "1", '"x"', '"["', "\x00", '{"value": 1e400}', '{"a":' * 5000])
@@ -80,10 +80,10 @@ def test_a_query_gives_lists_where_the_message_has_them() -> None:
     assert wire.read(LogMetric, query=query) == LogMetric(run_id="r", order_by=["a"], step=7)
 
 
-@pytest.mark.parametrize("field", ["run_id", "value"])
-def test_a_required_field_that_is_missing_is_named(field: str) -> None:
-    with pytest.raises(InvalidInput, match=f"Missing value for required parameter '{field}'"):
-        wire.require(LogMetric(), field)
+@pytest.mark.parametrize("name", ["run_id", "value"])
+def test_a_required_field_that_is_missing_is_named(name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"Missing value for required parameter '{name}'"):
+        wire.require(LogMetric(), name)
 
 
 def test_what_is_absent_is_not_written_and_what_was_said_is() -> None:
