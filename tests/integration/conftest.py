@@ -35,7 +35,7 @@ def client(service: str) -> Any:
 
 @pytest.fixture(name="aws")
 def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Empty RegistryTable and ArtifactsBucket as the template describes them."""
+    """Empty tables and buckets as the template describes them."""
     for name, value in {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
@@ -45,14 +45,23 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ARTIFACTS_BUCKET": "artifacts",
         "ADMISSION_FUNCTION": "admission",
         "MAX_PACKAGE_MEGABYTES": "100",
+        "MAX_WARM_MEGABYTES": "600",
+        "BATCH_TABLE": "batch",
+        "DATA_BUCKET": "data",
+        "BATCH_STATE_MACHINE": f"arn:aws:states:{REGION}:123456789012:stateMachine:batch",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
-        _create_table("registry", reader.of_type(reader.read(), "AWS::DynamoDB::Table")["RegistryTable"])
+        for name in ("registry", "batch"):
+            table = f"{name.capitalize()}Table"
+            _create_table(name, reader.of_type(reader.read(), "AWS::DynamoDB::Table")[table])
         location = {"LocationConstraint": REGION}
-        client("s3").create_bucket(Bucket="artifacts", CreateBucketConfiguration=location)
+        for bucket in ("artifacts", "data"):
+            client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        versions = {"Status": "Enabled"}
+        client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration=versions)
         yield
 
 

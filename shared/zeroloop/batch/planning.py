@@ -11,6 +11,8 @@ CHUNK_BYTES = 64_000_000
 CHUNK_SECONDS = 100.0
 PIECE_SECONDS = 20.0
 _MOST_CHUNKS = 100_000
+_LEAST_CHUNK_BYTES = 1_000_000
+_MOST_PIECE_ROWS = 100_000
 # What a row is taken to have where nothing was scored yet: short ones make more work of the same bytes.
 _ROW_BYTES = 100
 _ROW_SECONDS = 0.0002
@@ -30,8 +32,8 @@ def plan(stored: Stored, key: str, options: Options, row_seconds: float | None) 
         head = _unpacked_head(stored, packed)
     form = detect.form(key, head, options)
     seconds = row_seconds or _ROW_SECONDS
-    chunk_bytes = round(min(CHUNK_BYTES, max(1_000_000, CHUNK_SECONDS / seconds * _ROW_BYTES)))
-    piece_rows = round(min(100_000, max(100, PIECE_SECONDS / seconds)))
+    chunk_bytes = round(min(CHUNK_BYTES, max(_LEAST_CHUNK_BYTES, CHUNK_SECONDS / seconds * _ROW_BYTES)))
+    piece_rows = round(min(_MOST_PIECE_ROWS, max(50, PIECE_SECONDS / seconds)))
     if form == "parquet":
         return _parquet(stored, packed, chunk_bytes, piece_rows)
     named, start = detect.encoding(head, options)

@@ -1,6 +1,6 @@
 """Jobs, chunks and pieces as values, and what may become of a job. Pure. Contract: docs/contracts/job.schema.json."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import groupby
 from typing import Annotated, Any, Literal
@@ -138,6 +138,8 @@ class Piece(Struct, frozen=True, kw_only=True):
     part: Written | None = None
     rejected: Written | None = None
     last: bool = False
+    seconds: float = 0.0
+    """What it took; nothing else here depends on when and where it was made."""
 
 
 class Gone(Conflict):
@@ -187,18 +189,19 @@ def parse_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def metadata_options(metadata: dict[str, str]) -> Options:
-    """What an object's own metadata declares (`aws s3 cp --metadata delimiter=;,output=csv`); others' is ignored.
+def options(metadata: Mapping[str, str], asked: Mapping[str, Any]) -> Options:
+    """What is declared: `asked` by the caller, else by the object's own `metadata`, where others' names are ignored.
 
     Raises
     ------
     InvalidInput
+        Names what can't be so.
     """
     known: dict[str, Any] = {name: value for name, value in metadata.items() if name in Options.__struct_fields__}
     try:
-        return msgspec.convert(known, Options, strict=False)
+        return msgspec.convert({**known, **asked}, Options, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"the object's metadata: {error}", field="options") from error
+        raise InvalidInput(f"options: {error}", field="options") from error
 
 
 def execution(job: Job) -> str:
@@ -241,15 +244,17 @@ def cancel(job: Job, at: int) -> Job:
 
 
 def redrive(job: Job, max_reject_percent: float | None) -> Job:
-    """The job for another try, which keeps what is done.
+    """The job for another try, which keeps what is done; one that waits for its try already has it.
 
     Raises
     ------
     Conflict
         It has completed, or was never planned.
     """
-    if job.status in {Status.COMPLETED, Status.PENDING}:
-        raise Conflict(f"the job is {job.status}: there is nothing to drive again", code="job_over")
+    if job.status == Status.PENDING:
+        return job
+    if job.status == Status.COMPLETED:
+        raise Conflict("the job has completed: there is nothing to drive again", code="job_over")
     if job.plan is None:
         raise Conflict("the job was refused before it began: mend the input and upload it again", code="not_planned")
     options = job.options
