@@ -1,6 +1,7 @@
 """`zeroloop batch ...`: score files, and look after the jobs that do it."""
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,9 @@ def begin(api: Api, file: Path, name: str) -> str:
 
 def watch(api: Api, job_id: str) -> dict[str, Any]:
     """The job when it is over; a bar shows how far it is."""
-    deadline, job = clock.monotonic() + BEGIN_SECONDS, None
-    with click.progressbar(length=100, label=job_id, file=click.get_text_stream("stderr")) as bar:
+    deadline = clock.monotonic() + BEGIN_SECONDS
+    job: dict[str, Any] | None = None
+    with click.progressbar(length=100, label=job_id, file=sys.stderr) as bar:
         while job is None or job["status"] not in OVER:
             try:
                 job = api.get(path("batch", job_id))

@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from msgspec.structs import replace
 
 from zeroloop import config
 from zeroloop.errors import InvalidInput, NotFound
@@ -57,7 +58,7 @@ def settle(version: Version) -> Version:
             fetch(version, directory)
             admission.check_bytes(directory, version.files, version.digest)
             facts = admission.facts(admission.read_package(directory))
-            admission.try_out(directory)
+            facts = replace(facts, row_seconds=admission.try_out(directory))
         except InvalidInput as refused:
             return admissions.refuse(version, refused.message, facts)
     return admissions.admit(version, facts)

@@ -113,8 +113,8 @@ def _jsonl(records: Sequence[Record], row: int, plan: Plan, fields: Fields) -> I
     decode = msgspec.json.Decoder().decode
     recode = plan.encoding not in {"utf-8", "utf-16"}
     for number, record in enumerate(records, row):
-        if reason := _unfit(record):
-            yield rejected(record, number, reason) if reason != "blank" else _BLANK
+        if record.cut or not record.data or record.data.isspace():
+            yield _unfit(record, number)
             continue
         try:
             found = decode(record.data.decode(plan.encoding) if recode else record.data)
@@ -130,18 +130,16 @@ def _jsonl(records: Sequence[Record], row: int, plan: Plan, fields: Fields) -> I
         yield Row(number, record, value, own)
 
 
-def _unfit(record: Record) -> str | None:
-    if record.cut:
-        return f"is longer than {MAX_RECORD_BYTES:,} bytes"
-    return "blank" if not record.data or record.data.isspace() else None
+def _unfit(record: Record, row: int) -> Reject | Blank:
+    return rejected(record, row, f"is longer than {MAX_RECORD_BYTES:,} bytes") if record.cut else _BLANK
 
 
 def _csv(records: Sequence[Record], row: int, plan: Plan, fields: Fields) -> Iterator[Parsed]:
     width = len(plan.columns)
     encoding = "utf-8" if plan.encoding == "utf-16" else plan.encoding
     for number, record in enumerate(records, row):
-        if reason := _unfit(record):
-            yield rejected(record, number, reason) if reason != "blank" else _BLANK
+        if record.cut or not record.data or record.data.isspace():
+            yield _unfit(record, number)
             continue
         try:
             cells = _cells(record.data.decode(encoding), plan.delimiter)

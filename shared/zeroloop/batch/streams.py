@@ -129,7 +129,8 @@ def records(blocks: Iterable[bytes], offset: int, *, quotes: bool) -> Iterator[R
         *ended, tail = block.split(b"\n")
         for line in ended:
             length += len(line) + 1
-            quoted ^= quotes and line.count(b'"') & 1 == 1
+            if quotes:
+                quoted ^= line.count(b'"') & 1 == 1
             if quoted:
                 _keep(kept, line + b"\n", length)
                 continue
@@ -137,13 +138,18 @@ def records(blocks: Iterable[bytes], offset: int, *, quotes: bool) -> Iterator[R
                 _keep(kept, line, length)
                 line = bytes(kept)  # noqa: PLW2901 - the whole record in place of its last line
                 kept.clear()
-            yield _record(start, length, line)
+            if length > MAX_RECORD_BYTES:
+                yield _cut(start, length, line)
+            else:
+                yield Record(start, start + length, line[:-1] if line[-1:] == b"\r" else line)
             start, length = start + length, 0
         length += len(tail)
         quoted ^= quotes and tail.count(b'"') & 1 == 1
         _keep(kept, tail, length)
-    if length:
-        yield _record(start, length, bytes(kept))
+    if length > MAX_RECORD_BYTES:
+        yield _cut(start, length, bytes(kept))
+    elif length:
+        yield Record(start, start + length, bytes(kept).removesuffix(b"\r"))
 
 
 def _keep(kept: bytearray, data: bytes, length: int) -> None:
@@ -153,7 +159,5 @@ def _keep(kept: bytearray, data: bytes, length: int) -> None:
         del kept[_KEPT_BYTES:]
 
 
-def _record(start: int, length: int, data: bytes) -> Record:
-    if length > MAX_RECORD_BYTES:
-        return Record(start, start + length, data[:_KEPT_BYTES], cut=True)
-    return Record(start, start + length, data.removesuffix(b"\r"))
+def _cut(start: int, length: int, data: bytes) -> Record:
+    return Record(start, start + length, data[:_KEPT_BYTES], cut=True)

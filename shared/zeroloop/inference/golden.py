@@ -1,9 +1,13 @@
 """Golden predictions: what a version must answer before it may serve."""
 
+from zeroloop import clock
 from zeroloop.errors import InvalidInput
 from zeroloop.inference.answers import Answer
 from zeroloop.inference.model import Model
 from zeroloop.inference.package import LEAST_GOLDEN, Golden
+from zeroloop.inference.runtime import SUB_BATCH
+
+_TIMED = 3
 
 
 def check(model: Model) -> None:
@@ -28,6 +32,18 @@ def check(model: Model) -> None:
         _compare(golden, i, model.predict([value], [place])[0], "the model answers")
     for i, got in enumerate(model.predict(values, where)):
         _compare(golden, i, got, "in a batch of them all the model answers")
+
+
+def row_seconds(model: Model) -> float:
+    """What a row takes in a batch of golden instances, of a few batches the fastest."""
+    cases = model.package.golden.cases
+    values = [cases[i % len(cases)].instance[model.field] for i in range(SUB_BATCH)]
+    where, times = [model.field] * SUB_BATCH, []
+    for _ in range(_TIMED):
+        started = clock.monotonic()
+        model.predict(values, where)
+        times.append(clock.monotonic() - started)
+    return min(times) / SUB_BATCH
 
 
 def _compare(golden: Golden, i: int, answer: Answer, who: str) -> None:
