@@ -176,6 +176,9 @@ ACTIONS = {
         "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "lambda:InvokeFunction",
         "s3:GetObject", "s3:ListBucket", "s3:PutObject",
     },
+    "TrackerRole": {
+        "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+    },
     "AdmissionRole": {"dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "sqs:SendMessage"},
 }  # fmt: skip
 

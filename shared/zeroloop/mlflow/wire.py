@@ -58,8 +58,14 @@ def error(failure: Exception) -> tuple[int, dict[str, str]]:
     return status, {"error_code": code, "message": failure.message}
 
 
-def read(message: type[T], *, body: bytes = b"", query: Mapping[str, list[str]] | None = None) -> T:
-    """A request out of its query, where there is one, or its JSON body, which may be empty.
+def read(
+    message: type[T],
+    *,
+    body: bytes = b"",
+    query: Mapping[str, list[str]] | None = None,
+    path: Mapping[str, str] | None = None,
+) -> T:
+    """A request out of its query, where there is one, or its JSON body, which may be empty, and what its path names.
 
     As protobuf's JSON mapping has it: null is absent, unknown fields are ignored, whole numbers may be text, and what
     isn't finite is.
@@ -71,10 +77,10 @@ def read(message: type[T], *, body: bytes = b"", query: Mapping[str, list[str]] 
     """
     fields = _from_query(message, query) if query else _from_body(body)
     try:
-        return msgspec.convert(_present(fields), message, strict=False)
+        return msgspec.convert({**_present(fields), **(path or {})}, message, strict=False)
     except msgspec.ValidationError as refused:
-        what, _, path = str(refused).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".") or "request"
+        what, _, where = str(refused).partition(" - at `$")
+        field = where.rstrip("`").lstrip(".") or "request"
         raise InvalidInput(f"Invalid value for parameter '{field}' supplied: {what}", field=field) from refused
 
 

@@ -1,0 +1,49 @@
+"""Tracker API: MLflow tracking. Wiring only; the calls stand in tables, their rules in `zeroloop.tracking`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from zeroloop import config, http, rpc
+from zeroloop.dynamo import Table
+from zeroloop.mlflow import wire
+from zeroloop.signed import Session
+from zeroloop.telemetry import log_failure, logger, metrics
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    tracking_table: str
+    artifacts_bucket: str
+    artifact_root: str
+    deleted_runs_days: int
+
+
+settings = config.read(Settings)
+table = Table(settings.tracking_table, Session(config.read(config.Aws)))
+app = http.api(log_failure, rpc.tell)
+
+
+@app.get("/health")
+def health() -> Response[str]:
+    """Alive."""
+    return Response(200, "text/plain", "OK")
+
+
+@app.get("/version")
+def version() -> Response[str]:
+    """The MLflow server that this one answers like."""
+    return Response(200, "text/plain", wire.VERSION)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda entry point."""
+    metrics.add_metric("Requests", MetricUnit.Count, 1)
+    return app.resolve(event, context)

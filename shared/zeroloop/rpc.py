@@ -1,0 +1,47 @@
+"""MLflow's calls as routes on a Powertools resolver: each is read, done, and answered in MLflow's words."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zeroloop import http
+from zeroloop.mlflow import wire
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+
+class Rpc(NamedTuple):
+    """One call: `POST /2.0/mlflow/runs/create`, what it takes, and what answers it (a Message, or None for `{}`)."""
+
+    method: str
+    path: str
+    message: type[wire.Message]
+    answer: Callable[[Any], Any]
+    required: tuple[str, ...] = ()
+
+
+def serve(app: "APIGatewayHttpResolver", calls: Iterable[Rpc]) -> None:
+    """Route `calls` under each of MLflow's prefixes."""
+    for call in calls:
+        for prefix in wire.PREFIXES:
+            app.route(prefix + call.path, method=call.method)(_endpoint(app, call))
+
+
+def _endpoint(app: "APIGatewayHttpResolver", call: Rpc) -> Callable[..., Any]:
+    from aws_lambda_powertools.event_handler import Response  # noqa: PLC0415 - as in http: predict does without
+
+    def endpoint(**path: str) -> Response[str]:
+        event = app.current_event.raw_event
+        query = http.query(event) if call.method == "GET" else {}
+        named = {name: http.name(value) for name, value in path.items()}
+        message = wire.read(call.message, body=http.body(event), query=query, path=named)
+        wire.require(message, *call.required)
+        answer = call.answer(message)
+        return Response(200, "application/json", "{}" if answer is None else wire.write(answer))
+
+    return endpoint
+
+
+def tell(path: str, error: Exception) -> tuple[int, dict[str, str]]:
+    """Status and body of a failure: in MLflow's words below its prefixes, in ours elsewhere."""
+    return wire.error(error) if path.startswith(wire.PREFIXES) else http.tell(path, error)
