@@ -12,6 +12,9 @@ from zeroloop.dynamo import Table
 from zeroloop.mlflow import wire
 from zeroloop.signed import Session
 from zeroloop.telemetry import log_failure, logger, metrics
+from zeroloop.tracking.calls import Calls
+from zeroloop.tracking.service import Tracking
+from zeroloop.tracking.store import TrackingStore
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,10 @@ class Settings:
 
 settings = config.read(Settings)
 table = Table(settings.tracking_table, Session(config.read(config.Aws)))
+store = TrackingStore(table)
+tracking = Tracking(store, root=lambda experiment_id: f"s3://{settings.artifacts_bucket}/artifacts/{experiment_id}")
 app = http.api(log_failure, rpc.tell)
+rpc.serve(app, Calls(tracking, store).table())
 
 
 @app.get("/health")

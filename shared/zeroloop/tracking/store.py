@@ -1,0 +1,254 @@
+"""TrackingTable: experiments and runs as values. How they lie there, `rows` says; reads are strongly consistent."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import NamedTuple
+
+from zeroloop import dynamo
+from zeroloop.dynamo import Action, ConditionFailed, Item, Key, Table, Update
+from zeroloop.errors import Conflict
+from zeroloop.tracking import ids, rows
+from zeroloop.tracking.points import Point, pack_latest
+from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, NameTaken, Run
+
+# Per key: SET, attribute_not_exists, OR, <, AND; an expression holds 300 operators and 4 KB.
+MAX_QUICK_KEYS = 40
+
+Fields = Sequence[Sequence[str]]
+
+
+class Held(NamedTuple):
+    """A run as it is stored, and the experiment that it is in."""
+
+    run: Run
+    experiment: Experiment
+
+
+class TrackingStore:
+    """Experiments, runs, history and datasets."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    # -- experiments ---------------------------------------------------------------------------------------------------
+
+    def get_experiment(self, experiment_id: str) -> Experiment | None:
+        """The experiment of an id."""
+        found = self._table.get([rows.experiment_key(experiment_id)])
+        return rows.experiment(found[0]) if found else None
+
+    def find_experiment(self, name: str) -> Experiment | None:
+        """The experiment of a name, a deleted one too."""
+        guard = self._table.get([rows.name_key(name)])
+        return self.get_experiment(guard[0]["experiment_id"]) if guard else None
+
+    def list_experiments(self) -> list[Experiment]:
+        """All there are."""
+        return [rows.experiment(row) for row in self._table.query(rows.EXPERIMENTS)]
+
+    def create_experiment(self, experiment: Experiment) -> None:
+        """Write a new experiment and claim its name.
+
+        Raises
+        ------
+        NameTaken
+            Or its id is: both must be new.
+        """
+        guard = _guard(experiment)
+        new = "attribute_not_exists(pk)"
+        try:
+            row = rows.experiment_row(experiment)
+            self._table.write("the experiment", dynamo.save(row, new), dynamo.save(guard, new))
+        except ConditionFailed as failed:
+            raise NameTaken(f"Experiment(name={experiment.name}) already exists.", field="name") from failed
+
+    def save_experiment(self, before: Experiment, after: Experiment) -> None:
+        """Write a changed experiment, with its name's guard where that changed.
+
+        Raises
+        ------
+        ConditionFailed
+            It isn't as it was `before` any more.
+        NameTaken
+        """
+        actions = [dynamo.save(rows.experiment_row(after), "rev = :rev", rev=before.rev)]
+        if renamed := before.name != after.name:
+            actions += [
+                dynamo.remove(rows.name_key(before.name)),
+                dynamo.save(_guard(after), "attribute_not_exists(pk)"),
+            ]
+        try:
+            self._table.write("the experiment", *actions)
+        except ConditionFailed:
+            if renamed and self._table.get([rows.name_key(after.name)]):
+                raise NameTaken(f"Experiment(name={after.name}) already exists.", field="new_name") from None
+            raise
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    def get_runs(self, run_ids: Sequence[str]) -> dict[str, Held]:
+        """Those of `run_ids` that exist, in their order: a read for each 100 items, and one for those with parts."""
+        places = {run_id: place for run_id in run_ids if (place := ids.place(run_id)) and len(run_id) == 32}
+        keys = [key(run_id, place) for run_id, place in places.items() for key in (rows.run_key, rows.latest_key)]
+        keys += [rows.experiment_key(name) for name in dict.fromkeys(place.experiment_id for place in places.values())]
+        found = {(row["pk"], row["sk"]): row for row in self._table.get(keys)}
+        found |= self._parts(found.values())
+        held = {}
+        for run_id, place in places.items():
+            experiment = found.get(rows.experiment_key(place.experiment_id))
+            run = _joined(found, partial(rows.run_key, run_id, place))
+            latest = _joined(found, partial(rows.latest_key, run_id, place))
+            if run and experiment:
+                held[run_id] = Held(rows.run(run, latest), rows.experiment(experiment))
+        return held
+
+    def _parts(self, found: Iterable[Item]) -> dict[Key, Item]:
+        keys = [(row["pk"], f"{row['sk']}#{part}") for row in found for part in range(1, row.get("parts", 1))]
+        return {(row["pk"], row["sk"]): row for row in self._table.get(keys)}
+
+    def create_run(self, run: Run) -> None:
+        """Write a new run; its id is random, so that nothing stands there but perhaps itself."""
+        self._table.write("the run", *(dynamo.save(row) for row in _rows(run)))
+
+    def save_run(self, before: Run, after: Run, points: Mapping[str, Sequence[Point]] | None = None) -> None:
+        """Write what changed of a run, and with it new points of its history: all or nothing.
+
+        Raises
+        ------
+        ConditionFailed
+            It isn't as it was `before` any more.
+        """
+        place = _place(before.run_id)
+        actions = _changes(rows.run_rows(before, place), rows.run_rows(after, place))
+        actions += _changes(rows.latest_rows(before, place), rows.latest_rows(after, place))
+        if points:
+            actions.append(dynamo.save(rows.history_row(before.run_id, points)))
+        if actions:
+            self._table.write(f"run {before.run_id}", *actions)
+
+    def raise_latest(self, run_id: str, points: Mapping[str, Point]) -> None:
+        """Note `points`, at most 40, as the latest of their keys, but for those that are older than what is noted.
+
+        Raises
+        ------
+        ConditionFailed
+            The run is deleted, in parts, or (no `item`) there is none.
+        """
+        key = rows.latest_key(run_id, _place(run_id))
+        left = {name: pack_latest(point) for name, point in points.items()}
+        while left:
+            try:
+                self._table.update(key, _raise(left), f"run {run_id}")
+            except ConditionFailed as failed:
+                item = failed.item
+                if item is None or item["life"] != "active" or "parts" in item:
+                    raise
+                newer = {name: data for name, data in left.items() if item["points"].get(name, b"") < data}
+                if newer == left:
+                    raise
+                left = newer
+            else:
+                return
+
+    def add_history(self, run_id: str, points: Mapping[str, Sequence[Point]]) -> None:
+        """Append points to a run's history; the same again changes nothing."""
+        self._table.put(rows.history_row(run_id, points))
+
+    def history(self, run_id: str, key: str, first: str | None = None) -> Iterator[tuple[str, bytes]]:
+        """Chunks of a metric's history, by first timestamp from sort key `first` on: (sort key, packed points)."""
+        for row in self._table.query(rows.history_pk(run_id), first=first, fields=[["sk"], ["points", key]]):
+            yield row["sk"], row.get("points", {}).get(key, b"")
+
+    def scan(self, place: ids.Place, fields: Fields, metrics: Sequence[str]) -> Iterator[tuple[str, Item]]:
+        """Every run of a shard: its id and of its row only `fields`, with `points` of `metrics` (packed)."""
+        points = dict(self._scan_points(place, metrics)) if metrics else {}
+        found = self._table.query(rows.runs_pk(place), fields=[["sk"], *fields])
+        names = list(dict.fromkeys(path[0] for path in fields))
+        for run_id, parts in groupby(found, key=lambda row: rows.thing_id(row["sk"])):
+            first, *more = parts
+            for part in more:
+                for name in names:
+                    if name in part:
+                        first[name] = {**first.get(name, {}), **part[name]}
+            first["points"] = points.get(run_id, {})
+            yield run_id, first
+
+    def _scan_points(self, place: ids.Place, metrics: Sequence[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+        found = self._table.query(rows.latest_pk(place), fields=[["sk"], *(["points", key] for key in metrics)])
+        for run_id, parts in groupby(found, key=lambda row: rows.thing_id(row["sk"])):
+            yield run_id, rows.merged(list(parts), ["points"])["points"]
+
+    # -- datasets ------------------------------------------------------------------------------------------------------
+
+    def save_datasets(self, experiment_id: str, datasets: Iterable[Dataset]) -> None:
+        """Keep datasets of an experiment; one that is there already stays as it is."""
+        for dataset in datasets:
+            first, *more = rows.dataset_rows(experiment_id, dataset)
+            if not self._table.get([(first["pk"], first["sk"])]):
+                for row in (*more, first):  # the first last: it says that all are there
+                    self._table.put(row)
+
+    def get_datasets(self, experiment_id: str, uses: Iterable[DatasetUse]) -> dict[tuple[str, str], Dataset]:
+        """The datasets that are used, by name and digest."""
+        wanted = dict.fromkeys((use.name, use.digest) for use in uses)
+        found = {
+            (row["pk"], row["sk"]): row
+            for row in self._table.get([rows.dataset_key(experiment_id, *names) for names in wanted])
+        }
+        found |= self._parts(found.values())
+        datasets = {}
+        for names in wanted:
+            parts = _joined(found, partial(rows.dataset_key, experiment_id, *names))
+            if parts:
+                datasets[names] = rows.dataset(parts)
+        return datasets
+
+
+def _guard(experiment: Experiment) -> Item:
+    pk, sk = rows.name_key(experiment.name)
+    return {"pk": pk, "sk": sk, "experiment_id": experiment.experiment_id}
+
+
+def _place(run_id: str) -> ids.Place:
+    place = ids.place(run_id)
+    if place is None:
+        raise Conflict(f"{run_id} is no id of ours")
+    return place
+
+
+def _rows(run: Run) -> list[Item]:
+    place = _place(run.run_id)
+    return [*rows.run_rows(run, place), *rows.latest_rows(run, place)]
+
+
+def _joined(found: Mapping[Key, Item], key: Callable[[int], Key]) -> list[Item]:
+    """A row and its parts in order; empty if there is none."""
+    first = found.get(key(0))
+    return [found[key(part)] for part in range(first.get("parts", 1))] if first else []
+
+
+def _changes(before: list[Item], after: list[Item]) -> list[Action]:
+    """What makes `before`, rows of one thing, `after`: under the first row's `rev`, which counts up."""
+    if before == after:
+        return []
+    rev = before[0]["rev"]
+    first = dynamo.save({**after[0], "rev": rev + 1}, "rev = :rev", rev=rev)
+    more = [
+        dynamo.save(row) for row, old in zip(after[1:], [*before[1:], *[None] * len(after)], strict=False) if row != old
+    ]
+    gone = [dynamo.remove((row["pk"], row["sk"])) for row in before[len(after) :]]
+    return [first, *more, *gone]
+
+
+def _raise(points: Mapping[str, bytes]) -> Update:
+    names = {f"#k{number}": key for number, key in enumerate(points)}
+    values = {f":p{number}": data for number, data in enumerate(points.values())}
+    pairs = list(zip(names, values, strict=True))
+    newer = [f"(attribute_not_exists(points.{name}) OR points.{name} < {value})" for name, value in pairs]
+    return Update(
+        "SET " + ", ".join([*(f"points.{name} = {value}" for name, value in pairs), "rev = rev + :one"]),
+        " AND ".join(["life = :active", "attribute_not_exists(parts)", *newer]),
+        names,
+        {**values, ":active": "active", ":one": 1},
+    )
