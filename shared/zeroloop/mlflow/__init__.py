@@ -1,0 +1,1 @@
+"""MLflow's words and ours: what its clients write, and what they read."""
