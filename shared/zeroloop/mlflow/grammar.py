@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     | (?P<quoted>`(?:``|[^`])*`)
     | (?P<reserved>(?:CASE|IN|VALUES|USING|FROM|AS)\b)
     | (?P<name>[A-ZÀ-Ü]\w*(?=\s*\.(?!\d))|(?<=\.)[A-ZÀ-Ü]\w*)
-    | (?P<call>[A-ZÀ-Ü]\w*(?=\()|-?0x[\dA-F]+)
+    | (?P<unusable>[A-ZÀ-Ü]\w*(?=\()|-?0x[\dA-F]+|PARAMETERS?\b)
     | (?P<float>-?\d+(?:\.\d+)?E-?\d+|(?![_A-ZÀ-Ü])-?(?:\d+\.\d*|\.\d+)(?![_A-ZÀ-Ü]))
     | (?P<integer>(?![_A-ZÀ-Ü])-?\d+(?![_A-ZÀ-Ü]))
     | (?P<string>'(?:''|\\'|[^'])*')
@@ -50,7 +50,7 @@ class Token(NamedTuple):
 class Written(NamedTuple):
     """One comparison as written; the comparator's words are single-spaced, in the case they were written in.
 
-    `value` is a `string`, `symbol`, `integer`, `float`, `name` or `list` with its quotes, or None after IS [NOT] NULL.
+    `value` has its quotes or parentheses still; it is None after IS [NOT] NULL.
     """
 
     identifier: str
@@ -119,13 +119,9 @@ class _Reader:
         return Token("list", self.text[opening.start : closing.end], opening.start, closing.end)
 
     def refuse(self) -> NoReturn:
-        near = self.text[self.here.start : self.here.start + 40]
-        raise InvalidInput(
-            f"not understood at {near!r}: write comparisons joined by AND, such as metrics.loss < 0.5 AND tags.`a b` = 'c'"
-            if near
-            else "ends in the middle of a comparison",
-            field=self.field,
-        )
+        if not (near := self.text[self.here.start : self.here.start + 40]):
+            raise InvalidInput("ends in the middle of a comparison", field=self.field)
+        raise InvalidInput(f"not understood at {near!r}", field=self.field)
 
 
 def comparisons(text: str) -> list[Written]:

@@ -14,7 +14,8 @@ from msgspec import Struct
 from zeroloop.digests import sha256
 from zeroloop.errors import InvalidInput
 from zeroloop.mlflow.grammar import ordering
-from zeroloop.mlflow.search import EXPERIMENTS, LOGGED_MODELS, MODELS, RUNS, Kind, Value, identify
+from zeroloop.mlflow.kinds import EXPERIMENTS, LOGGED_MODELS, MODELS, RUNS, Kind
+from zeroloop.mlflow.search import Value, identify
 
 # Where a thing stands in an order: (0, value), or (1, None) for NaN, or (2, None) for what isn't there. JSON.
 Position = tuple[tuple[int, Value], ...]
@@ -92,7 +93,7 @@ def _decided(asked: Sequence[Order], kind: Kind) -> tuple[Order, ...]:
 
 
 def position(orders: Sequence[Order], value_of: Callable[[Order], Value]) -> Position:
-    """Where the thing whose values `value_of` gives stands. An infinity is the largest number, as in stock's database."""
+    """Where the thing whose values `value_of` gives stands; infinities are the ends of the numbers, as stock stores them."""
     return tuple(_placed(value_of(order)) for order in orders)
 
 

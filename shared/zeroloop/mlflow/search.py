@@ -7,42 +7,25 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
+from typing import Any
 
 from msgspec import Struct
 
 from zeroloop.errors import InvalidInput
 from zeroloop.mlflow.grammar import Token, Written, comparisons, strings
+from zeroloop.mlflow.kinds import EXPERIMENTS, LOGGED_MODELS, RUNS, VERSIONS, Kind
 
 Value = str | int | float | None
+Lookup = Callable[[str, str], Value | tuple[Value, ...]]
 
 _PROMPT = "mlflow.prompt.is_prompt"
-_SIGNS: Mapping[str, Callable[[Value, Value], bool]] = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+_SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 _NUMERIC = frozenset(_SIGNS)
 _STRING = frozenset({"=", "!=", "LIKE", "ILIKE"})
 _LISTS = frozenset({"IN", "NOT IN"})
 _NULLS = frozenset({"IS NULL", "IS NOT NULL"})
 _LONGEST_PATTERN = 50_000  # bytes, SQLite's limit
 _LARGEST = 2**63  # of integers in a column
-
-
-class Kind(Struct, frozen=True, kw_only=True):
-    """Something that is searched, and the words for what is asked of it.
-
-    `entities` and `attributes` give what is meant by what may be written, as `sortable` does for attributes to order
-    by. `order` is the order where none is asked for, and `ties` decide at its end; each is (attribute, ascending).
-    """
-
-    name: str
-    entities: Mapping[str, str]
-    attributes: Mapping[str, str]
-    numeric: frozenset[str] = frozenset()
-    integers: frozenset[str] = frozenset()  # those of `numeric` that take no fraction
-    listable: frozenset[str] = frozenset()  # attributes (and `dataset`) that take IN
-    nullable: frozenset[str] = frozenset()  # entities that take IS NULL
-    sortable: Mapping[str, str]
-    order: tuple[tuple[str, bool], ...] = ()
-    ties: tuple[tuple[str, bool], ...]
-    has_prompts: bool = False
 
 
 class Clause(Struct, frozen=True):
@@ -52,90 +35,6 @@ class Clause(Struct, frozen=True):
     key: str
     comparator: str
     value: Value | tuple[str | int, ...]
-
-
-def _same(*names: str, **written: str) -> Mapping[str, str]:
-    return {**{name: name for name in names}, **written}
-
-
-def _entities(**forms: str) -> Mapping[str, str]:
-    return {form: entity for entity, written in forms.items() for form in written.split()}
-
-
-_RUN_TIMES = {"created": "start_time", "Created": "start_time"}
-_RUN_ATTRIBUTES = _same(
-    "run_id", "run_name", "user_id", "status", "start_time", "end_time", "artifact_uri", **_RUN_TIMES
-)
-_EXPERIMENT_ATTRIBUTES = _same("name", "experiment_id", "creation_time", "last_update_time")
-_BY_TAG = _entities(attribute="attribute", tag="tag tags")
-_LOGGED_TIMES = {
-    f"{time}{unit}": f"{time}_timestamp"
-    for time in ("creation", "last_updated")
-    for unit in ("_timestamp", "_timestamp_ms")
-} | {"creation_time": "creation_timestamp"}
-_LOGGED_ATTRIBUTES = _LOGGED_TIMES | _same(
-    *("name", "model_id", "model_type", "status", "status_message", "source_run_id", "experiment_id"),
-    *("artifact_location", "lifecycle_stage"),
-)
-
-RUNS = Kind(
-    name="runs",
-    entities=_entities(
-        metric="metric metrics",
-        param="parameter parameters param params",
-        tag="tag tags",
-        attribute="attribute attributes attr run",
-        dataset="dataset datasets",
-    ),
-    attributes={**_RUN_ATTRIBUTES, **dict.fromkeys(("run name", "Run name", "Run Name"), "run_name")},
-    numeric=frozenset({"start_time", "end_time"}),
-    listable=frozenset({"run_id", "dataset"}),
-    nullable=frozenset({"param", "tag"}),
-    sortable=_RUN_ATTRIBUTES,
-    ties=(("start_time", False), ("run_id", True)),
-)
-EXPERIMENTS = Kind(
-    name="experiments",
-    entities=_BY_TAG,
-    attributes=_EXPERIMENT_ATTRIBUTES,
-    numeric=frozenset({"creation_time", "last_update_time"}),
-    integers=frozenset({"creation_time", "last_update_time"}),
-    listable=frozenset({"experiment_id"}),
-    nullable=frozenset({"tag"}),
-    sortable=_EXPERIMENT_ATTRIBUTES,
-    order=(("creation_time", False), ("experiment_id", True)),
-    ties=(("experiment_id", False),),
-)
-MODELS = Kind(
-    name="registered models",
-    entities=_BY_TAG,
-    attributes=_same("name"),
-    listable=frozenset({"name"}),
-    sortable=_same("name", "last_updated_timestamp", timestamp="last_updated_timestamp"),
-    ties=(("name", True),),
-    has_prompts=True,
-)
-VERSIONS = Kind(
-    name="model versions",
-    entities=_BY_TAG,
-    attributes=_same("name", "version_number", "run_id", "source_path"),
-    numeric=frozenset({"version_number"}),
-    integers=frozenset({"version_number"}),
-    listable=frozenset({"name", "run_id"}),
-    sortable=_same("name", "version_number", "creation_timestamp", "last_updated_timestamp"),
-    order=(("last_updated_timestamp", False), ("name", True), ("version_number", False)),
-    ties=(("name", True), ("version_number", False)),
-    has_prompts=True,
-)
-LOGGED_MODELS = Kind(
-    name="logged models",
-    entities=_entities(metric="metrics", param="params", tag="tags", attribute="attributes"),
-    attributes=_LOGGED_ATTRIBUTES,
-    numeric=frozenset({"creation_timestamp", "last_updated_timestamp"}),
-    listable=frozenset(_LOGGED_ATTRIBUTES.values()) | {"param", "tag"},
-    sortable=_LOGGED_ATTRIBUTES,
-    ties=(("creation_timestamp", False), ("model_id", True)),
-)
 
 
 def parse(text: str, kind: Kind) -> tuple[Clause, ...]:
@@ -163,34 +62,32 @@ def _clause(written: Written, kind: Kind) -> Clause:
     entity, key = identify(written.identifier, kind, kind.attributes, "filter")
     # Stock reads experiments' comparators in capitals only.
     comparator = written.comparator if kind is EXPERIMENTS else written.comparator.upper()
-    numeric = entity == "metric" or (entity == "attribute" and key in kind.numeric)
-    allowed = _NUMERIC if numeric else _STRING
-    if not numeric and (entity if entity != "attribute" else key) in kind.listable:
-        allowed |= _LISTS
-    if entity in kind.nullable:
-        allowed |= _NULLS
-    if key == "experiment_id" and kind is EXPERIMENTS:
-        allowed -= {"LIKE", "ILIKE"}
-    if comparator not in allowed:
+    if comparator not in (allowed := _comparators(kind, entity, key)):
         known = ", ".join(sorted(allowed))
-        raise _refused(f"{written.identifier!r} of {kind.name} is compared by {known}, not by {comparator!r}")
-    token = written.value
-    if token is None:
+        raise _refused(f"{written.identifier[:40]!r} of {kind.name} is compared by {known}, not by {comparator[:40]!r}")
+    if (token := written.value) is None:
         return Clause(entity, key, comparator, None)
     if (token.kind == "list") != (comparator in _LISTS):
         raise _refused(f"IN wants a list in parentheses, and nothing else does: {token.text[:40]!r}")
     value: Value | tuple[str | int, ...]
-    if numeric:
+    if allowed == _NUMERIC:
         value = _number(token, kind, entity, key)
-    elif token.kind == "list":
-        value = strings(token)
     else:
-        value = _string(token, kind)
-    if key == "experiment_id" and kind is EXPERIMENTS:
+        value = strings(token) if token.kind == "list" else _string(token, kind)
+    if entity == "attribute" and key == "experiment_id" and kind is EXPERIMENTS:
         value = tuple(map(_integer, value)) if isinstance(value, tuple) else _integer(value)
     if comparator in {"LIKE", "ILIKE"} and len(str(value).encode(errors="replace")) > _LONGEST_PATTERN:
         raise _refused(f"a pattern of over {_LONGEST_PATTERN} bytes")
     return Clause(entity, key, comparator, value)
+
+
+def _comparators(kind: Kind, entity: str, key: str) -> frozenset[str]:
+    if entity == "metric" or (entity == "attribute" and key in kind.numeric):
+        return _NUMERIC
+    if entity == "attribute" and key == "experiment_id" and kind is EXPERIMENTS:
+        return _LISTS | {"=", "!="}
+    lists = _LISTS if (key if entity == "attribute" else entity) in kind.listable else frozenset[str]()
+    return _STRING | lists | (_NULLS if entity in kind.nullable else frozenset[str]())
 
 
 def identify(identifier: str, kind: Kind, attributes: Mapping[str, str], field: str) -> tuple[str, str]:
@@ -268,9 +165,6 @@ def _refused(message: str, field: str = "filter") -> InvalidInput:
     return InvalidInput(message, field=field)
 
 
-Lookup = Callable[[str, str], Value | tuple[Value, ...]]
-
-
 def matches(clause: Clause, lookup: Lookup) -> bool:
     """Whether what `lookup(entity, key)` gives meets the clause; None is a value that isn't there.
 
@@ -288,7 +182,7 @@ def _meets(value: Value, comparator: str, wanted: Value | tuple[str | int, ...])
         return value != wanted
     if comparator in _NULLS:
         return (value is None) == (comparator == "IS NULL")
-    if value is None:
+    if value is None or wanted != wanted:  # noqa: PLR0124 - NaN, which SQLite takes for NULL
         return False
     if isinstance(wanted, tuple):
         return (value in wanted) == (comparator == "IN")
