@@ -13,7 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,8 @@ class Stock:
                 rng.choice(TEXTS[:6]) + str(number), tags=[ExperimentTag(k, v) for k, v in self._pairs()]
             )
         runs = [self._run(experiment) for _ in range(10)]
-        for number in range(7):
-            self._logged(experiment, number, runs)
+        for _ in range(7):
+            self._logged(experiment, runs)
         for number in range(6):
             self._model(number, runs)
         self.experiment = experiment
@@ -82,7 +82,9 @@ class Stock:
 
     def _run(self, experiment: str) -> str:
         rng = self.rng
-        run = self.tracking.create_run(experiment, rng.choice("uU"), rng.choice(TIMES), [], rng.choice(["x", "X y", "é"]))
+        run = self.tracking.create_run(
+            experiment, rng.choice("uU"), rng.choice(TIMES), [], rng.choice(["x", "X y", "é"])
+        )
         run_id = str(run.info.run_id)
         self.tracking.log_batch(
             run_id,
@@ -98,7 +100,7 @@ class Stock:
             self.tracking.update_run_info(run_id, RunStatus.FINISHED, rng.choice(TIMES), None)
         return run_id
 
-    def _logged(self, experiment: str, number: int, runs: list[str]) -> None:
+    def _logged(self, experiment: str, runs: list[str]) -> None:
         model = self.tracking.create_logged_model(
             experiment,
             self.rng.choice(["x", "X", "m_1"]),
@@ -116,7 +118,7 @@ class Stock:
         marks = [[], [], [(PROMPT, "true")], [(PROMPT, "false")]][number % 4]
         tags = [*self._pairs(), *marks]
         self.registry.create_registered_model(name, [RegisteredModelTag(*tag) for tag in tags])
-        for version in range(self.rng.randrange(4)):
+        for _ in range(self.rng.randrange(4)):
             self.registry.create_model_version(
                 name,
                 self.rng.choice(["s3://x", "s3://X"]),
@@ -150,18 +152,24 @@ def values(thing: Any, kind: Kind) -> Values:
             ("dataset", "digest"): tuple(given.dataset.digest for given in datasets),
             ("dataset", "context"): tuple(tag.value for given in datasets for tag in given.tags),
         }
-    given = {("attribute", key): getattr(thing, key, None) for key in {*kind.attributes.values(), *kind.sortable.values()}}
+    given = {
+        ("attribute", key): getattr(thing, key, None) for key in {*kind.attributes.values(), *kind.sortable.values()}
+    }
     if kind is EXPERIMENTS:
         given |= {("", ""): thing.experiment_id, ("attribute", "experiment_id"): int(thing.experiment_id)}
     elif kind is MODELS:
         given |= {("", ""): thing.name}
     elif kind is VERSIONS:
         number = ("attribute", "version_number")
-        given |= {("", ""): (thing.name, thing.version), number: thing.version, ("attribute", "source_path"): thing.source}
+        given |= {
+            ("", ""): (thing.name, thing.version),
+            number: thing.version,
+            ("attribute", "source_path"): thing.source,
+        }
     else:
         given |= {("", ""): thing.model_id, ("attribute", "lifecycle_stage"): "active", **_each("param", thing.params)}
         for metric in sorted(thing.metrics or [], key=lambda metric: (-metric.timestamp, -metric.step, metric.run_id)):
-            given["metric", metric.key] = (*given.get(("metric", metric.key), ()), metric.value)
+            given["metric", metric.key] = (*(given.get(("metric", metric.key)) or ()), metric.value)
     return given | _each("tag", thing._tags if kind is MODELS else thing.tags)
 
 
@@ -186,8 +194,10 @@ def found_by_us(things: Sequence[Values], kind: Kind, text: str, order_by: Any) 
         assert page_start(page_token([text], place), [text], orders) == place
         return sort_key(orders, place)
 
-    kept = [thing for thing in things if all(matches(clause, lambda *name: thing.get(name)) for clause in clauses)]
-    return [thing["", ""] for thing in sorted(kept, key=where)]
+    def kept(thing: Values) -> bool:
+        return all(matches(clause, lambda *name: thing.get(name)) for clause in clauses)
+
+    return [thing["", ""] for thing in sorted(filter(kept, things), key=where)]
 
 
 class Writer:
@@ -210,55 +220,62 @@ class Writer:
         if self.kind is LOGGED_MODELS:
             names = [*self.kind.sortable, "metrics.loss", "metrics.b c", "metrics.", "params.a", "oops", ""]
             return [{"field_name": rng.choice(names), "ascending": rng.random() < 0.5} for _ in range(rng.randrange(3))]
-        endings = ["", "", " DESC", " ASC", " desc", "  asc", " DESC NULLS LAST", " down"]
-        names = [lambda: self._identifier(), lambda: rng.choice([*self.kind.sortable])]
-        return [self._bent(rng.choice(names)() + rng.choice(endings)) for _ in range(rng.choice([1, 1, 2, 3]))]
+        endings = [*["", " DESC", " ASC", " desc", "  asc"] * 3, " DESC NULLS LAST", " down"]
+        named = self.kind is RUNS or rng.random() < 0.1
+        return [
+            self._bent((self._identifier() if named else rng.choice([*self.kind.sortable])) + rng.choice(endings))
+            for _ in range(rng.choice([1, 1, 2, 3]))
+        ]
 
     def _identifier(self) -> str:
-        pick = self.rng.choice
-        if self.rng.random() < 0.35:
-            key = pick([*self.kind.attributes, *self.kind.sortable])
-            return pick(["", "", "", "attribute.", "attributes.", "attr.", "run."]) + self._quoted(key, 0.2)
-        entities = [*self.kind.entities] if self.rng.random() < 0.9 else [*RUNS.entities, "`tags`", "Tags", "model"]
-        entity = pick(entities)
-        keys = ["name", "digest", "context"] if entity.startswith("dataset") else [*KEYS, PROMPT]
+        pick, entities = self.rng.choice, [*self.kind.entities]
+        if self.rng.random() < 0.4:
+            key = pick([*self.kind.attributes])
+            before = ["attribute."] if self.rng.random() < 0.9 else ["attributes.", "attr.", "run."]
+            return pick(["", "", *before]) + self._quoted(key, 0.05)
+        entity = pick(entities) if self.rng.random() < 0.95 else pick([*RUNS.entities, "`tags`", "Tags", "model"])
+        keys = ["name", "digest", "context"] if entity.startswith("dataset") else [*KEYS[:6], *KEYS, PROMPT]
         return f"{entity}.{self._quoted(pick(keys), 0.4)}"
 
     def _quoted(self, key: str, share: float) -> str:
         if " " in key or self.rng.random() < share:
-            quote = self.rng.choice("``\"'")
+            quote = self.rng.choice("```\"'")
             return f"{quote}{key}{quote}"
         return key
 
     def _comparison(self) -> str:
         rng, pick = self.rng, self.rng.choice
         name = self._identifier()
-        form = rng.random()
-        if form < 0.12:
+        number = name.startswith("metric") or "time" in name or "version" in name or "reated" in name
+        listed = name.endswith("id") or name == "name" or name.startswith("dataset") or self.kind is LOGGED_MODELS
+        if name.startswith(("tag", "param")) and rng.random() < 0.2:
             return name + pick([" IS NULL", " IS NOT NULL", " is not null", " is  NULL", " IS NOT  NULL"])
-        if form < 0.27:
-            items = ", ".join(self._text() for _ in range(pick([1, 1, 2, 3])))
-            return f"{name} {pick(['IN', 'NOT IN', 'in', 'not  in', '='])} {pick(['({})', '( {},)', '({}']).format(items)}"
-        sign = pick(["=", "!=", "<", "<=", ">", ">=", "=", "!=", "LIKE", "ILIKE", "like", "==", "<>", "NOT LIKE", "RLIKE"])
-        space = pick(["", " ", " ", " ", "  "]) if not sign[0].isalpha() else " "
-        metric = name.startswith("metric") or "time" in name or "version" in name
-        number = metric if rng.random() < 0.85 else not metric
-        return f"{name}{space}{sign}{space}{self._number() if number else self._text()}"
+        if rng.random() < (0.3 if listed else 0.02):
+            items = pick([", ", ",", ", ", " "]).join(self._text() for _ in range(pick([1, 1, 2, 3])))
+            form = pick(["({})"] * 8 + ["( {},)", "({}"])
+            return f"{name} {pick(['IN', 'NOT IN', 'IN', 'NOT IN', 'in', 'not  in', '='])} {form.format(items)}"
+        if rng.random() < 0.05:
+            sign = pick(["==", "<>", "NOT LIKE", "RLIKE", "<", "LIKE"])
+        else:
+            sign = pick(["=", "!=", "<", "<=", ">", ">="] if number else ["=", "!=", "LIKE", "ILIKE", "LIKE", "like"])
+        space = " " if sign[0].isalpha() else pick(["", " ", " ", " ", "  "])
+        return f"{name}{space}{sign}{space}{self._number() if number == (rng.random() < 0.97) else self._text()}"
 
     def _text(self) -> str:
         text = self.rng.choice(self.texts)
         if self.rng.random() < 0.3:
             at = self.rng.randrange(len(text) + 1)
             text = text[:at] + self.rng.choice(["%", "_"]) + text[at + self.rng.randrange(2) :]
-        return self.rng.choice(["'{}'", "'{}'", "'{}'", '"{}"', "{}"]).format(text)
+        return self.rng.choice(["'{}'"] * 12 + ['"{}"'] * 4 + ["{}"]).format(text)
 
     def _number(self) -> str:
-        return self.rng.choice(
-            ["0", "5", "7", "-1.5", "0.5", ".5", "5.", "1e3", "1E-2", "1e+3", "+5", "1e400", "0x1f", "1_0", "nan", "2.0", "1"]
-        )
+        if self.rng.random() < 0.1:
+            return self.rng.choice(["1e+3", "+5", "1e400", "0x1f", "1_0", "nan", "9" * 20, "9" * 5000])
+        whole = ["0", "5", "7", "1", "-1", "3"]
+        return self.rng.choice([*whole, *whole, "-1.5", "0.5", ".5", "5.", "1e3", "1E-2", "2.0"])
 
     def _bent(self, text: str) -> str:
-        while self.rng.random() < 0.25:
+        while self.rng.random() < 0.15:
             pieces = re.findall(r"\s+|\w+|.", text, re.DOTALL) or [""]
             at = self.rng.randrange(len(pieces))
             pieces[at : at + 1] = self.rng.choice(
@@ -277,18 +294,18 @@ class Writer:
 
 _PART = r"""(?:\w+|`(?:``|[^`])*`|"(?:""|\\"|[^"])*"|'(?:''|\\'|[^'])*')"""
 _PLAIN = re.compile(rf"{_PART}(?:\.{_PART})*|-?[\d.]+(?:E-?\d+)?", re.IGNORECASE)
-_FLAT = re.compile(r"""\(\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\s,])*\)""")
+_FLAT = re.compile(r"""\(\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\s,])*\)""")
 
 
 def odd(text: str, order_by: Any) -> str | None:
-    """Why we refuse what stock takes: sqlparse glues together what nobody would write, and stock finds nothing by it."""
+    """Why we refuse what stock takes: sqlparse glues together what nobody writes, and stock finds nothing."""
     for token in _join_in_comparison_tokens(sqlparse.parse(text)[0].tokens) if text else ():
         if isinstance(token, sqlparse.sql.Comparison):
             left, *_, right = [str(part) for part in token.tokens if not part.is_whitespace]
             if not _PLAIN.fullmatch(left):
                 return "an unquoted key of more than names and dots"
             if right.startswith("(") and not _FLAT.fullmatch(right):
-                return "a list of more than strings"
+                return "a list of more than strings, or of nothing"
             if not _PLAIN.fullmatch(right) and not right.startswith("(") and not right.upper().startswith("IS "):
                 return "an unquoted value of more than names and dots"
     for order in order_by:

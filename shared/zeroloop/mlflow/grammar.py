@@ -1,7 +1,7 @@
 """MLflow's search language as written: text to `identifier comparator value`, without asking what they mean.
 
 What a word, a number and a string are follows sqlparse 0.6, which MLflow reads filters with, down to its reserved words
-(`tags.from` must be quoted). One pass, no recursion: depth and length of the text cost nothing but time.
+(`tags.from` must be quoted). One pass, no recursion.
 """
 
 import re
@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn
 from zeroloop.errors import InvalidInput
 
 MOST_TOKENS = 10_000  # as sqlparse has it; a space is one
+MOST_CHARACTERS = 200_000  # stock has no bound; this is more than the longest list of run ids that it reads
 
 _TOKEN = re.compile(
     r"""
@@ -66,6 +67,8 @@ class _Reader:
         self.field = field
         self.at = 0
         self.tokens: list[Token] = []
+        if len(text) > MOST_CHARACTERS:
+            raise InvalidInput(f"over {MOST_CHARACTERS} characters: too long to read", field=field)
         for count, match in enumerate(_TOKEN.finditer(text)):
             if count >= MOST_TOKENS:
                 raise InvalidInput(f"over {MOST_TOKENS} words: too long to read", field=field)

@@ -93,7 +93,7 @@ def _decided(asked: Sequence[Order], kind: Kind) -> tuple[Order, ...]:
 
 
 def position(orders: Sequence[Order], value_of: Callable[[Order], Value]) -> Position:
-    """Where the thing whose values `value_of` gives stands; infinities are the ends of the numbers, as stock stores them."""
+    """Where a thing with the values of `value_of` stands; an infinity is the largest float, as in stock's database."""
     return tuple(_placed(value_of(order)) for order in orders)
 
 
