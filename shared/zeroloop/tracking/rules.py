@@ -129,7 +129,7 @@ def require_active(thing: Experiment | Run) -> None:
     """
     if thing.life != "active":
         what = f"experiment {thing.experiment_id}" if isinstance(thing, Experiment) else f"run {thing.run_id}"
-        raise InvalidInput(f"The {what} must be in the 'active' state. Current state is {thing.life}.", code="deleted")
+        raise InvalidInput(f"The {what} must be in the 'active' state. Current state is {thing.life}.")
 
 
 def swept(run: Run, experiment: Experiment) -> Run:
@@ -156,7 +156,6 @@ def set_params(run: Run, params: Iterable[tuple[str, str]]) -> Run:
     if changed:
         raise InvalidInput(
             f"Changing param values is not allowed. Params were already logged='{changed}' for run ID='{run.run_id}'.",
-            code="param_changed",
             field="params",
         )
     return replace(run, params={**run.params, **new})
