@@ -200,6 +200,7 @@ class Session:
         while part := response.read1(_BLOCK):
             parts.append(part)
             self._limit(connection, deadline)
+        response.close()  # which http.client doesn't by itself after read1: the connection would count as busy for ever
         return b"".join(parts)
 
     def _limit(self, connection: http.client.HTTPConnection, deadline: float) -> None:

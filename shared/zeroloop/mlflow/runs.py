@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType, field
 
 from zeroloop.mlflow.wire import Int64, KeyValue, Message, Pair, ViewName, number, pairs
 from zeroloop.tracking import rules
-from zeroloop.tracking.points import Point
+from zeroloop.tracking.points import Point, unpack_latest
 
 # Statuses by their numbers, which MLflow takes too.
 _STATUSES = {status: status for status in get_args(rules.Status)}
@@ -312,7 +312,7 @@ def shown(run: rules.Run, datasets: Datasets, *, new: bool = False) -> Run:
     return Run(
         info=info(run),
         data=RunData(
-            metrics=[point(key, run.latest[key]) for key in sorted(run.latest)],
+            metrics=[point(key, unpack_latest(run.latest[key])) for key in sorted(run.latest)],
             params=pairs(run.params),
             tags=pairs(run.tags),
         ),

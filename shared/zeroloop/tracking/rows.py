@@ -20,7 +20,7 @@ import msgspec
 
 from zeroloop.digests import canonical, sha256
 from zeroloop.tracking import ids
-from zeroloop.tracking.points import Point, pack_history, pack_latest, start, unpack_latest
+from zeroloop.tracking.points import Point, pack_history, start
 from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, Run
 
 Row = dict[str, Any]
@@ -111,8 +111,7 @@ def run_rows(run: Run, place: ids.Place) -> list[Row]:
 
 def latest_rows(run: Run, place: ids.Place) -> list[Row]:
     """The row of a run's latest points, and its further parts."""
-    points = {key: pack_latest(point) for key, point in run.latest.items()}
-    parts = _split({"points": points}, {"life": run.life})
+    parts = _split({"points": run.latest}, {"life": run.life})
     keys = [latest_key(run.run_id, place, part) for part in range(len(parts))]
     return [{"pk": pk, "sk": sk, **part, "rev": run.metrics_rev} for (pk, sk), part in zip(keys, parts, strict=True)]
 
@@ -129,7 +128,7 @@ def run(parts: list[Row], latest: list[Row]) -> Run:
         datasets=[dataset_use(use, tags) for use, tags in maps["datasets"].items()],
         model_inputs=list(maps["inputs"]),
         model_outputs=[tuple(msgspec.json.decode(output)) for output in maps["outputs"]],
-        latest={key: unpack_latest(data) for key, data in merged(latest, ("points",))["points"].items()},
+        latest=merged(latest, ("points",))["points"],
         rev=first["rev"],
         metrics_rev=latest[0]["rev"] if latest else 0,
         **{name: first[name] for name in _PLAIN if name in first},

@@ -74,7 +74,7 @@ class Run(Struct, frozen=True, kw_only=True):
     datasets: list[DatasetUse] = field(default_factory=list)
     model_inputs: list[str] = field(default_factory=list)
     model_outputs: list[tuple[str, int]] = field(default_factory=list)
-    latest: dict[str, Point] = field(default_factory=dict)
+    latest: dict[str, bytes] = field(default_factory=dict)  # packed as `pack_latest` does
     rev: int = 0
     metrics_rev: int = 0
 
@@ -185,15 +185,16 @@ def update(run: Run, *, status: Status | None, end: int | None, name: str | None
     return replace(named, status=status or run.status, end=run.end if end is None else end)
 
 
-def latest(points: Mapping[str, Iterable[Point]]) -> dict[str, Point]:
-    """The latest point a metric: greatest by step, then timestamp, then value."""
-    return {key: max(some, key=pack_latest) for key, some in points.items()}
+def latest(points: Mapping[str, Iterable[Point]]) -> dict[str, bytes]:
+    """The latest point a metric, packed: greatest by step, then timestamp, then value."""
+    return {key: max(map(pack_latest, some)) for key, some in points.items()}
 
 
-def add_points(run: Run, points: Mapping[str, Iterable[Point]]) -> Run:
-    """`run` with the latest of its own and the new points a metric."""
-    known = {key: [run.latest[key]] if key in run.latest else [] for key in points}
-    return replace(run, latest={**run.latest, **latest({key: [*known[key], *some] for key, some in points.items()})})
+def add_latest(run: Run, points: Mapping[str, bytes]) -> Run:
+    """`run` with the later of its own and the new latest point a metric."""
+    return replace(
+        run, latest={**run.latest, **{key: max(new, run.latest.get(key, b"")) for key, new in points.items()}}
+    )
 
 
 def evenly_spaced(count: int, most: int) -> list[int]:

@@ -259,20 +259,21 @@ class Tracking:
         for i, (key, point) in enumerate(metrics):
             limits.check_point(key, point, f"metrics[{i}]." if len(metrics) > 1 else "")
             points.setdefault(key, []).append(point)
-        if not checked_params and not checked_tags and points and self._log_quickly(run_id, points):
+        latest = rules.latest(points)
+        if not checked_params and not checked_tags and points and self._log_quickly(run_id, points, latest):
             return
 
         def rule(run: Run) -> Run:
-            return rules.set_tags(rules.set_params(rules.add_points(run, points), checked_params), checked_tags)
+            return rules.set_tags(rules.set_params(rules.add_latest(run, latest), checked_params), checked_tags)
 
         self._change(run_id, rule, points)
 
-    def _log_quickly(self, run_id: str, points: Mapping[str, Sequence[Point]]) -> bool:
+    def _log_quickly(self, run_id: str, points: Mapping[str, Sequence[Point]], latest: Mapping[str, bytes]) -> bool:
         """Whether `points` could be logged without reading the run: it is active, in one part, the keys are few."""
         if len(points) > MAX_QUICK_KEYS or not ids.place(run_id):
             return False
         try:
-            self._store.raise_latest(run_id, rules.latest(points))
+            self._store.raise_latest(run_id, latest)
         except ConditionFailed:
             return False
         self._store.add_history(run_id, points)

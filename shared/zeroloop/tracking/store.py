@@ -9,7 +9,7 @@ from zeroloop import dynamo
 from zeroloop.dynamo import Action, ConditionFailed, Item, Key, Table, Update
 from zeroloop.errors import Conflict
 from zeroloop.tracking import ids, rows
-from zeroloop.tracking.points import Point, pack_latest
+from zeroloop.tracking.points import Point
 from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, NameTaken, Run
 
 # Per key: SET, attribute_not_exists, OR, <, AND; an expression holds 300 operators and 4 KB.
@@ -127,8 +127,8 @@ class TrackingStore:
         if actions:
             self._table.write(f"run {before.run_id}", *actions)
 
-    def raise_latest(self, run_id: str, points: Mapping[str, Point]) -> None:
-        """Note `points`, at most 40, as the latest of their keys, but for those that are older than what is noted.
+    def raise_latest(self, run_id: str, points: Mapping[str, bytes]) -> None:
+        """Note `points`, packed, at most 40, as the latest of their keys, where they are later than what is noted.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class TrackingStore:
             The run is deleted, in parts, or (no `item`) there is none.
         """
         key = rows.latest_key(run_id, _place(run_id))
-        left = {name: pack_latest(point) for name, point in points.items()}
+        left = dict(points)
         while left:
             try:
                 self._table.update(key, _raise(left), f"run {run_id}")
