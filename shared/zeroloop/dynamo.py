@@ -25,7 +25,7 @@ _KEYS_A_BATCH = 100
 _BUSY = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
-class _Value(Struct):
+class _Value(Struct, gc=False):  # never in a cycle, and there are thousands
     """An attribute as DynamoDB writes it."""
 
     S: str | None = None

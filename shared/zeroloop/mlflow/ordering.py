@@ -126,9 +126,13 @@ def sort_key(orders: Sequence[Order], position: Position) -> tuple[Any, ...]:
     Any two keys of one order can be compared, also one from a token that somebody made up.
     """
     return tuple(
-        (rank, isinstance(value, str), value if order.ascending else _Down(value))
+        (rank, isinstance(value, str), value if order.ascending else _down(value))
         for order, (rank, value) in zip(orders, position, strict=True)
     )
+
+
+def _down(value: Value) -> Any:
+    return -value if isinstance(value, int | float) else _Down(value)  # which costs a sort of thousands tenfold
 
 
 class _Page(Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,6 +37,11 @@ def unpack_latest(data: bytes) -> Point:
     return Point(timestamp - _SHIFT, step - _SHIFT, _float(value))
 
 
+def latest_value(data: bytes) -> float:
+    """The value of the point that `pack_latest` packed."""
+    return _float(_BITS.unpack_from(data, 16)[0])
+
+
 def pack_history(points: Iterable[Point]) -> bytes:
     """`points` in the order of (timestamp, step, value), each once, 24 bytes a point."""
     packed = {_PACKED.pack(point.timestamp + _SHIFT, point.step + _SHIFT, _order(point.value)) for point in points}

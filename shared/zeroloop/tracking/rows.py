@@ -7,7 +7,8 @@
     HISTORY#<run_id>         <timestamp>#<digest>  points of one request, packed, all its keys together
     DATASETS#<id>            <digest>[#<part>]     a dataset that runs of the experiment used
 
-A run is two rows, so that a metric's point doesn't rewrite its params and tags. What is too large for one row goes on
+A run is two rows, so that a metric's point doesn't rewrite its params and tags; both know when it began and if it is
+deleted, so that a search by metrics alone reads one of them. What is too large for one row goes on
 in parts of 300 KB (an item holds 400 KB). `rev` counts the changes of a row and its parts, which
 writes are conditional on.
 """
@@ -29,6 +30,7 @@ Key = tuple[str, str]
 ROOM = 300_000
 EXPERIMENTS = "EXPERIMENTS"
 
+BOTH = ("start", "life", "life_at")
 _PLAIN = ("name", "user", "status", "start", "end", "artifact_uri", "life", "life_at")
 _MAPS = ("params", "tags", "datasets", "inputs", "outputs")
 
@@ -111,7 +113,7 @@ def run_rows(run: Run, place: ids.Place) -> list[Row]:
 
 def latest_rows(run: Run, place: ids.Place) -> list[Row]:
     """The row of a run's latest points, and its further parts."""
-    parts = _split({"points": run.latest}, {"life": run.life})
+    parts = _split({"points": run.latest}, {name: getattr(run, name) for name in BOTH})
     keys = [latest_key(run.run_id, place, part) for part in range(len(parts))]
     return [{"pk": pk, "sk": sk, **part, "rev": run.metrics_rev} for (pk, sk), part in zip(keys, parts, strict=True)]
 

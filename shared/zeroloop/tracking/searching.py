@@ -11,7 +11,7 @@ from zeroloop.mlflow.kinds import EXPERIMENTS, RUNS
 from zeroloop.mlflow.ordering import Order, Position, page_start, page_token, parse_order, position, sort_key
 from zeroloop.mlflow.search import Clause, Value, matches, parse
 from zeroloop.tracking import ids, rows
-from zeroloop.tracking.points import unpack_latest
+from zeroloop.tracking.points import latest_value
 from zeroloop.tracking.rules import Experiment, Run
 from zeroloop.tracking.service import Tracking
 from zeroloop.tracking.store import TrackingStore
@@ -197,8 +197,8 @@ def _candidates(
 def _run_reader(run_id: str, row: Item) -> Callable[[str, str], Any]:
     def read(entity: str, key: str) -> Any:
         if entity == "metric":
-            point = row["points"].get(key)
-            return unpack_latest(point).value if point else None
+            point = row.get("points", {}).get(key)
+            return latest_value(point) if point else None
         if entity == "attribute":
             return run_id if key == "run_id" else row.get(_ATTRIBUTES[key])
         if entity == "dataset":

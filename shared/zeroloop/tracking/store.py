@@ -161,23 +161,25 @@ class TrackingStore:
             yield row["sk"], row.get("points", {}).get(key, b"")
 
     def scan(self, place: ids.Place, fields: Fields, metrics: Sequence[str]) -> Iterator[tuple[str, Item]]:
-        """Every run of a shard: its id and of its row only `fields`, with `points` of `metrics` (packed)."""
-        points = dict(self._scan_points(place, metrics)) if metrics else {}
-        found = self._table.query(rows.runs_pk(place), fields=[["sk"], *fields])
-        names = list(dict.fromkeys(path[0] for path in fields))
-        for run_id, parts in groupby(found, key=lambda row: rows.thing_id(row["sk"])):
-            first, *more = parts
-            for part in more:
-                for name in names:
-                    if name in part:
-                        first[name] = {**first.get(name, {}), **part[name]}
-            first["points"] = points.get(run_id, {})
-            yield run_id, first
+        """Every run of a shard: its id and of its rows only `fields`, and `points` of `metrics` (packed)."""
+        points = [("points", key) for key in metrics]
+        if all(path[0] in rows.BOTH for path in fields) and metrics:
+            yield from self._scan(rows.latest_pk(place), [*fields, *points])
+        elif not metrics:
+            yield from self._scan(rows.runs_pk(place), fields)
+        else:
+            latest = dict(self._scan(rows.latest_pk(place), points))
+            for run_id, row in self._scan(rows.runs_pk(place), fields):
+                yield run_id, {**row, **latest.get(run_id, {})}
 
-    def _scan_points(self, place: ids.Place, metrics: Sequence[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
-        found = self._table.query(rows.latest_pk(place), fields=[["sk"], *(["points", key] for key in metrics)])
+    def _scan(self, pk: str, fields: Fields) -> Iterator[tuple[str, Item]]:
+        found = self._table.query(pk, fields=[("sk",), *fields])
         for run_id, parts in groupby(found, key=lambda row: rows.thing_id(row["sk"])):
-            yield run_id, rows.merged(list(parts), ["points"])["points"]
+            row, *more = parts
+            yield (
+                run_id,
+                {**row, **rows.merged([row, *more], {path[0] for path in fields if path[1:]})} if more else row,
+            )
 
     # -- datasets ------------------------------------------------------------------------------------------------------
 
