@@ -75,13 +75,13 @@ def _order(text: str, kind: Kind) -> Order:
     if len(words) > 2 or (len(words) == 2 and words[1].lower() not in {"asc", "desc"}):
         raise _refused(f"write a name, or a name and ASC or DESC, instead of {text[:40]!r}")
     if len(words) == 2:
-        name = words[0]
+        name = words[0].strip()
     if kind is MODELS:
         if name not in kind.sortable:
             raise _refused(f"registered models are sorted by {', '.join(kind.sortable)}, not by {name[:40]!r}")
         entity, key = "attribute", kind.sortable[name]
     else:
-        entity, key = identify(name.strip(), kind if kind is RUNS else EXPERIMENTS, kind.sortable, "order_by")
+        entity, key = identify(name, kind if kind is RUNS else EXPERIMENTS, kind.sortable, "order_by")
     if entity == "dataset" or (entity != "attribute" and kind is not RUNS):
         raise _refused(f"{kind.name} are not sorted by {entity}s")
     return Order(entity, key, len(words) < 2 or words[1].lower() == "asc")
