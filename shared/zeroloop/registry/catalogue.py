@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from zeroloop import clock
-from zeroloop.errors import InvalidInput, NotFound
+from zeroloop.errors import Conflict, InvalidInput, NotFound
 from zeroloop.objects import Bucket
 from zeroloop.registry import labels, manifest, rules, sources
 from zeroloop.registry.audit import Turn
@@ -71,11 +71,7 @@ class Catalogue:
         """One version: one read; NotFound."""
         tagged = self._store.get_tagged(about.model.model_id, number)
         if tagged is None:
-            raise NotFound(
-                f"Model Version (name={about.model.name}, version={number}) not found",
-                code="unknown_version",
-                field="version",
-            )
+            raise _no_version(about.model.name, number)
         return tagged
 
     def newest(self, about: About, stages: Iterable[str]) -> list[Tagged]:
@@ -164,16 +160,13 @@ class Catalogue:
 
         until_it_holds(name, decide)
 
-    def add(
-        self, name: str, origin: Origin, description: str, tags: Mapping[str, str], caller: Caller
-    ) -> tuple[About, Tagged]:
+    def add(self, name: str, origin: Origin, description: str, tags: Mapping[str, str], caller: Caller) -> Tagged:
         """The next version, which lies where `origin.source` says; a package found there goes through admission.
 
         Asked twice, it makes two versions, as MLflow does.
         """
         labels.check_tags(tags)
         labels.check_description(description)
-        about = self.about(name)
         origin = self._packaged(self._located(origin))
 
         def decide() -> Version:
@@ -196,7 +189,7 @@ class Catalogue:
         version = until_it_holds(name, decide)
         if origin.package:
             self._admit(version.model_id, version.version)
-        return about, Tagged(version, dict(sorted(tags.items())))
+        return Tagged(version, dict(sorted(tags.items())))
 
     def describe_version(self, name: str, number: int, description: str | None, caller: Caller) -> tuple[About, Tagged]:
         """The version under another description, or under none."""
@@ -226,12 +219,19 @@ class Catalogue:
     def set_tag(self, name: str, number: int | None, key: str, value: str) -> None:
         """Write a tag of a model, or of one of its versions."""
         labels.check_tags({key: value})
-        self._store.set_tag(self._owner(name, number), number, key, value)
+        model = self._registry.model(name)
+        try:
+            self._store.set_tag(model.model_id, number, key, value)
+        except Conflict as gone:
+            raise _no_version(name, number) from gone
 
     def delete_tag(self, name: str, number: int | None, key: str) -> None:
         """Delete a tag, if it is there."""
         labels.check_key(key)
-        self._store.delete_tag(self._owner(name, number), number, key)
+        model = self._registry.model(name)
+        if number is not None and self._store.get_version(model.model_id, number) is None:
+            raise _no_version(name, number)
+        self._store.delete_tag(model.model_id, number, key)
 
     def set_alias(self, name: str, alias: str, number: int, caller: Caller) -> None:
         """Call a version `alias`; a READY one that is called champion is promoted, unless it serves already.
@@ -312,14 +312,6 @@ class Catalogue:
             return Turn(about.lineup, about.lineup)
         return self._registry.turn(about.lineup, rules.promote(about.lineup, version), "promote", change)
 
-    def _owner(self, name: str, number: int | None) -> str:
-        model = self._registry.model(name)
-        if number is not None and self._store.get_version(model.model_id, number) is None:
-            raise NotFound(
-                f"Model Version (name={name}, version={number}) not found", code="unknown_version", field="version"
-            )
-        return model.model_id
-
     def _located(self, origin: Origin) -> Origin:
         """`origin` with the place that its source leads to, and with the run behind it."""
         named = sources.read(origin.source, run_id=origin.run_id, logged_model=origin.logged_model)
@@ -375,3 +367,7 @@ def run_of(version: Version) -> str:
     return (version.origin.run_id if version.origin else "") or (version.facts.run_id or "" if version.facts else "")
 
 
+def _no_version(name: str, number: int | None) -> NotFound:
+    return NotFound(
+        f"Model Version (name={name}, version={number}) not found", code="unknown_version", field="version"
+    )
