@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from zeroloop import config
 from zeroloop.digests import PackageFile
-from zeroloop.errors import NotFound, Unavailable
+from zeroloop.errors import Conflict, NotFound, Unavailable
 
 URL_SECONDS = 3600
 
@@ -43,6 +43,8 @@ def _translated(what: str) -> Iterator[None]:
     except ClientError as error:
         if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
             raise NotFound(f"{what} does not exist") from error
+        if error.response["Error"]["Code"] == "PreconditionFailed":
+            raise Conflict(f"{what} exists") from error
         raise Unavailable(f"{what}: storage did not answer; try again") from error
     except BotoCoreError as error:
         raise Unavailable(f"{what}: storage did not answer; try again") from error
@@ -66,17 +68,13 @@ class Bucket:
         """Sizes of the first 1,000 objects below `folder`, a key that ends in `/`, by their path in it: one request."""
         with _translated(folder):
             page = _client("s3").list_objects_v2(Bucket=self.name, Prefix=folder)
-        return {found["Key"].removeprefix(folder): int(found["Size"]) for found in page.get("Contents", [])}
+        sizes = {found["Key"].removeprefix(folder): int(found["Size"]) for found in page.get("Contents", [])}
+        return {path: size for path, size in sizes.items() if path}  # a console's "folder" is an object of its own
 
     def put_once(self, key: str, source: Path) -> None:
-        """Write the bytes of `source`, unless the object is there already: then they are, if keys name contents."""
-        try:
-            with _translated(key), source.open("rb") as file:
-                _client("s3").put_object(Bucket=self.name, Key=key, Body=file, IfNoneMatch="*")
-        except Unavailable as failed:
-            code = getattr(failed.__cause__, "response", {}).get("Error", {}).get("Code")
-            if code != "PreconditionFailed":
-                raise
+        """Write the bytes of `source`; what is there already stays."""
+        with suppress(Conflict), _translated(key), source.open("rb") as file:
+            _client("s3").put_object(Bucket=self.name, Key=key, Body=file, IfNoneMatch="*")
 
     def upload(self, key: str, file: PackageFile) -> Upload:
         """A presigned PUT, good for an hour, that S3 accepts once and only with the bytes of `file`."""

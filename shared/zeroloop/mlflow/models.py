@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from zeroloop.errors import InvalidInput, NotFound
 from zeroloop.mlflow.wire import KeyValue, Message
 from zeroloop.registry import labels
 from zeroloop.registry.labels import About, Tagged
-from zeroloop.registry.rules import State
+from zeroloop.registry.rules import Facts, State
 
 _STATUS = {
     State.PENDING: "PENDING_REGISTRATION",
@@ -16,6 +16,13 @@ _STATUS = {
     State.FAILED: "FAILED_REGISTRATION",
     State.UNPACKAGED: "READY",  # MLflow asks for no package
 }
+
+
+class Label(Struct):
+    """A tag as it is answered: also an empty value is written."""
+
+    key: str
+    value: str
 
 
 class Alias(Message):
@@ -39,8 +46,8 @@ class ModelVersion(Message):
     run_id: str | UnsetType = UNSET
     run_link: str | UnsetType = UNSET
     status_message: str = ""
-    tags: list[KeyValue] = []
-    aliases: list[str] = []
+    tags: list[Label] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)
 
 
 class RegisteredModel(Message):
@@ -50,9 +57,9 @@ class RegisteredModel(Message):
     creation_timestamp: int
     last_updated_timestamp: int
     description: str = ""
-    latest_versions: list[ModelVersion] = []
-    tags: list[KeyValue] = []
-    aliases: list[Alias] = []
+    latest_versions: list[ModelVersion] = field(default_factory=list)
+    tags: list[Label] = field(default_factory=list)
+    aliases: list[Alias] = field(default_factory=list)
 
 
 class ModelAnswer(Message):
@@ -70,14 +77,14 @@ class VersionAnswer(Message):
 class Models(Message):
     """A page of models."""
 
-    registered_models: list[RegisteredModel] = []
+    registered_models: list[RegisteredModel] = field(default_factory=list)
     next_page_token: str = ""
 
 
 class Versions(Message):
     """A page of versions."""
 
-    model_versions: list[ModelVersion] = []
+    model_versions: list[ModelVersion] = field(default_factory=list)
     next_page_token: str = ""
 
 
@@ -95,7 +102,7 @@ class CreateModel(Message):
     """A new model."""
 
     name: str = ""
-    tags: list[KeyValue] = []
+    tags: list[KeyValue] = field(default_factory=list)
     description: str = ""
 
 
@@ -119,20 +126,11 @@ class UpdateModel(Message):
     description: str = ""
 
 
-class Search(Message):
-    """What is searched for."""
-
-    filter: str = ""
-    max_results: int | UnsetType = UNSET
-    order_by: list[str] = []
-    page_token: str = ""
-
-
 class LatestVersions(Message):
     """The stages whose newest versions are wanted; none for all."""
 
     name: str = ""
-    stages: list[str] = []
+    stages: list[str] = field(default_factory=list)
 
 
 class Tag(Message):
@@ -158,7 +156,7 @@ class CreateVersion(Message):
     name: str = ""
     source: str = ""
     run_id: str = ""
-    tags: list[KeyValue] = []
+    tags: list[KeyValue] = field(default_factory=list)
     run_link: str = ""
     description: str = ""
     model_id: str = ""
@@ -228,8 +226,8 @@ def model(about: About, newest: Sequence[ModelVersion]) -> RegisteredModel:
 def version(about: About, tagged: Tagged, location: str, *, with_aliases: bool = True) -> ModelVersion:
     """A version as MLflow shows it; `location` is where its artifacts lie, the source of those without another."""
     found, origin = tagged.version, tagged.version.origin
-    facts = found.facts
-    described = facts.description or UNSET if facts and found.description is None and not origin else found.description
+    told = found.facts or Facts()
+    description = found.description if origin else found.description or told.description or None
     return ModelVersion(
         name=about.model.name,
         version=str(found.version),
@@ -238,16 +236,14 @@ def version(about: About, tagged: Tagged, location: str, *, with_aliases: bool =
         current_stage=labels.stages(about).get(found.version, labels.NONE),
         source=origin.source if origin else location,
         status=_STATUS[found.state],
-        description=UNSET if described is None else described,
-        run_id=origin.run_id if origin else (facts and facts.run_id) or UNSET,
+        description=UNSET if description is None else description,
+        run_id=origin.run_id if origin else told.run_id or UNSET,
         run_link=origin.run_link if origin else UNSET,
         status_message=found.reason or "",
         tags=_pairs(tagged.tags),
-        aliases=[
-            alias for alias, named in labels.aliases(about).items() if with_aliases and named == found.version
-        ],
+        aliases=[alias for alias, named in labels.aliases(about).items() if with_aliases and named == found.version],
     )
 
 
-def _pairs(tags: dict[str, str]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=value) for key, value in tags.items()]
+def _pairs(tags: dict[str, str]) -> list[Label]:
+    return [Label(key=key, value=value) for key, value in tags.items()]

@@ -19,7 +19,6 @@ from zeroloop.registry.service import AlreadyExists, Change, Registry, until_it_
 from zeroloop.registry.store import RegistryStore
 
 
-
 class Made(NamedTuple):
     """Where the artifacts of a run or a logged model lie, and the run that made them."""
 
@@ -84,15 +83,9 @@ class Catalogue:
             found.append(next((tagged for tagged in fresh if tagged.version.version not in staged), None))
         return sorted((tagged for tagged in found if tagged), key=lambda tagged: tagged.version.version)
 
-    def models(self, names: Iterable[str] | None = None) -> Iterator[About]:
-        """All models by name, or those of `names` that there are; each is read when it is asked for."""
-        if names is None:
-            return self._store.list_models(None, None)
-        return (about for name in sorted(set(names)) if (about := self._store.get_about(name)))
-
-    def names(self) -> list[str]:
-        """The names of all models, in order: one read."""
-        return self._store.list_names()
+    def models(self, may_be_called: Callable[[str], bool]) -> Iterator[About]:
+        """The models whose names will do, by name; each is read when it is asked for."""
+        return self._store.list_models(None, None, may_be_called)
 
     def versions(self, about: About) -> Iterator[Tagged]:
         """All versions of a model, newest first."""
@@ -197,7 +190,7 @@ class Catalogue:
         about = self.about(name)
         tagged = self.version(about, number)
         version = replace(tagged.version, description=description, updated_at=caller.at)
-        self._store.describe_version(version)
+        self._store.describe_version(version, at=caller.at)
         return about, replace(tagged, version=version)
 
     def delete_version(self, name: str, number: int, caller: Caller) -> None:
@@ -272,7 +265,7 @@ class Catalogue:
         until_it_holds(name, decide)
 
     def transition(self, name: str, number: int, stage: str, caller: Caller, *, archive: bool) -> tuple[About, Tagged]:
-        """The version in another stage: to Production a READY one is promoted, and the champion leaves it by stepping down.
+        """The version in another stage: a READY one in Production is promoted, a champion that leaves it steps down.
 
         `archive` sends the others of the stage to Archived.
 
@@ -299,7 +292,7 @@ class Catalogue:
 
         return until_it_holds(name, decide)
 
-    def location(self, about: About, version: Version) -> str:
+    def location(self, version: Version) -> str:
         """Where the artifacts of a version lie."""
         if version.origin:
             return version.origin.location
@@ -349,7 +342,7 @@ class Catalogue:
         return replace(
             origin,
             source=f"models:/{name}/{version.version}",
-            location=self.location(about, version),
+            location=self.location(version),
             run_id=origin.run_id or run_of(version),
         )
 
@@ -368,6 +361,4 @@ def run_of(version: Version) -> str:
 
 
 def _no_version(name: str, number: int | None) -> NotFound:
-    return NotFound(
-        f"Model Version (name={name}, version={number}) not found", code="unknown_version", field="version"
-    )
+    return NotFound(f"Model Version (name={name}, version={number}) not found", code="unknown_version", field="version")

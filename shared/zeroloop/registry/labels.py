@@ -1,4 +1,4 @@
-"""What MLflow's clients attach to models and versions: tags, aliases and stages, and how the lineup shows in them. Pure.
+"""What MLflow's clients attach to models and versions: tags, aliases and stages; the lineup shows in them. Pure.
 
 The lineup is the truth: its champion has the alias `champion` and the stage Production, wherever those are stored.
 """
@@ -129,7 +129,7 @@ def check_key(key: str) -> str:
     """
     if not _KEY.fullmatch(key) or posixpath.normpath(key) != key or key.startswith(("/", "..")) or key == ".":
         raise InvalidInput(
-            f"Invalid tag key {key[:80]!r}: 1 to 250 letters, digits, spaces or _-.:/, and no path that leads elsewhere",
+            f"Invalid tag key {key[:80]!r}: 1 to 250 letters, digits, spaces or _-.:/, no path that leads elsewhere",
             field="key",
         )
     return key

@@ -308,9 +308,7 @@ def close(lineup: Lineup) -> Lineup:
         The model serves.
     """
     if lineup.champion is not None or lineup.test:
-        raise Serving(
-            f"{lineup.model} serves version {lineup.champion}: delete the alias champion first", field="name"
-        )
+        raise Serving(f"{lineup.model} serves version {lineup.champion}: delete the alias champion first", field="name")
     return replace(empty(lineup), previous=None, digests={})
 
 

@@ -148,7 +148,7 @@ class Registry:
         return until_it_holds(name, add)
 
     def complete(self, name: str, number: int) -> Version:
-        """Start the admission of a version whose files are all there; one that is READY stays as it is.
+        """Start the admission of a version whose files are all there; one that is READY or UNPACKAGED stays as it is.
 
         A FAILED one is tried again: its bytes are the same, but the stack may have changed (a layer, a limit).
 
@@ -158,7 +158,7 @@ class Registry:
             Files are missing (`files_missing`): the message names them.
         """
         version = self.version(name, number)
-        if version.state == State.READY:
+        if version.state in {State.READY, State.UNPACKAGED}:
             return version
         if version.state == State.FAILED:
             self._store.reopen(version)
@@ -232,7 +232,9 @@ class Registry:
         except AlreadyExists:
             return self.model(name)
 
-    def create_model(self, name: str, *, at: int, description: str = "", tags: Mapping[str, str] | None = None) -> Model:
+    def create_model(
+        self, name: str, *, at: int, description: str = "", tags: Mapping[str, str] | None = None
+    ) -> Model:
         """A new model without versions.
 
         Raises
@@ -259,8 +261,8 @@ class Registry:
         return version
 
     def _uploads(self, version: Version) -> list[Upload]:
-        """A presigned PUT for each file of a PENDING version that isn't there yet."""
-        if version.state != State.PENDING:
+        """A presigned PUT for each file of a PENDING version that isn't there yet; admission copies those with an origin."""
+        if version.state != State.PENDING or version.origin:
             return []
         keys = {file: object_key(version, file.path) for file in version.files}
         return [self._bucket.upload(key, file) for file, key in keys.items() if self._bucket.size(key) != file.size]

@@ -121,7 +121,8 @@ class RegistryStore:
         """The model called `name`."""
         with translated(f"model {name}"):
             guard = _get(_NameRow, f"NAME#{name}", "NAME")
-            return _model(_get(_ModelRow, _pk(guard.model_id), "MODEL")) if guard else None
+            row = _get(_ModelRow, _pk(guard.model_id), "MODEL") if guard else None
+            return _model(row) if row else None
 
     def get_about(self, name: str) -> About | None:
         """The model called `name` and all that is said of it: two reads."""
@@ -129,18 +130,18 @@ class RegistryStore:
             guard = _get(_NameRow, f"NAME#{name}", "NAME")
             return _about(guard.model_id) if guard else None
 
-    def list_models(self, after: str | None, limit: int | None) -> Iterator[About]:
-        """Models by name; `after` is the last name of the page before. Each is read when it is asked for."""
+    def list_models(
+        self, after: str | None, limit: int | None, wanted: Callable[[str], bool] = lambda _name: True
+    ) -> Iterator[About]:
+        """Models by name, but only `wanted` names; `after` is the last name of the page before.
+
+        Each is read when it is asked for.
+        """
         keys = (_NameRow.sk > after) if after else None
         with translated("the list of models"):
             for row in _NameRow.query(_CATALOGUE, keys, limit=limit, consistent_read=True):
-                if about := _about(row.model_id):
+                if wanted(row.sk) and (about := _about(row.model_id)):
                     yield about
-
-    def list_names(self) -> list[str]:
-        """The names of all models, in order."""
-        with translated("the list of models"):
-            return [row.sk for row in _NameRow.query(_CATALOGUE, consistent_read=True)]
 
     def create_model(self, model: Model, lineup: Lineup, tags: Mapping[str, str] | None = None) -> None:
         """Claim the name and write model, lineup and tags; Conflict if the name is taken."""
@@ -154,14 +155,16 @@ class RegistryStore:
         )
 
     def rename_model(self, turn: Turn, model: Model) -> None:
-        """Give the model of `turn` its new name; Conflict if that is taken, or if it was renamed or deleted meanwhile."""
+        """Give the model of `turn` its new name; Conflict if that is taken, or if the model was renamed or deleted."""
         old, new = turn.before.model, model.name
         row = _ModelRow(_pk(model.model_id), "MODEL")
         table.commit(
             f"model {old}",
             *_release(old, model.model_id),
             *_claim(new, model.model_id),
-            table.update(row, [_ModelRow.name.set(new), _ModelRow.updated_at.set(model.updated_at)], _ModelRow.name == old),
+            table.update(
+                row, [_ModelRow.name.set(new), _ModelRow.updated_at.set(model.updated_at)], _ModelRow.name == old
+            ),
             *_turn(turn),
         )
 
@@ -179,7 +182,7 @@ class RegistryStore:
     def describe_model(self, model: Model) -> None:
         """Write the model's description; Conflict if it was deleted."""
         row = _ModelRow(_pk(model.model_id), "MODEL")
-        changes = [_ModelRow.description.set(model.description), _ModelRow.updated_at.set(model.updated_at)]
+        changes: list[Any] = [_ModelRow.description.set(model.description), _ModelRow.updated_at.set(model.updated_at)]
         with translated(f"model {model.name}"):
             row.update(changes, _ModelRow.pk.exists())
 
@@ -246,7 +249,7 @@ class RegistryStore:
             yield from _tagged(_newest(_VersionRow, model_id, "VERSION#", before, page))
 
     def add_version(self, version: Version, tags: Mapping[str, str] | None = None) -> None:
-        """Write the version that follows the model's latest; Conflict if another took its number or has its manifest."""
+        """Write the version after the model's latest; Conflict if another took its number or has its manifest."""
         pk, sk = _pk(version.model_id), _version_sk(version.version)
         counter = _ModelRow(pk, "MODEL")
         number = version.version
@@ -276,15 +279,15 @@ class RegistryStore:
             *(table.delete(row, _LabelRow.version == number) for row in named),
             *_turn(turn),
         )
-        _sweep(pk, lambda other: other.startswith(f"{sk}#"), _VersionRow.sk.begins_with(f"{sk}#"))
+        _sweep(pk, lambda other: other.startswith(f"{sk}#"), _VersionRow.sk.startswith(f"{sk}#"))
 
-    def describe_version(self, version: Version) -> None:
+    def describe_version(self, version: Version, *, at: int) -> None:
         """Write the version's description, or take it out; Conflict if it was deleted."""
         row = _VersionRow(_pk(version.model_id), _version_sk(version.version))
         text = version.description
-        described = _VersionRow.description.remove() if text is None else _VersionRow.description.set(text)
+        changes: list[Any] = [_VersionRow.description.remove() if text is None else _VersionRow.description.set(text)]
         with translated(f"version {version.version}"):
-            row.update([described, _VersionRow.updated_at.set(version.updated_at)], _VersionRow.pk.exists())
+            row.update([*changes, _VersionRow.updated_at.set(at)], _VersionRow.pk.exists())
 
     def reopen(self, version: Version) -> None:
         """Make a FAILED version PENDING again; Conflict if it isn't FAILED any more."""
@@ -434,9 +437,7 @@ def _about(model_id: str) -> About | None:
     )
 
 
-def _model(row: Any) -> Model | None:
-    if row is None:
-        return None
+def _model(row: Any) -> Model:
     return Model(
         model_id=row.model_id,
         name=row.name,
