@@ -10,7 +10,6 @@ import pytest
 
 from tests.integration.conftest import ROOT, Context, client, event
 from zeroloop.registry import audit
-from zeroloop.registry.audit import Turn
 from zeroloop.registry.catalogue import Made
 from zeroloop.registry.rules import Facts
 from zeroloop.registry.service import Admissions
@@ -263,32 +262,14 @@ def test_the_newest_version_of_each_stage_is_told(film: Api) -> None:
     }
 
 
-def test_many_versions_are_archived_at_once(film: Api) -> None:
-    for _ in range(50):
-        film.module.store.add_version(plain(film))
-    lineup = film.module.catalogue.about("film").lineup
-    film.module.store.save_lineup(Turn(lineup, lineup), dict.fromkeys(range(1, 50), "Staging"))
-    assert film.move(50, "Staging", archive_existing_versions=True)[0] == 200
-    staged = film.module.catalogue.about("film").stages
-    assert [number for number, stage in staged.items() if stage == "Staging"] == [50]
-
-
-def plain(api: Api) -> Any:
-    """The next version without a package, not yet written."""
-    catalogue = api.module.catalogue
-    about = catalogue.about("film")
-    rules = api.module.rules
-    return rules.Version(
-        model_id=about.model.model_id,
-        version=about.model.latest_version + 1,
-        version_id="v",
-        digest="",
-        files=[],
-        created_at=1,
-        created_by="test",
-        state=rules.State.UNPACKAGED,
-        origin=rules.Origin(source="s3://x/y", location="s3://x/y"),
-    )
+def test_many_versions_are_archived_in_several_steps(film: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(film.module.store.save_lineup.__globals__, "_MOST_STAGES", 2)
+    for number in range(1, 7):
+        film.create()
+        film.move(number, "Staging")
+    assert film.move(6, "Staging", archive_existing_versions=True)[0] == 200
+    stages = film.module.catalogue.about("film").stages
+    assert stages == {**dict.fromkeys(range(1, 6), "Archived"), 6: "Staging"}
 
 
 def test_tags_are_written_and_deleted_one_by_one(film: Api) -> None:
@@ -380,7 +361,9 @@ def upload(prefix: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "/package"])
-@pytest.mark.parametrize("source", ["s3://artifacts/artifacts/1/r/artifacts/model", "mlflow-artifacts:/1/r/artifacts/model"])
+@pytest.mark.parametrize(
+    "source", ["s3://artifacts/artifacts/1/r/artifacts/model", "mlflow-artifacts:/1/r/artifacts/model"]
+)
 def test_artifacts_that_hold_a_package_are_admitted(
     film: Api, load: Callable[[str], ModuleType], source: str, folder: str
 ) -> None:
@@ -404,16 +387,18 @@ def test_artifacts_that_hold_a_package_are_admitted(
     assert film.lineup()["champion"] == 1
 
 
-def test_an_admission_that_died_after_its_files_were_put_is_repeated(film: Api, load: Callable[[str], ModuleType]) -> None:
+def test_an_admission_that_died_after_its_files_were_put_is_repeated(
+    film: Api, load: Callable[[str], ModuleType]
+) -> None:
     upload("artifacts/model")
     film.create(source="s3://artifacts/artifacts/model")
     sent = {"model_id": film.lineup()["model_id"], "version": 1}
     admission = load("admission")
-    admit, admission.admissions.admit = admission.admissions.admit, died  # type: ignore[attr-defined]
+    admit, admission.admissions.admit = admission.admissions.admit, died
     with pytest.raises(RuntimeError):
         admission.lambda_handler(sent, Context())
     assert film.version(1)["status"] == "PENDING_REGISTRATION"
-    admission.admissions.admit = admit  # type: ignore[attr-defined]
+    admission.admissions.admit = admit
     assert admission.lambda_handler(sent, Context())["settled"] == "READY"
 
 
@@ -490,7 +475,12 @@ def test_a_model_is_read_by_two_reads_and_one_for_each_stage_that_has_a_version(
     calls: list[str] = []
     made = film.module.store.get_model.__globals__["_NameRow"]._get_connection().connection.client
     real = made._make_api_call
-    monkeypatch.setattr(made, "_make_api_call", lambda name, sent: calls.append(name) or real(name, sent))
+
+    def counted(name: str, sent: Any) -> Any:
+        calls.append(name)
+        return real(name, sent)
+
+    monkeypatch.setattr(made, "_make_api_call", counted)
     film.model()
     assert calls == ["GetItem", "Query"]
     film.create()
@@ -499,41 +489,42 @@ def test_a_model_is_read_by_two_reads_and_one_for_each_stage_that_has_a_version(
     assert calls == ["GetItem", "Query", "Query"]
 
 
+INVALID, UNKNOWN = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
 REFUSALS = [
-    ("POST", f"{MODELS}/create", {}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{MODELS}/create", {"name": "a/b"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{MODELS}/create", {"name": 5}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{MODELS}/create", {"name": "x", "tags": [{"value": "1"}]}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{MODELS}/create", {"name": "x", "description": "d" * 5001}, 400, "INVALID_PARAMETER_VALUE"),
-    ("GET", f"{MODELS}/get", {"name": "nobody"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("PATCH", f"{MODELS}/update", {"name": "nobody"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("DELETE", f"{MODELS}/delete", {"name": "nobody"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("POST", f"{MODELS}/rename", {"name": "nobody", "new_name": "x"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("POST", f"{MODELS}/set-tag", {"name": "film", "key": "k" * 251}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{MODELS}/set-tag", {"name": "film", "key": "../k"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{MODELS}/set-tag", {"name": "film", "key": "k", "value": "v" * 100_001}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{VERSIONS}/set-tag", {"name": "film", "version": "9", "key": "k"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("DELETE", f"{VERSIONS}/delete-tag", {"name": "film", "version": "9", "key": "k"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("GET", f"{VERSIONS}/get", {"name": "film", "version": "one"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("GET", f"{VERSIONS}/get", {"name": "film", "version": "0"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("GET", f"{VERSIONS}/get", {"name": "film", "version": "9" * 5000}, 400, "INVALID_PARAMETER_VALUE"),
-    ("PATCH", f"{VERSIONS}/update", {"name": "film", "version": 1}, 400, "INVALID_PARAMETER_VALUE"),
-    ("DELETE", f"{VERSIONS}/delete", {"name": "film", "version": "9"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("POST", f"{VERSIONS}/create", {"name": "nobody", "source": "s3://x"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("POST", f"{VERSIONS}/create", {"name": "film", "source": "/etc"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{VERSIONS}/create", {"name": "film", "source": "models:/nobody/1"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("POST", f"{VERSIONS}/create", {"name": "film", "source": "models:/m-1", "model_id": "m-1"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("POST", f"{VERSIONS}/transition-stage", {"name": "film", "version": "9", "stage": "None"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("POST", f"{VERSIONS}/transition-stage", {"name": "film", "version": "9", "stage": "Limbo"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("POST", f"{MODELS}/alias", {"name": "film", "alias": "a", "version": "9"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("POST", f"{MODELS}/alias", {"name": "film", "alias": "v1", "version": "9"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("GET", f"{MODELS}/alias", {"name": "film", "alias": "nobody"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("GET", f"{MODELS}/alias", {"name": "film", "alias": "latest"}, 404, "RESOURCE_DOES_NOT_EXIST"),
-    ("GET", f"{MODELS}/search", {"max_results": 1001}, 400, "INVALID_PARAMETER_VALUE"),
-    ("GET", f"{MODELS}/search", {"max_results": 0}, 400, "INVALID_PARAMETER_VALUE"),
-    ("GET", f"{MODELS}/search", {"filter": "weather = 'x'"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("GET", f"{VERSIONS}/search", {"order_by": "weather"}, 400, "INVALID_PARAMETER_VALUE"),
-    ("GET", f"{VERSIONS}/search", {"page_token": "garbage"}, 400, "INVALID_PARAMETER_VALUE"),
+    ("POST", f"{MODELS}/create", {}, 400, INVALID),
+    ("POST", f"{MODELS}/create", {"name": "a/b"}, 400, INVALID),
+    ("POST", f"{MODELS}/create", {"name": 5}, 400, INVALID),
+    ("POST", f"{MODELS}/create", {"name": "x", "tags": [{"value": "1"}]}, 400, INVALID),
+    ("POST", f"{MODELS}/create", {"name": "x", "description": "d" * 5001}, 400, INVALID),
+    ("GET", f"{MODELS}/get", {"name": "nobody"}, 404, UNKNOWN),
+    ("PATCH", f"{MODELS}/update", {"name": "nobody"}, 404, UNKNOWN),
+    ("DELETE", f"{MODELS}/delete", {"name": "nobody"}, 404, UNKNOWN),
+    ("POST", f"{MODELS}/rename", {"name": "nobody", "new_name": "x"}, 404, UNKNOWN),
+    ("POST", f"{MODELS}/set-tag", {"name": "film", "key": "k" * 251}, 400, INVALID),
+    ("POST", f"{MODELS}/set-tag", {"name": "film", "key": "../k"}, 400, INVALID),
+    ("POST", f"{MODELS}/set-tag", {"name": "film", "key": "k", "value": "v" * 100_001}, 400, INVALID),
+    ("POST", f"{VERSIONS}/set-tag", {"name": "film", "version": "9", "key": "k"}, 404, UNKNOWN),
+    ("DELETE", f"{VERSIONS}/delete-tag", {"name": "film", "version": "9", "key": "k"}, 404, UNKNOWN),
+    ("GET", f"{VERSIONS}/get", {"name": "film", "version": "one"}, 400, INVALID),
+    ("GET", f"{VERSIONS}/get", {"name": "film", "version": "0"}, 404, UNKNOWN),
+    ("GET", f"{VERSIONS}/get", {"name": "film", "version": "9" * 5000}, 400, INVALID),
+    ("PATCH", f"{VERSIONS}/update", {"name": "film", "version": 1}, 400, INVALID),
+    ("DELETE", f"{VERSIONS}/delete", {"name": "film", "version": "9"}, 404, UNKNOWN),
+    ("POST", f"{VERSIONS}/create", {"name": "nobody", "source": "s3://x"}, 404, UNKNOWN),
+    ("POST", f"{VERSIONS}/create", {"name": "film", "source": "/etc"}, 400, INVALID),
+    ("POST", f"{VERSIONS}/create", {"name": "film", "source": "models:/nobody/1"}, 404, UNKNOWN),
+    ("POST", f"{VERSIONS}/create", {"name": "film", "source": "models:/m-1", "model_id": "m-1"}, 404, UNKNOWN),
+    ("POST", f"{VERSIONS}/transition-stage", {"name": "film", "version": "9", "stage": "None"}, 404, UNKNOWN),
+    ("POST", f"{VERSIONS}/transition-stage", {"name": "film", "version": "9", "stage": "Limbo"}, 400, INVALID),
+    ("POST", f"{MODELS}/alias", {"name": "film", "alias": "a", "version": "9"}, 404, UNKNOWN),
+    ("POST", f"{MODELS}/alias", {"name": "film", "alias": "v1", "version": "9"}, 400, INVALID),
+    ("GET", f"{MODELS}/alias", {"name": "film", "alias": "nobody"}, 400, INVALID),
+    ("GET", f"{MODELS}/alias", {"name": "film", "alias": "latest"}, 404, UNKNOWN),
+    ("GET", f"{MODELS}/search", {"max_results": 1001}, 400, INVALID),
+    ("GET", f"{MODELS}/search", {"max_results": 0}, 400, INVALID),
+    ("GET", f"{MODELS}/search", {"filter": "weather = 'x'"}, 400, INVALID),
+    ("GET", f"{VERSIONS}/search", {"order_by": "weather"}, 400, INVALID),
+    ("GET", f"{VERSIONS}/search", {"page_token": "garbage"}, 400, INVALID),
     ("GET", f"{MODELS}/nothing", {}, 404, "ENDPOINT_NOT_FOUND"),
 ]  # fmt: skip
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, UnsetType, field
 
 from zeroloop.errors import InvalidInput, NotFound
-from zeroloop.mlflow.wire import KeyValue, Message
+from zeroloop.mlflow.wire import KeyValue, Message, Pair, pairs
 from zeroloop.registry import labels
 from zeroloop.registry.labels import About, Tagged
 from zeroloop.registry.rules import Facts, State
@@ -16,13 +16,6 @@ _STATUS = {
     State.FAILED: "FAILED_REGISTRATION",
     State.UNPACKAGED: "READY",  # MLflow asks for no package
 }
-
-
-class Label(Struct):
-    """A tag as it is answered: also an empty value is written."""
-
-    key: str
-    value: str
 
 
 class Alias(Message):
@@ -46,7 +39,7 @@ class ModelVersion(Message):
     run_id: str | UnsetType = UNSET
     run_link: str | UnsetType = UNSET
     status_message: str = ""
-    tags: list[Label] = field(default_factory=list)
+    tags: list[Pair] = field(default_factory=list)
     aliases: list[str] = field(default_factory=list)
 
 
@@ -58,7 +51,7 @@ class RegisteredModel(Message):
     last_updated_timestamp: int
     description: str = ""
     latest_versions: list[ModelVersion] = field(default_factory=list)
-    tags: list[Label] = field(default_factory=list)
+    tags: list[Pair] = field(default_factory=list)
     aliases: list[Alias] = field(default_factory=list)
 
 
@@ -218,7 +211,7 @@ def model(about: About, newest: Sequence[ModelVersion]) -> RegisteredModel:
         last_updated_timestamp=about.model.updated_at,
         description=about.model.description,
         latest_versions=list(newest),
-        tags=_pairs(about.tags),
+        tags=pairs(about.tags),
         aliases=[Alias(alias=alias, version=str(named)) for alias, named in labels.aliases(about).items()],
     )
 
@@ -240,10 +233,6 @@ def version(about: About, tagged: Tagged, location: str, *, with_aliases: bool =
         run_id=origin.run_id if origin else told.run_id or UNSET,
         run_link=origin.run_link if origin else UNSET,
         status_message=found.reason or "",
-        tags=_pairs(tagged.tags),
+        tags=pairs(tagged.tags),
         aliases=[alias for alias, named in labels.aliases(about).items() if with_aliases and named == found.version],
     )
-
-
-def _pairs(tags: dict[str, str]) -> list[Label]:
-    return [Label(key=key, value=value) for key, value in tags.items()]

@@ -17,6 +17,7 @@ from zeroloop.registry.labels import CHAMPION, PRODUCTION, About, Tagged
 from zeroloop.registry.rules import Origin, State, Version
 from zeroloop.registry.service import AlreadyExists, Change, Registry, until_it_holds
 from zeroloop.registry.store import RegistryStore
+from zeroloop.tracking.limits import check_key
 
 
 class Made(NamedTuple):
@@ -220,7 +221,7 @@ class Catalogue:
 
     def delete_tag(self, name: str, number: int | None, key: str) -> None:
         """Delete a tag, if it is there."""
-        labels.check_key(key)
+        check_key(key, "key")
         model = self._registry.model(name)
         if number is not None and self._store.get_version(model.model_id, number) is None:
             raise _no_version(name, number)

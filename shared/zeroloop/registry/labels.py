@@ -3,7 +3,6 @@
 The lineup is the truth: its champion has the alias `champion` and the stage Production, wherever those are stored.
 """
 
-import posixpath
 import re
 from collections.abc import Mapping
 
@@ -11,15 +10,15 @@ from msgspec import Struct
 
 from zeroloop.errors import InvalidInput
 from zeroloop.registry.rules import Lineup, Model, NotPromotable, State, Version
+from zeroloop.tracking.limits import check_key, check_length
 
 CHAMPION = "champion"
 NONE, STAGING, PRODUCTION, ARCHIVED = STAGES = ("None", "Staging", "Production", "Archived")
 
-MAX_DESCRIPTION = 5_000
+MAX_DESCRIPTION, MAX_TAG = 5_000, 100_000
 # A transaction has at the most 100 items, and the model, its names and its lineup are some of them.
 MAX_FIRST_TAGS = 90
 
-_KEY = re.compile(r"[/\w.\- :]{1,250}")
 _ALIAS = re.compile(r"[\w-]{1,255}")
 _LIKE_A_VERSION = re.compile(r"[vV]\d+")
 
@@ -120,21 +119,6 @@ def check_alias(alias: str) -> str:
     return alias
 
 
-def check_key(key: str) -> str:
-    """`key`, if a tag may be called so: as MLflow has it, a relative path that names itself.
-
-    Raises
-    ------
-    InvalidInput
-    """
-    if not _KEY.fullmatch(key) or posixpath.normpath(key) != key or key.startswith(("/", "..")) or key == ".":
-        raise InvalidInput(
-            f"Invalid tag key {key[:80]!r}: 1 to 250 letters, digits, spaces or _-.:/, no path that leads elsewhere",
-            field="key",
-        )
-    return key
-
-
 def check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     """`tags`, if they may be written as one.
 
@@ -146,9 +130,8 @@ def check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     if len(tags) > MAX_FIRST_TAGS:
         raise InvalidInput(f"at most {MAX_FIRST_TAGS} tags at once, these are {len(tags)}", field="tags")
     for key, value in tags.items():
-        check_key(key)
-        if len(value) > 100_000:
-            raise InvalidInput(f"the value of {key!r} exceeds 100,000 characters", field="value")
+        check_key(key, "key")
+        check_length(value, MAX_TAG, "value")
     return tags
 
 
@@ -159,6 +142,5 @@ def check_description(text: str | None) -> str | None:
     ------
     InvalidInput
     """
-    if text and len(text) > MAX_DESCRIPTION:
-        raise InvalidInput(f"a description has at most {MAX_DESCRIPTION:,} characters", field="description")
+    check_length(text or "", MAX_DESCRIPTION, "description")
     return text

@@ -261,7 +261,7 @@ class Registry:
         return version
 
     def _uploads(self, version: Version) -> list[Upload]:
-        """A presigned PUT for each file of a PENDING version that isn't there yet; admission copies those with an origin."""
+        """A presigned PUT for each file that a PENDING version waits for; those with an origin wait for none."""
         if version.state != State.PENDING or version.origin:
             return []
         keys = {file: object_key(version, file.path) for file in version.files}

@@ -35,7 +35,10 @@ def read(source: str, *, run_id: str, logged_model: str) -> Named:
     plain = source
     while (decoded := unquote_plus(plain)) != plain:
         plain = decoded
-    parts = urlsplit(plain)
+    try:
+        parts = urlsplit(plain)
+    except ValueError as error:
+        raise _refused(source, str(error)) from error
     if ".." in plain.split("/") or "\0" in plain:
         raise _refused(source, "an absolute path without relative parts is needed")
     if parts.scheme in {"", "file"}:
@@ -80,11 +83,12 @@ def within(location: str, root: str) -> bool:
 
 def folder(location: str, bucket: str) -> str | None:
     """The folder of `bucket` at `location`, as a prefix of keys; None if it is none of ours."""
-    parts = urlsplit(location)
-    path = unquote(parts.path).strip("/")
-    if parts.scheme == "mlflow-artifacts":
-        path = ARTIFACTS + path
-    elif parts.scheme != "s3" or parts.netloc != bucket:
+    here = f"s3://{bucket}/"
+    if location.startswith(here):
+        path = location.removeprefix(here).strip("/")
+    elif location.startswith("mlflow-artifacts:"):
+        path = ARTIFACTS + unquote(urlsplit(location).path).strip("/")
+    else:
         return None
     return f"{path}/" if path.startswith(_OURS) else None
 
