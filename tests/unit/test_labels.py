@@ -92,6 +92,6 @@ def test_only_a_version_without_a_package_is_kept_from_the_side_of_one_that_serv
 
 def test_a_description_has_an_end() -> None:
     assert labels.check_description(None) is None
-    assert labels.check_description("d" * 5000) == "d" * 5000
+    assert labels.check_description("d" * 10_000) == "d" * 10_000
     with pytest.raises(InvalidInput):
-        labels.check_description("d" * 5001)
+        labels.check_description("d" * 10_001)

@@ -15,7 +15,7 @@ from zeroloop.tracking.limits import check_key, check_length
 CHAMPION = "champion"
 NONE, STAGING, PRODUCTION, ARCHIVED = STAGES = ("None", "Staging", "Production", "Archived")
 
-MAX_DESCRIPTION, MAX_TAG = 5_000, 100_000
+MAX_DESCRIPTION, MAX_TAG = 10_000, 100_000
 # A transaction has at the most 100 items, and the model, its names and its lineup are some of them.
 MAX_FIRST_TAGS = 90
 

@@ -169,15 +169,19 @@ class RegistryStore:
         )
 
     def delete_model(self, turn: Turn) -> None:
-        """Free the model's name and forget the model; its last lineup and the audit chain stay."""
+        """Free the model's name and forget the model; of its partition the audit chain stays."""
         model_id, name = turn.before.model_id, turn.before.model
         pk = _pk(model_id)
         row = _ModelRow(pk, "MODEL")
         table.commit(
-            f"model {name}", *_release(name, model_id), table.delete(row, _ModelRow.name == name), *_turn(turn)
+            f"model {name}",
+            *_release(name, model_id),
+            table.delete(row, _ModelRow.name == name),
+            table.delete(_LineupRow(pk, "LINEUP"), _LineupRow.revision == turn.before.revision),
+            *_recorded(turn),
         )
         # Whoever writes a label or a version checks that its model or version is there, so nothing comes after this.
-        _sweep(pk, lambda sk: sk != "LINEUP" and not sk.startswith("AUDIT#"))
+        _sweep(pk, lambda sk: not sk.startswith("AUDIT#"))
 
     def describe_model(self, model: Model) -> None:
         """Write the model's description; Conflict if it was deleted."""
@@ -342,12 +346,16 @@ def _turn(turn: Turn) -> list[Action]:
     pk, at_hand = _pk(turn.before.model_id), _LineupRow.revision == turn.before.revision
     if turn.record is None:
         return [table.check(_LineupRow(pk, "LINEUP"), at_hand)]
-    record = _AuditRow(pk, f"AUDIT#{turn.after.revision:08}", body=_json(turn.record))
-    actions = [table.save(_lineup_row(turn.after), at_hand), table.save(record, _AuditRow.pk.does_not_exist())]
+    actions = [table.save(_lineup_row(turn.after), at_hand), *_recorded(turn)]
     if turn.before.champion is None and turn.after.champion is not None:
         # A version without a package may have been called champion while nobody served.
         actions.append(table.delete(_LabelRow(pk, f"NAMED#{CHAMPION}")))
     return actions
+
+
+def _recorded(turn: Turn) -> list[Action]:
+    row = _AuditRow(_pk(turn.before.model_id), f"AUDIT#{turn.after.revision:08}", body=_json(turn.record))
+    return [table.save(row, _AuditRow.pk.does_not_exist())]
 
 
 def _put_stage(pk: str, number: int, stage: str | None, at: int, *, served: bool = False) -> list[Action]:
