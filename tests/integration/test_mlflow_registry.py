@@ -122,6 +122,7 @@ def test_a_version_without_a_package_is_ready_in_mlflows_words_and_unpackaged_in
     status, refusal = film("POST", "/models/film/promote", version=1, reason="x")
     assert (status, refusal["code"]) == (409, "no_package")
     assert film("POST", "/models/film/versions/1/complete")[1]["state"] == "UNPACKAGED"
+    assert film("GET", "/models/film/versions/1/download")[1]["code"] == "no_package"
     assert film.admitted == []
 
 

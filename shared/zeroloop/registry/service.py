@@ -170,8 +170,10 @@ class Registry:
         return version
 
     def downloads(self, name: str, number: int) -> list[dict[str, Any]]:
-        """The files of a version, each with a URL good for an hour."""
+        """The files of a version, each with a URL good for an hour; Conflict if none were admitted."""
         version = self.version(name, number)
+        if not version.digest:
+            raise Conflict(f"version {number} is {version.state}: it has no package to download", code="no_package")
         return [
             {**file._asdict(), "url": self._bucket.download(object_key(version, file.path))} for file in version.files
         ]
