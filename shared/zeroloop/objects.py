@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from zeroloop import config
 from zeroloop.digests import PackageFile
-from zeroloop.errors import NotFound, Unavailable
+from zeroloop.errors import Conflict, NotFound, Unavailable
 
 URL_SECONDS = 3600
 
@@ -43,6 +43,8 @@ def _translated(what: str) -> Iterator[None]:
     except ClientError as error:
         if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
             raise NotFound(f"{what} does not exist") from error
+        if error.response["Error"]["Code"] == "PreconditionFailed":
+            raise Conflict(f"{what} exists") from error
         raise Unavailable(f"{what}: storage did not answer; try again") from error
     except BotoCoreError as error:
         raise Unavailable(f"{what}: storage did not answer; try again") from error
@@ -56,13 +58,29 @@ class Bucket:
     """One S3 bucket."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
+
+    def address(self, key: str) -> str:
+        """The object's or folder's `s3://` address."""
+        return f"s3://{self.name}/{key}"
+
+    def list(self, folder: str) -> dict[str, int]:
+        """Sizes of the first 1,000 objects below `folder`, a key that ends in `/`, by their path in it: one request."""
+        with _translated(folder):
+            page = _client("s3").list_objects_v2(Bucket=self.name, Prefix=folder)
+        sizes = {found["Key"].removeprefix(folder): int(found["Size"]) for found in page.get("Contents", [])}
+        return {path: size for path, size in sizes.items() if path}  # a console's "folder" is an object of its own
+
+    def put_once(self, key: str, source: Path) -> None:
+        """Write the bytes of `source`; what is there already stays."""
+        with suppress(Conflict), _translated(key), source.open("rb") as file:
+            _client("s3").put_object(Bucket=self.name, Key=key, Body=file, IfNoneMatch="*")
 
     def upload(self, key: str, file: PackageFile) -> Upload:
         """A presigned PUT, good for an hour, that S3 accepts once and only with the bytes of `file`."""
         checksum = b64encode(bytes.fromhex(file.sha256)).decode()
         params = {
-            "Bucket": self._name,
+            "Bucket": self.name,
             "Key": key,
             "IfNoneMatch": "*",
             "ChecksumSHA256": checksum,
@@ -74,14 +92,14 @@ class Bucket:
 
     def download(self, key: str) -> str:
         """A presigned GET, good for an hour."""
-        params = {"Bucket": self._name, "Key": key}
+        params = {"Bucket": self.name, "Key": key}
         return str(_client("s3").generate_presigned_url("get_object", Params=params, ExpiresIn=URL_SECONDS))
 
     def size(self, key: str) -> int | None:
         """Bytes of the object; None if there is none."""
         try:
             with _translated(key):
-                return int(_client("s3").head_object(Bucket=self._name, Key=key)["ContentLength"])
+                return int(_client("s3").head_object(Bucket=self.name, Key=key)["ContentLength"])
         except NotFound:
             return None
 
@@ -89,7 +107,7 @@ class Bucket:
         """Write the object's bytes to `target`; NotFound if there is none."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with _translated(key), target.open("wb") as file:
-            for block in _client("s3").get_object(Bucket=self._name, Key=key)["Body"].iter_chunks(1 << 20):
+            for block in _client("s3").get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(1 << 20):
                 file.write(block)
 
 
