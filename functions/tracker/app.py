@@ -13,6 +13,9 @@ from zeroloop.mlflow import wire
 from zeroloop.signed import Session
 from zeroloop.telemetry import log_failure, logger, metrics
 from zeroloop.tracking.calls import Calls
+from zeroloop.tracking.model_calls import ModelCalls
+from zeroloop.tracking.model_service import LoggedModels
+from zeroloop.tracking.model_store import ModelStore
 from zeroloop.tracking.service import Tracking
 from zeroloop.tracking.store import TrackingStore
 
@@ -32,7 +35,8 @@ table = Table(settings.tracking_table, Session(config.read(config.Aws)))
 store = TrackingStore(table)
 tracking = Tracking(store, root=lambda experiment_id: f"s3://{settings.artifacts_bucket}/artifacts/{experiment_id}")
 app = http.api(log_failure, rpc.tell)
-rpc.serve(app, Calls(tracking, store).table())
+models = LoggedModels(ModelStore(table), tracking)
+rpc.serve(app, [*Calls(tracking, store, models).table(), *ModelCalls(models).table()])
 
 
 @app.get("/health")

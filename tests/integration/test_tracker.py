@@ -391,3 +391,104 @@ def test_a_run_that_changes_meanwhile_is_read_again(tracker: Tracker, monkeypatc
     tracker.post("runs/set-tag", run_id=run_id, key="mine", value="1")
 
     assert {"first", "second", "mine"} <= tracker.data(run_id)["tags"].keys()
+
+
+def test_a_logged_model_is_what_was_said_of_it(tracker: Tracker) -> None:
+    run_id = tracker.run()
+    made = tracker.post(
+        "logged-models",
+        experiment_id="0",
+        name="lm",
+        model_type="t",
+        source_run_id=run_id,
+        params=[{"key": "p", "value": "1"}],
+        tags=[{"key": "t", "value": "1"}],
+    )["model"]
+    model_id = made["info"]["model_id"]
+    here = f"/api/2.0/mlflow/logged-models/{model_id}"
+
+    assert made["info"]["status"] == "LOGGED_MODEL_PENDING"
+    assert made["info"]["artifact_uri"] == f"s3://artifacts/artifacts/0/models/{model_id}/artifacts"
+    status, ready = tracker.send("PATCH", here, {"model_id": model_id, "status": "LOGGED_MODEL_READY"})
+    assert (status, ready["model"]["info"]["status"]) == (200, "LOGGED_MODEL_READY")
+    assert tracker.send("PATCH", f"{here}/tags", {"tags": [{"key": "a/b c", "value": "2"}]}) == (200, {})
+    assert tracker.send("DELETE", f"{here}/tags/t", {}) == (200, {})
+    assert tracker.send("DELETE", f"{here}/tags/t", {})[0] == 404
+    assert (
+        tracker.send("POST", f"{here}/params", {"model_id": model_id, "params": [{"key": "q", "value": "2"}]})[0] == 200
+    )
+    assert (
+        tracker.send("POST", f"{here}/params", {"model_id": model_id, "params": [{"key": "q", "value": "3"}]})[0] == 400
+    )
+    for step in (2, 1):
+        tracker.post(
+            "runs/log-metric",
+            run_id=run_id,
+            key="acc",
+            value=step,
+            timestamp=5,
+            step=step,
+            model_id=model_id,
+            dataset_name="d",
+        )
+
+    model = tracker.send("GET", here)[1]["model"]
+
+    assert model["info"]["tags"] == [{"key": "a/b c", "value": "2"}]
+    assert {param["key"] for param in model["data"]["params"]} == {"p", "q"}
+    point = {
+        "key": "acc",
+        "value": 2.0,
+        "timestamp": 5,
+        "step": 2,
+        "model_id": model_id,
+        "run_id": run_id,
+        "dataset_name": "d",
+    }
+    assert model["data"]["metrics"] == [point]
+    assert tracker.data(run_id)["metrics"]["acc"]["value"] == 2
+
+
+def test_logged_models_are_searched(tracker: Tracker) -> None:
+    run_id = tracker.run()
+    for number in range(3):
+        made = tracker.post("logged-models", experiment_id="0", name=f"m{number}")["model"]["info"]["model_id"]
+        tracker.post(
+            "runs/log-metric",
+            run_id=run_id,
+            key="a",
+            value=number,
+            timestamp=1,
+            model_id=made,
+            dataset_name=f"d{number}",
+        )
+
+    def found(**search: Any) -> list[str]:
+        answer = tracker.post("logged-models/search", experiment_ids=["0"], **search)
+        return [model["info"]["name"] for model in answer.get("models", [])]
+
+    assert found(filter="metrics.a > 0", order_by=[{"field_name": "metrics.a", "ascending": False}]) == ["m2", "m1"]
+    assert found(filter="metrics.a >= 0", datasets=[{"dataset_name": "d1"}]) == ["m1"]
+    assert found(datasets=[{"dataset_name": "d2"}]) == ["m2"]
+    assert found(filter="name = 'm0'") == ["m0"]
+    assert tracker.refused("logged-models/search", experiment_ids=["0"], datasets=[{"dataset_digest": "x"}])[0] == 400
+
+
+def test_a_metric_of_a_model_that_is_not_there_is_refused_and_not_written(tracker: Tracker) -> None:
+    run_id = tracker.run()
+
+    status, code, _ = tracker.refused(
+        "runs/log-metric", run_id=run_id, key="a", value=1, timestamp=1, model_id=f"m-{NOBODY}"
+    )
+
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert tracker.data(run_id)["metrics"] == {}
+
+
+def test_a_deleted_logged_model_is_not_found(tracker: Tracker) -> None:
+    model_id = tracker.post("logged-models", experiment_id="0")["model"]["info"]["model_id"]
+    here = f"/api/2.0/mlflow/logged-models/{model_id}"
+
+    assert [tracker.send("DELETE", here, {})[0] for _ in range(2)] == [200, 200]
+    assert tracker.send("GET", here)[1]["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+    assert tracker.post("logged-models/search", experiment_ids=["0"]) == {}

@@ -1,6 +1,6 @@
 """MLflow's tracking calls: each message turned into values, the use case, and its answer as a message."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,9 @@ from zeroloop.mlflow import experiments, runs
 from zeroloop.mlflow.wire import KeyValue, Message, given, is_absent
 from zeroloop.rpc import Rpc
 from zeroloop.tracking import rules, searching
-from zeroloop.tracking.points import Point
+from zeroloop.tracking.model_service import LoggedModels
+from zeroloop.tracking.models import Source
+from zeroloop.tracking.points import Point, pack_latest
 from zeroloop.tracking.searching import Search
 from zeroloop.tracking.service import MAX_HISTORY, NewRun, Tracking
 from zeroloop.tracking.store import TrackingStore
@@ -26,9 +28,10 @@ _MODEL_FIELDS = {"artifact_path", "flavors", "utc_time_created", "run_id"}
 class Calls:
     """What the routes of experiments and runs do."""
 
-    def __init__(self, tracking: Tracking, store: TrackingStore) -> None:
+    def __init__(self, tracking: Tracking, store: TrackingStore, models: LoggedModels) -> None:
         self._tracking = tracking
         self._store = store
+        self._models = models
 
     def table(self) -> list[Rpc]:
         """Every call with its route."""
@@ -173,7 +176,7 @@ class Calls:
 
     def log_metric(self, asked: runs.LogMetric) -> None:
         """One point."""
-        self._tracking.log_batch(_run_id(asked), [_point(asked)], [], [])
+        self._log(_run_id(asked), [asked], [], [])
 
     def log_param(self, asked: runs.RunKeyValue) -> None:
         """Once for all: another value is refused."""
@@ -194,8 +197,22 @@ class Calls:
                 if is_absent(getattr(metric, name)):
                     path = f"metrics[{i}].{name}"
                     raise InvalidInput(f"Missing value for required parameter '{path}'.", field=path)
-        points = [_point(metric) for metric in asked.metrics]
-        self._tracking.log_batch(asked.run_id, points, _pairs(asked.params), _pairs(asked.tags))
+        self._log(asked.run_id, asked.metrics, asked.params, asked.tags)
+
+    def _log(
+        self, run_id: str, metrics: Sequence[runs.Metric], params: Iterable[KeyValue], tags: Iterable[KeyValue]
+    ) -> None:
+        """What a run logs, then what of it is linked to models, which must exist."""
+        linked: dict[str, dict[Source, bytes]] = {}
+        for metric in metrics:
+            if metric.model_id:
+                source = Source(metric.key, run_id, metric.dataset_name, metric.dataset_digest)
+                some, point = linked.setdefault(metric.model_id, {}), pack_latest(_point(metric)[1])
+                some[source] = max(point, some.get(source, b""))
+        if linked:
+            self._models.require(linked)
+        self._tracking.log_batch(run_id, [_point(metric) for metric in metrics], _pairs(params), _pairs(tags))
+        self._models.add_metrics(linked)
 
     def log_inputs(self, asked: runs.LogInputs) -> None:
         """Datasets and models that the run used."""

@@ -14,20 +14,20 @@ writes are conditional on.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from zeroloop.digests import canonical, sha256
 from zeroloop.tracking import ids
+from zeroloop.tracking.parts import ROOM, merged, split
 from zeroloop.tracking.points import Point, pack_history, start
 from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, Run
 
 Row = dict[str, Any]
 Key = tuple[str, str]
 
-ROOM = 300_000
 EXPERIMENTS = "EXPERIMENTS"
 
 BOTH = ("start", "life", "life_at")
@@ -45,14 +45,14 @@ def name_key(name: str) -> Key:
     return f"EXPERIMENT_NAME#{name}", "NAME"
 
 
-def run_key(run_id: str, place: ids.Place, part: int = 0) -> Key:
+def run_key(run_id: str, place: ids.Place) -> Key:
     """Where a run lies."""
-    return runs_pk(place), _part(run_id, part)
+    return runs_pk(place), run_id
 
 
-def latest_key(run_id: str, place: ids.Place, part: int = 0) -> Key:
+def latest_key(run_id: str, place: ids.Place) -> Key:
     """Where the latest points of a run lie."""
-    return latest_pk(place), _part(run_id, part)
+    return latest_pk(place), run_id
 
 
 def runs_pk(place: ids.Place) -> str:
@@ -70,18 +70,9 @@ def history_pk(run_id: str) -> str:
     return f"HISTORY#{run_id}"
 
 
-def dataset_key(experiment_id: str, name: str, digest: str, part: int = 0) -> Key:
+def dataset_key(experiment_id: str, name: str, digest: str) -> Key:
     """Where a dataset lies."""
-    return f"DATASETS#{experiment_id}", _part(sha256(canonical([name, digest]))[:32], part)
-
-
-def _part(name: str, part: int) -> str:
-    return f"{name}#{part}" if part else name
-
-
-def thing_id(sk: str) -> str:
-    """The id in the sort key of a row or of one of its parts."""
-    return sk.partition("#")[0]
+    return f"DATASETS#{experiment_id}", sha256(canonical([name, digest]))[:32]
 
 
 def experiment_row(experiment: Experiment) -> Row:
@@ -106,16 +97,13 @@ def run_rows(run: Run, place: ids.Place) -> list[Row]:
         "inputs": dict.fromkeys(run.model_inputs, ""),
         "outputs": {canonical(list(output)).decode(): "" for output in run.model_outputs},
     }
-    parts = _split(maps, plain)
-    keys = [run_key(run.run_id, place, part) for part in range(len(parts))]
-    return [{"pk": pk, "sk": sk, **part, "rev": run.rev} for (pk, sk), part in zip(keys, parts, strict=True)]
+    return split(run_key(run.run_id, place), plain, maps, run.rev)
 
 
 def latest_rows(run: Run, place: ids.Place) -> list[Row]:
     """The row of a run's latest points, and its further parts."""
-    parts = _split({"points": run.latest}, {name: getattr(run, name) for name in BOTH})
-    keys = [latest_key(run.run_id, place, part) for part in range(len(parts))]
-    return [{"pk": pk, "sk": sk, **part, "rev": run.metrics_rev} for (pk, sk), part in zip(keys, parts, strict=True)]
+    both = {name: getattr(run, name) for name in BOTH}
+    return split(latest_key(run.run_id, place), both, {"points": run.latest}, run.metrics_rev)
 
 
 def run(parts: list[Row], latest: list[Row]) -> Run:
@@ -143,31 +131,6 @@ def dataset_use(use: str, tags: str) -> DatasetUse:
     return DatasetUse(name, digest, msgspec.json.decode(tags))
 
 
-def merged(parts: list[Row], names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The maps of a row and its parts."""
-    return {name: {key: value for part in parts for key, value in part.get(name, {}).items()} for name in names}
-
-
-def _split(maps: Mapping[str, Mapping[str, Any]], plain: Row) -> list[Row]:
-    """`plain` and the entries of `maps` as rows of about 300 KB at the most; the first says how many there are."""
-    parts: list[Row] = [{**plain, **{name: {} for name in maps}}]
-    left = ROOM
-    for name, key, value in _entries(maps):
-        size = len(key.encode()) + len(value if isinstance(value, bytes) else value.encode()) + 4
-        if size > left:
-            parts.append({})
-            left = ROOM
-        parts[-1].setdefault(name, {})[key] = value
-        left -= size
-    return [{**parts[0], "parts": len(parts)}, *parts[1:]] if len(parts) > 1 else parts
-
-
-def _entries(maps: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, Any]]:
-    for name, entries in maps.items():
-        for key, value in entries.items():
-            yield name, key, value
-
-
 def history_row(run_id: str, points: Mapping[str, Iterable[Point]]) -> Row:
     """The row of points that came together, under their first timestamp and their digest: written twice it is one."""
     kept = {key: list(some) for key, some in points.items()}
@@ -180,13 +143,11 @@ def history_row(run_id: str, points: Mapping[str, Iterable[Point]]) -> Row:
 def dataset_rows(experiment_id: str, dataset: Dataset) -> list[Row]:
     """A dataset's row and its further parts: compressed JSON."""
     data = zlib.compress(msgspec.json.encode(dataset))
-    pieces = [data[at : at + ROOM] for at in range(0, len(data), ROOM)]
-    keys = [dataset_key(experiment_id, dataset.name, dataset.digest, part) for part in range(len(pieces))]
-    return [
-        {"pk": pk, "sk": sk, "data": piece, "parts": len(pieces)} for (pk, sk), piece in zip(keys, pieces, strict=True)
-    ]
+    pieces = {str(at): data[at : at + ROOM - 100] for at in range(0, len(data), ROOM - 100)}
+    return split(dataset_key(experiment_id, dataset.name, dataset.digest), {}, {"data": pieces}, 0)
 
 
 def dataset(parts: list[Row]) -> Dataset:
-    """The dataset in its rows, parts in order."""
-    return msgspec.json.decode(zlib.decompress(b"".join(part["data"] for part in parts)), type=Dataset)
+    """The dataset in its rows."""
+    pieces = merged(parts, ["data"])["data"]
+    return msgspec.json.decode(zlib.decompress(b"".join(pieces[at] for at in sorted(pieces, key=int))), type=Dataset)

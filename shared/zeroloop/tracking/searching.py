@@ -57,7 +57,7 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-class _Ordered:
+class Ordered:
     """Things in an order, of which a page begins behind a token."""
 
     def __init__(self, orders: Sequence[Order], query: Any, token: str) -> None:
@@ -81,7 +81,7 @@ class _Ordered:
 def experiments(tracking: Tracking, search: Search) -> Page[Experiment]:
     """Experiments that a search finds."""
     clauses, orders = parse(search.filter, EXPERIMENTS), parse_order(search.order_by, EXPERIMENTS)
-    ordered = _Ordered(orders, ["experiments", search.filter, search.order_by, search.view], search.token)
+    ordered = Ordered(orders, ["experiments", search.filter, search.order_by, search.view], search.token)
     limit = check_limit(search.limit)
     found = [
         (_place(orders, read), experiment)
@@ -117,7 +117,7 @@ def runs(store: TrackingStore, tracking: Tracking, experiment_ids: Sequence[str]
     """
     clauses, orders = parse(search.filter, RUNS), parse_order(search.order_by, RUNS)
     query = ["runs", sorted(experiment_ids), search.filter, search.order_by, search.view]
-    ordered = _Ordered(orders, query, search.token)
+    ordered = Ordered(orders, query, search.token)
     limit = check_limit(search.limit)
     fields, metrics = _needed(clauses, orders)
     found = (
@@ -129,7 +129,7 @@ def runs(store: TrackingStore, tracking: Tracking, experiment_ids: Sequence[str]
     return _whole(tracking, ordered, page)
 
 
-def _whole(tracking: Tracking, ordered: _Ordered, page: Page[tuple[Position, str]]) -> Page[Run]:
+def _whole(tracking: Tracking, ordered: Ordered, page: Page[tuple[Position, str]]) -> Page[Run]:
     """The runs of a page, and of fewer where their bytes would be too many."""
     held: list[Run] = []
     size = 0

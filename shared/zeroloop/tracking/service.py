@@ -142,7 +142,7 @@ class Tracking:
             if after != before:
                 self._store.save_experiment(before, replace(after, rev=before.rev + 1))
 
-        _until_saved(attempt)
+        until_saved(attempt)
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class Tracking:
             if self._swept(held).life != life:
                 self._store.save_run(held.run, replace(held.run, life=life, life_at=at))
 
-        _until_saved(attempt)
+        until_saved(attempt)
 
     def log_param(self, run_id: str, key: str, value: str) -> None:
         """Log a param, once for all."""
@@ -292,7 +292,7 @@ class Tracking:
             self._store.save_run(held.run, after, points)
             return after
 
-        return _until_saved(attempt)
+        return until_saved(attempt)
 
     # -- history -------------------------------------------------------------------------------------------------------
 
@@ -362,7 +362,8 @@ def _no_run(run_id: str) -> NotFound:
     return NotFound(f"Run with id={run_id[:80]} not found", field="run_id")
 
 
-def _until_saved(attempt: Callable[[], T]) -> T:
+def until_saved(attempt: Callable[[], T]) -> T:
+    """What `attempt` answers, which is made again from the start as long as someone else writes in between."""
     for number in range(_ATTEMPTS):
         try:
             return attempt()

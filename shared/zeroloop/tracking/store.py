@@ -1,21 +1,17 @@
 """TrackingTable: experiments and runs as values. How they lie there, `rows` says; reads are strongly consistent."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from zeroloop import dynamo
-from zeroloop.dynamo import Action, ConditionFailed, Item, Key, Table, Update
+from zeroloop.dynamo import ConditionFailed, Item, Table, Update
 from zeroloop.errors import Conflict
-from zeroloop.tracking import ids, rows
+from zeroloop.tracking import ids, parts, rows
 from zeroloop.tracking.points import Point
 from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, NameTaken, Run
 
 # Per key: SET, attribute_not_exists, OR, <, AND; an expression holds 300 operators and 4 KB.
 MAX_QUICK_KEYS = 40
-
-Fields = Sequence[Sequence[str]]
 
 
 class Held(NamedTuple):
@@ -92,20 +88,15 @@ class TrackingStore:
         places = {run_id: place for run_id in run_ids if (place := ids.place(run_id)) and len(run_id) == 32}
         keys = [key(run_id, place) for run_id, place in places.items() for key in (rows.run_key, rows.latest_key)]
         keys += [rows.experiment_key(name) for name in dict.fromkeys(place.experiment_id for place in places.values())]
-        found = {(row["pk"], row["sk"]): row for row in self._table.get(keys)}
-        found |= self._parts(found.values())
+        found = parts.read(self._table, keys)
         held = {}
         for run_id, place in places.items():
             experiment = found.get(rows.experiment_key(place.experiment_id))
-            run = _joined(found, partial(rows.run_key, run_id, place))
-            latest = _joined(found, partial(rows.latest_key, run_id, place))
+            run = found.get(rows.run_key(run_id, place))
             if run and experiment:
-                held[run_id] = Held(rows.run(run, latest), rows.experiment(experiment))
+                latest = found.get(rows.latest_key(run_id, place), [])
+                held[run_id] = Held(rows.run(run, latest), rows.experiment(experiment[0]))
         return held
-
-    def _parts(self, found: Iterable[Item]) -> dict[Key, Item]:
-        keys = [(row["pk"], f"{row['sk']}#{part}") for row in found for part in range(1, row.get("parts", 1))]
-        return {(row["pk"], row["sk"]): row for row in self._table.get(keys)}
 
     def create_run(self, run: Run) -> None:
         """Write a new run; its id is random, so that nothing stands there but perhaps itself."""
@@ -120,8 +111,8 @@ class TrackingStore:
             It isn't as it was `before` any more.
         """
         place = _place(before.run_id)
-        actions = _changes(rows.run_rows(before, place), rows.run_rows(after, place))
-        actions += _changes(rows.latest_rows(before, place), rows.latest_rows(after, place))
+        actions = parts.changes(rows.run_rows(before, place), rows.run_rows(after, place))
+        actions += parts.changes(rows.latest_rows(before, place), rows.latest_rows(after, place))
         if points:
             actions.append(dynamo.save(rows.history_row(before.run_id, points)))
         if actions:
@@ -160,26 +151,17 @@ class TrackingStore:
         for row in self._table.query(rows.history_pk(run_id), first=first, fields=[["sk"], ["points", key]]):
             yield row["sk"], row.get("points", {}).get(key, b"")
 
-    def scan(self, place: ids.Place, fields: Fields, metrics: Sequence[str]) -> Iterator[tuple[str, Item]]:
+    def scan(self, place: ids.Place, fields: parts.Fields, metrics: Sequence[str]) -> Iterator[tuple[str, Item]]:
         """Every run of a shard: its id and of its rows only `fields`, and `points` of `metrics` (packed)."""
         points = [("points", key) for key in metrics]
         if all(path[0] in rows.BOTH for path in fields) and metrics:
-            yield from self._scan(rows.latest_pk(place), [*fields, *points])
+            yield from parts.scan(self._table, rows.latest_pk(place), [*fields, *points])
         elif not metrics:
-            yield from self._scan(rows.runs_pk(place), fields)
+            yield from parts.scan(self._table, rows.runs_pk(place), fields)
         else:
-            latest = dict(self._scan(rows.latest_pk(place), points))
-            for run_id, row in self._scan(rows.runs_pk(place), fields):
+            latest = dict(parts.scan(self._table, rows.latest_pk(place), points))
+            for run_id, row in parts.scan(self._table, rows.runs_pk(place), fields):
                 yield run_id, {**row, **latest.get(run_id, {})}
-
-    def _scan(self, pk: str, fields: Fields) -> Iterator[tuple[str, Item]]:
-        found = self._table.query(pk, fields=[("sk",), *fields])
-        for run_id, parts in groupby(found, key=lambda row: rows.thing_id(row["sk"])):
-            row, *more = parts
-            yield (
-                run_id,
-                {**row, **rows.merged([row, *more], {path[0] for path in fields if path[1:]})} if more else row,
-            )
 
     # -- datasets ------------------------------------------------------------------------------------------------------
 
@@ -193,18 +175,8 @@ class TrackingStore:
 
     def get_datasets(self, experiment_id: str, uses: Iterable[DatasetUse]) -> dict[tuple[str, str], Dataset]:
         """The datasets that are used, by name and digest."""
-        wanted = dict.fromkeys((use.name, use.digest) for use in uses)
-        found = {
-            (row["pk"], row["sk"]): row
-            for row in self._table.get([rows.dataset_key(experiment_id, *names) for names in wanted])
-        }
-        found |= self._parts(found.values())
-        datasets = {}
-        for names in wanted:
-            parts = _joined(found, partial(rows.dataset_key, experiment_id, *names))
-            if parts:
-                datasets[names] = rows.dataset(parts)
-        return datasets
+        keys = {rows.dataset_key(experiment_id, use.name, use.digest): (use.name, use.digest) for use in uses}
+        return {keys[key]: rows.dataset(found) for key, found in parts.read(self._table, list(keys)).items()}
 
 
 def _guard(experiment: Experiment) -> Item:
@@ -222,25 +194,6 @@ def _place(run_id: str) -> ids.Place:
 def _rows(run: Run) -> list[Item]:
     place = _place(run.run_id)
     return [*rows.run_rows(run, place), *rows.latest_rows(run, place)]
-
-
-def _joined(found: Mapping[Key, Item], key: Callable[[int], Key]) -> list[Item]:
-    """A row and its parts in order; empty if there is none."""
-    first = found.get(key(0))
-    return [found[key(part)] for part in range(first.get("parts", 1))] if first else []
-
-
-def _changes(before: list[Item], after: list[Item]) -> list[Action]:
-    """What makes `before`, rows of one thing, `after`: under the first row's `rev`, which counts up."""
-    if before == after:
-        return []
-    rev = before[0]["rev"]
-    first = dynamo.save({**after[0], "rev": rev + 1}, "rev = :rev", rev=rev)
-    more = [
-        dynamo.save(row) for row, old in zip(after[1:], [*before[1:], *[None] * len(after)], strict=False) if row != old
-    ]
-    gone = [dynamo.remove((row["pk"], row["sk"])) for row in before[len(after) :]]
-    return [first, *more, *gone]
 
 
 def _raise(points: Mapping[str, bytes]) -> Update:
