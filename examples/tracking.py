@@ -23,8 +23,8 @@ class Run:
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log what was measured at `step`."""
 
-    def package(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Log a package as the run's model `name`."""
+    def package(self, name: str, files: Mapping[str, bytes], step: int = 0) -> None:
+        """Log a package as the run's model `name`, which reached what was measured at `step`."""
 
 
 class TrackedRun(Run):
@@ -39,11 +39,11 @@ class TrackedRun(Run):
 
         mlflow.log_metrics(dict(values), step=step)
 
-    def package(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Log a package as the run's model `name`."""
+    def package(self, name: str, files: Mapping[str, bytes], step: int = 0) -> None:
+        """Log a package as the run's model `name`, which reached what was measured at `step`."""
         from zeroloop_training import flavor  # noqa: PLC0415
 
-        flavor.log_model(files, name)
+        flavor.log_model(files, name, step=step)
 
 
 @contextmanager

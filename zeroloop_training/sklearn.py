@@ -35,11 +35,14 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 class Layout(NamedTuple):
-    """The columns that callers send, and where in an encoded row each of the estimator's inputs stands."""
+    """The columns that callers send, and what an encoded row is to the estimator.
+
+    `places` says where in it each of the estimator's inputs stands, and `offset` (width,) what was taken away from it.
+    """
 
     columns: list[Column]
     places: list[int]
-    width: int
+    offset: NDArray[np.float64]
 
 
 def package(
@@ -65,12 +68,13 @@ def package(
     *before, estimator = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     if len(before) > 1:
         raise InvalidInput("a Pipeline may have one transformer (a ColumnTransformer of several) and an estimator")
-    layout = _layout(before[0] if before else "passthrough", tabular.names(train.rows))
+    layout = _layout(before[0] if before else "passthrough", train)
     first, *rest = _layers(estimator)
     if first.kernel.shape[1] != len(layout.places):
         raise InvalidInput(f"the estimator takes {first.kernel.shape[1]} inputs, its columns make {len(layout.places)}")
-    kernel = np.zeros((len(first.bias), layout.width))
+    kernel = np.zeros((len(first.bias), len(layout.offset)))
     kernel[:, layout.places] = first.kernel
+    first = first._replace(kernel=kernel, bias=first.bias + kernel @ layout.offset)
     labels = [str(label) for label in getattr(estimator, "classes_", [])]
     task: Task = "regression" if not labels else "binary" if len(labels) == 2 else "multiclass"
     draft = Draft(
@@ -87,7 +91,7 @@ def package(
         run_id=run_id or None,
     )
     expected = model.predict_proba(test.rows) if labels else np.ravel(model.predict(test.rows))
-    return tabular.package(layered([first._replace(kernel=kernel), *rest]), draft, test, expected)
+    return tabular.package(layered([first, *rest]), draft, test, expected)
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:
@@ -116,17 +120,25 @@ def _layers(estimator: Any) -> list[Layer]:
     return layers
 
 
-def _layout(transformer: Any, names: list[str]) -> Layout:
-    parts = _parts(transformer, names)
-    widths = [1 if column["type"] == "numeric" else len(column["values"]) + 1 for column in parts]
-    starts = np.cumsum([0, *widths])
-    # The last place of a category is for values that training didn't know: the estimator has no input there.
-    places = [
-        place
-        for column, start, width in zip(parts, starts.tolist(), widths, strict=False)
-        for place in range(start, start + (width if column["type"] == "numeric" else width - 1))
-    ]
-    return Layout(parts, places, int(starts[-1]))
+def _layout(transformer: Any, train: Table) -> Layout:
+    parts = _parts(transformer, tabular.names(train.rows))
+    columns, places, offset = list[Column](), list[int](), list[float]()
+    for column in parts:
+        start, width = len(offset), len(column.get("values", "1"))
+        places += range(start, start + width)
+        if column["type"] == "categorical":
+            columns.append(column)
+            offset += [0.0] * (width + 1)  # the last place is for new values: the estimator has no input there
+        else:
+            # What nothing scales is centred, which predict does in double precision: 300.15 is 300.149994 in float32.
+            centre = _mean(train, column) if column == plain(column["name"]) else 0.0
+            columns.append({**column, "mean": column["mean"] + centre})
+            offset.append(centre)
+    return Layout(columns, places, np.array(offset))
+
+
+def _mean(table: Table, column: Column) -> float:
+    return float(np.mean([row[column["name"]] for row in tabular.records(table.rows, [column])]))
 
 
 def _parts(transformer: Any, names: list[str]) -> list[Column]:
@@ -151,7 +163,8 @@ def _scaled(names: list[str], means: float | NDArray[Any], stds: NDArray[Any] | 
 
 
 def _categories(encoder: Any, names: list[str]) -> list[Column]:
-    if encoder.handle_unknown != "ignore" or encoder.drop_idx_ is not None or encoder.infrequent_categories_is_set:
+    given = (encoder.handle_unknown, encoder.drop, encoder.min_frequency, encoder.max_categories)
+    if given != ("ignore", None, None, None):
         raise _unsupported(encoder, "OneHotEncoder(handle_unknown='ignore') without drop and without infrequent ones")
     return [
         {"name": name, "type": "categorical", "values": values.tolist()}

@@ -177,9 +177,10 @@ def versions(recipe: Recipe, sentences: list[Sentence], quantised: Mapping[str, 
         weights = train(recipe, sentences, run)
         made = {name: package(recipe, weights, sentences, quantised=q, run=run) for name, q in quantised.items()}
         metrics = read(next(iter(made.values()))["package.json"]).metrics
-        run.metrics({"final_accuracy": metrics["accuracy"].value, "final_loss": metrics["log_loss"].value})
+        last = recipe.epochs - 1
+        run.metrics({"final_accuracy": metrics["accuracy"].value, "final_loss": metrics["log_loss"].value}, last)
         for name, files in made.items():
-            run.package(name, files)
+            run.package(name, files, last)
     return made
 
 
