@@ -51,14 +51,14 @@ def test_the_whole_loop_runs_with_each_functions_own_role(signed: Local) -> None
 def test_mlflows_registry_runs_with_each_functions_own_role(signed: Local) -> None:
     """Every kind of row is written, read and deleted, and a package is copied from artifacts."""
     models, versions = "/api/2.0/mlflow/registered-models", "/api/2.0/mlflow/model-versions"
-    bucket, api, named = signed.record.artifacts_bucket, signed.api, {"name": "logged"}
+    bucket, api, named = signed.record.artifacts_bucket, signed.api, {"name": "enforced_too"}
     one = {**named, "version": "1"}
     for path in (PACKAGES / SMALL).iterdir():
         signed.aws("s3").put_object(Bucket=bucket, Key=f"artifacts/signed/{path.name}", Body=path.read_bytes())
     api.post(f"{models}/create", {**named, "tags": [{"key": "k", "value": "v"}]})
     api.post(f"{versions}/create", {**named, "source": f"s3://{bucket}/artifacts/signed"})
     deadline = clock.monotonic() + 60
-    while (found := api.get("/models/logged/versions/1"))["state"] == "PENDING" and clock.monotonic() < deadline:
+    while (found := api.get("/models/enforced_too/versions/1"))["state"] == "PENDING" and clock.monotonic() < deadline:
         clock.sleep(0.3)
     assert found["state"] == "READY", found
     api.post(f"{versions}/set-tag", {**one, "key": "k", "value": "v"})

@@ -31,6 +31,7 @@ _KINDS: dict[type[ZeroloopError], tuple[str, int]] = {
 }
 _CODES: dict[str, tuple[str, int]] = {
     "already_exists": ("RESOURCE_ALREADY_EXISTS", 400),
+    "busy": ("RESOURCE_EXHAUSTED", 429),  # which clients repeat
     "not_json": ("BAD_REQUEST", 400),
     "no_route": ("ENDPOINT_NOT_FOUND", 404),
     "not_supported": ("ENDPOINT_NOT_FOUND", 404),

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 # Writers of one model meet at one item, and each round lets one through: enough for bursts of dozens.
 _TRIES = 60
+# A function answers within 29 s, and the last try needs some of them.
+_PATIENCE_SECONDS = 15.0
 
 
 class Registered(Struct, frozen=True):
@@ -52,14 +54,17 @@ def until_it_holds(name: str, decide: Callable[[], T]) -> T:
     Raises
     ------
     Conflict
-        `busy` after many tries; or what `decide` itself refuses.
+        `busy` after many tries or 15 s; or what `decide` itself refuses.
     """
+    deadline = clock.monotonic() + _PATIENCE_SECONDS
     for attempt in range(_TRIES):
         try:
             return decide()
         except Conflict as lost:
             if lost.code != Conflict.code:
                 raise
+        if clock.monotonic() > deadline:
+            break
         clock.sleep(clock.pause_seconds(attempt))
     raise Conflict(f"{name} is being changed by too many at once; try again", code="busy")
 
