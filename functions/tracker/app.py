@@ -1,6 +1,7 @@
 """Tracker API: MLflow tracking. Wiring only; the calls stand in tables, their rules in `zeroloop.tracking`."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -9,9 +10,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from zeroloop import config, http, rpc
 from zeroloop.dynamo import Table
-from zeroloop.mlflow import wire
+from zeroloop.errors import NotFound
+from zeroloop.mlflow import places, wire
+from zeroloop.objects import Bucket
 from zeroloop.signed import Session
 from zeroloop.telemetry import log_failure, logger, metrics
+from zeroloop.tracking import artifact_calls
+from zeroloop.tracking.artifacts import Artifacts
 from zeroloop.tracking.calls import Calls
 from zeroloop.tracking.service import Tracking
 from zeroloop.tracking.store import TrackingStore
@@ -30,9 +35,27 @@ class Settings:
 settings = config.read(Settings)
 table = Table(settings.tracking_table, Session(config.read(config.Aws)))
 store = TrackingStore(table)
-tracking = Tracking(store, root=lambda experiment_id: f"s3://{settings.artifacts_bucket}/artifacts/{experiment_id}")
+tracking = Tracking(store, partial(places.location, settings.artifact_root, settings.artifacts_bucket))
+
+
+def locate_model(model_id: str) -> str:
+    """Where a logged model keeps its files."""
+    raise NotFound(f"Logged model with ID '{model_id}' not found.")
+
+
+artifacts = Artifacts(
+    Bucket(settings.artifacts_bucket), lambda run_id: tracking.run(run_id).artifact_uri, locate_model
+)
 app = http.api(log_failure, rpc.tell)
-rpc.serve(app, Calls(tracking, store).table())
+rpc.serve(app, [*Calls(tracking, store).table(), *artifact_calls.table(artifacts)])
+
+
+@app.put("/api" + artifact_calls.PUT)
+@app.put("/ajax-api" + artifact_calls.PUT)
+def put_artifact() -> Response[str]:
+    """Write a file: the one call whose body is no JSON."""
+    artifact_calls.put(artifacts, app.current_event.raw_event)
+    return Response(200, "application/json", "")
 
 
 @app.get("/health")
