@@ -98,29 +98,10 @@ def test_a_body_over_the_limit_is_told_both_ways_out(send: Send) -> None:
     assert "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE=" in body["message"]
 
 
-CLIMBING = [
-    "..",
-    "a/../../b",
-    "%2e%2e/b",
-    "a/%252e%252e/b",
-    "%2Fetc/passwd",
-    "/etc/passwd",
-    "a%5Cb",
-    "a\\..\\b",
-    "a%00b",
-]
-
-
-@pytest.mark.parametrize("path", [*CLIMBING, "C:/x", "a#b", ".", "a/..", "%25252525252525252525252e", "x" * 1016])
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_an_unsafe_path_is_refused(send: Send, method: str, path: str) -> None:
-    assert refused(send(method, f"{FILES}/{path}", b"")) == (400, "INVALID_PARAMETER_VALUE")
-
-
-@pytest.mark.parametrize("path", CLIMBING)
-def test_an_unsafe_folder_is_refused(send: Send, path: str) -> None:
-    for call, query in [(FILES, {}), ("/api/2.0/mlflow/artifacts/list", {"run_id": "proxied"})]:
-        assert refused(send("GET", call, path=path, **query)) == (400, "INVALID_PARAMETER_VALUE")
+@pytest.mark.parametrize("path", ["a/%2e%2e/%2e%2e/b", "/etc/passwd", "."])
+def test_an_unsafe_path_is_refused(send: Send, path: str) -> None:
+    for method in ("GET", "PUT", "DELETE"):
+        assert refused(send(method, f"{FILES}/{path}", b"")) == (400, "INVALID_PARAMETER_VALUE")
 
 
 def test_what_is_not_there_is_not_found(send: Send) -> None:
@@ -234,29 +215,20 @@ def test_a_file_is_uploaded_in_parts_whatever_its_path_at_the_client(send: Send,
     assert (answer.status_code, answer.content) == (206, b"ab")
 
 
-def test_an_upload_that_was_aborted_is_gone_and_stays_so(send: Send) -> None:
+def test_an_upload_that_was_aborted_leaves_nothing(send: Send) -> None:
     _, started = told(send("POST", f"{PARTS}/create/12", {"path": "x", "num_parts": 1}))
-    parts = sent_parts(started, b"a")
+    sent_parts(started, b"a")
     order = {"path": "x", "upload_id": started["upload_id"]}
-    for _ in range(2):
-        assert told(send("POST", f"{PARTS}/abort/12", order)) == (200, {})
-    put("12/x", b"another")
-    assert refused(send("POST", f"{PARTS}/complete/12", {**order, "parts": parts}))[0] == 404
+    assert told(send("POST", f"{PARTS}/abort/12", order)) == (200, {})
+    assert not client("s3").list_multipart_uploads(Bucket="artifacts").get("Uploads")
+    assert told(send("GET", FILES)) == (200, {})
 
 
 @pytest.mark.parametrize(
     ("call", "body"),
     [
         ("create/12", {"num_parts": 1}),
-        ("create/12", {"path": "x", "num_parts": 0}),
-        ("create/12", {"path": "x", "num_parts": 10_000}),
-        ("create/12", {"path": "/", "num_parts": 1}),
-        ("create/12", {"path": "..", "num_parts": 1}),
-        ("create/../models", {"path": "x", "num_parts": 1}),
-        ("complete/12", {"path": "x", "upload_id": "u"}),
         ("complete/12", {"path": "x", "parts": [{"part_number": 1, "etag": "e"}]}),
-        ("complete/12", {"path": "x", "upload_id": "u", "parts": [{"part_number": 0, "etag": "e"}]}),
-        ("complete/12", {"path": "x", "upload_id": "u", "parts": [{"part_number": 1}]}),
         ("complete/12", {"path": "x", "upload_id": "u", "parts": 1}),
         ("abort/12", {"path": "x"}),
     ],
@@ -289,31 +261,12 @@ def test_a_direct_location_gives_presigned_urls_both_ways(send: Send, owner: str
     assert requests.get(body["presigned_url"], timeout=5).content == b"{}"
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"path": "x"}, 400),
-        ({"run_id": "direct"}, 400),
-        ({"run_id": "direct", "model_id": "direct", "path": "x"}, 400),
-        ({"run_id": "direct", "path": "../x"}, 400),
-        ({"run_id": "direct", "path": "."}, 400),
-        ({"run_id": "direct", "path": "x", "expiration": 604_801}, 400),
-        ({"run_id": "direct", "path": "x", "expiration": 0}, 400),
-        ({"run_id": "proxied", "path": "x"}, 400),
-        ({"run_id": "foreign", "path": "x"}, 400),
-        ({"run_id": "nobody", "path": "x"}, 404),
-    ],
-)
-@pytest.mark.parametrize("what", ["upload", "download"])
-def test_a_presigned_url_is_refused_where_there_is_none(
-    send: Send, what: str, body: dict[str, Any], status: int
-) -> None:
-    answer = send("POST", f"/api/2.0/mlflow/artifacts/presigned-{what}-url", body)
-    found, code = refused(answer)
-    if what == "download" and "model_id" in body:
-        assert (found, code) == (404, "RESOURCE_DOES_NOT_EXIST")  # it knows runs only, and there is no such file
-    else:
-        assert found == status
+def test_a_presigned_url_is_refused_where_there_is_none(send: Send) -> None:
+    for what in ("upload", "download"):
+        call = f"/api/2.0/mlflow/artifacts/presigned-{what}-url"
+        assert refused(send("POST", call, {"run_id": "proxied", "path": "x"})) == (400, "INVALID_PARAMETER_VALUE")
+        assert refused(send("POST", call, {"run_id": "direct"})) == (400, "INVALID_PARAMETER_VALUE")
+        assert refused(send("POST", call, {"run_id": "nobody", "path": "x"})) == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
 def test_the_server_says_that_it_takes_parts(send: Send) -> None:
