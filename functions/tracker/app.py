@@ -1,7 +1,6 @@
 """Tracker API: MLflow tracking. Wiring only; the calls stand in tables, their rules in `zeroloop.tracking`."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -35,7 +34,7 @@ class Settings:
 settings = config.read(Settings)
 table = Table(settings.tracking_table, Session(config.read(config.Aws)))
 store = TrackingStore(table)
-tracking = Tracking(store, partial(places.location, settings.artifact_root, settings.artifacts_bucket))
+tracking = Tracking(store, lambda new: places.location(settings.artifact_root, settings.artifacts_bucket, new))
 
 
 def locate_model(model_id: str) -> str:

@@ -117,6 +117,10 @@ ROLES = [
     ("admission", "dynamodb:PutItem", "table", False),
     ("admission", "dynamodb:DeleteItem", "table", False),
     ("admission", "lambda:InvokeFunction", "table", False),
+    ("tracker", "s3:PutObject", "artifacts/x", True),
+    ("tracker", "s3:DeleteObject", "artifacts/x", True),
+    ("tracker", "s3:GetObject", "models/x", False),
+    ("tracker", "s3:PutObject", "models/x", False),
 ]
 
 

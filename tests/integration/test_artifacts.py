@@ -161,16 +161,19 @@ def test_files_elsewhere_are_refused_and_unknown_runs_not_found(send: Send) -> N
 def test_a_list_goes_on_beyond_a_page_of_s3_and_where_an_answer_is_full(
     send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(1002):
-        put(f"12/direct/artifacts/{number:04d}")
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
+    for name in "abcde":
+        put(f"12/direct/artifacts/{name}")
     call = "/api/2.0/mlflow/artifacts/list"
     _, body = told(send("GET", call, run_id="direct"))
-    assert len(body["files"]) == 1002
+    assert len(body["files"]) == 5
     assert "next_page_token" not in body
     monkeypatch.setattr("zeroloop.tracking.artifacts._ANSWER_BYTES", 100)
     _, first = told(send("GET", call, run_id="direct"))
+    monkeypatch.setattr("zeroloop.tracking.artifacts._ANSWER_BYTES", 1000)
     _, rest = told(send("GET", call, run_id="direct", page_token=first["next_page_token"]))
     assert first["files"] + rest["files"] == body["files"]
+    monkeypatch.setattr("zeroloop.tracking.artifacts._ANSWER_BYTES", 100)
     status, body = told(send("GET", FILES, path="12/direct/artifacts"))
     assert (status, "s3://artifacts/artifacts/12/direct/artifacts" in body["message"]) == (413, True)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.stub import Stubber
 
@@ -31,17 +32,20 @@ LOCATIONS = {
 KEY = "artifacts/12/x"
 
 
+@pytest.fixture(scope="module", name="client")
+def _client() -> Any:
+    session = botocore.session.Session()
+    session.set_credentials("a", "b")
+    return session.create_client("s3", "eu-west-1")
+
+
 @pytest.fixture(name="s3")
-def _s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """What the bucket answers."""
-    for name, value in {"REGION": "eu-west-1", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    objects._client.cache_clear()
-    with Stubber(objects._client("s3")) as stubber:
+def _s3(client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """What the bucket answers; it is asked nothing else."""
+    monkeypatch.setattr(objects, "_client", lambda _: client)
+    with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
-    objects._client.cache_clear()
 
 
 @pytest.fixture(name="artifacts")
@@ -98,7 +102,7 @@ def test_where_foreign_files_lie_is_told(artifacts: Artifacts) -> None:
 def test_as_many_parts_are_given_as_an_answer_holds(artifacts: Artifacts) -> None:
     with pytest.raises(InvalidInput, match=r"not 1 to 2\d\d\d: set MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE"):
         artifacts.start_upload(StartUpload("12", "x", 3000))
-    with pytest.raises(InvalidInput, match="r"not 1 to 1\d\d\d:"):
+    with pytest.raises(InvalidInput, match=r"not 1 to 1\d\d\d:"):
         artifacts.start_upload(StartUpload("12", "ü" * 400, 3000))
 
 
