@@ -42,9 +42,7 @@ def locate_model(model_id: str) -> str:
     raise NotFound(f"Logged model with ID '{model_id}' not found.")
 
 
-artifacts = Artifacts(
-    Bucket(settings.artifacts_bucket), lambda run_id: tracking.run(run_id).artifact_uri, locate_model
-)
+artifacts = Artifacts(Bucket(settings.artifacts_bucket), lambda run_id: tracking.run(run_id).artifact_uri, locate_model)
 app = http.api(log_failure, rpc.tell)
 rpc.serve(app, [*Calls(tracking, store).table(), *artifact_calls.table(artifacts)])
 
