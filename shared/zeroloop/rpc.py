@@ -56,7 +56,7 @@ def _endpoint(app: "APIGatewayHttpResolver", call: Rpc) -> Callable[..., Any]:
         wire.require(message, *call.required)
         answer = call.answer(message)
         if isinstance(answer, Redirect):
-            return Response(302, headers={"Location": answer.url})
+            return Response(302, body="", headers={"Location": answer.url})
         return Response(200, "application/json", "{}" if answer is None else wire.write(answer))
 
     return endpoint
