@@ -45,6 +45,7 @@ def locate_model(model_id: str) -> str:
 artifacts = Artifacts(Bucket(settings.artifacts_bucket), lambda run_id: tracking.run(run_id).artifact_uri, locate_model)
 app = http.api(log_failure, rpc.tell)
 rpc.serve(app, [*Calls(tracking, store).table(), *artifact_calls.table(artifacts)])
+rpc.serve(app, artifact_calls.for_pages(artifacts), prefixes=("",))
 
 
 @app.put("/api" + artifact_calls.PUT)

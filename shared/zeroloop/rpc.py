@@ -34,10 +34,10 @@ class Rpc(NamedTuple):
     required: tuple[str, ...] = ()
 
 
-def serve(app: "APIGatewayHttpResolver", calls: Iterable[Rpc]) -> None:
-    """Route `calls` under each of MLflow's prefixes."""
+def serve(app: "APIGatewayHttpResolver", calls: Iterable[Rpc], prefixes: tuple[str, ...] = wire.PREFIXES) -> None:
+    """Route `calls` under each of `prefixes`."""
     for call in calls:
-        for prefix in wire.PREFIXES:
+        for prefix in prefixes:
             app.route(prefix + _REST.sub(".+", call.path), method=call.method)(_endpoint(app, call))
 
 
@@ -63,5 +63,5 @@ def _endpoint(app: "APIGatewayHttpResolver", call: Rpc) -> Callable[..., Any]:
 
 
 def tell(path: str, error: Exception) -> tuple[int, dict[str, str]]:
-    """Status and body of a failure: in MLflow's words below its prefixes, in ours elsewhere."""
-    return wire.error(error) if path.startswith(wire.PREFIXES) else http.tell(path, error)
+    """Status and body of a failure: in MLflow's words at its paths, in ours elsewhere."""
+    return wire.error(error) if path.startswith((*wire.PREFIXES, wire.FILE_PATH)) else http.tell(path, error)

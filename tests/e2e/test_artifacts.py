@@ -59,6 +59,8 @@ def test_20_megabytes_go_up_in_parts_and_come_back_equal(local: Local, proxied: 
     found = local.send("GET", at(proxied, "presigned") + "/large.bin").body
     tail = urllib3.request("GET", found["url"], headers={"Range": f"bytes={found['file_size'] - 2}-"})
     assert (tail.status, tail.data) == (206, b"\xff\xff")
+    page = f"{local.record.api_url}/get-artifact?run_uuid={proxied['run_id']}&path=large.bin"
+    assert urllib3.request("GET", page).data == answer.data
 
 
 def test_a_file_is_found_again_under_the_name_that_it_was_put_under(local: Local, proxied: dict[str, Any]) -> None:

@@ -149,6 +149,14 @@ def test_a_run_lists_paths_below_its_own(send: Send, run: str) -> None:
     assert requests.get(url, timeout=5).content == b"{}"
 
 
+def test_a_page_links_to_a_file_of_a_run(send: Send) -> None:
+    put("12/direct/artifacts/a.txt", b"two")
+    url = send("GET", "/get-artifact", run_uuid="direct", path="a.txt")["headers"]["Location"]
+    assert requests.get(url, timeout=5).content == b"two"
+    assert refused(send("GET", "/get-artifact", run_uuid="direct", path="../../a.txt"))[0] == 400
+    assert refused(send("GET", "/get-artifact", run_uuid="nobody", path="a.txt")) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
 def test_files_elsewhere_are_refused_and_unknown_runs_not_found(send: Send) -> None:
     call = "/api/2.0/mlflow/artifacts/list"
     status, body = told(send("GET", call, run_id="foreign"))

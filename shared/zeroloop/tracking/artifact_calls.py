@@ -18,7 +18,8 @@ _UPLOAD, _RUN_FILE = ("path", "upload_id"), ("run_id", "path")
 TOO_LARGE = (
     f"A body has at most {http.MAX_BODY_BYTES:,} bytes here. Two ways take files of any size: an experiment whose "
     "artifact location is s3:// (ArtifactRoot=s3), with a client that has IAM credentials for the bucket; or "
-    "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE=5242880 in the client's environment, which sends larger files in parts."
+    f"MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE={http.MAX_BODY_BYTES} in the client's environment, which sends files "
+    "from that size on in parts."
 )
 
 
@@ -40,6 +41,11 @@ def table(artifacts: Artifacts) -> list[Rpc]:
         Rpc("GET", f"{_OF_MODEL}/directories", messages.ListModelFiles, artifacts.list_model_files),
         Rpc("GET", f"{_OF_MODEL}/files", messages.ModelFile, artifacts.download_of_model, ("artifact_file_path",)),
     ]
+
+
+def for_pages(artifacts: Artifacts) -> list[Rpc]:
+    """The calls below no prefix."""
+    return [Rpc("GET", wire.FILE_PATH, messages.RunFile, artifacts.download_of_run, ("path",))]
 
 
 def put(artifacts: Artifacts, event: dict[str, Any]) -> None:
