@@ -1,7 +1,6 @@
 """The rules that the template obeys. Each takes a template and tells what is wrong with it, in sentences."""
 
 import ast
-import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
