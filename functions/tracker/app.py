@@ -9,9 +9,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from zeroloop import config, http, rpc
 from zeroloop.dynamo import Table
-from zeroloop.mlflow import wire
+from zeroloop.mlflow import places, wire
+from zeroloop.objects import Bucket
 from zeroloop.signed import Session
 from zeroloop.telemetry import log_failure, logger, metrics
+from zeroloop.tracking import artifact_calls
+from zeroloop.tracking.artifacts import Artifacts
 from zeroloop.tracking.calls import Calls
 from zeroloop.tracking.model_calls import ModelCalls
 from zeroloop.tracking.model_service import LoggedModels
@@ -33,10 +36,27 @@ class Settings:
 settings = config.read(Settings)
 table = Table(settings.tracking_table, Session(config.read(config.Aws)))
 store = TrackingStore(table)
-tracking = Tracking(store, root=lambda experiment_id: f"s3://{settings.artifacts_bucket}/artifacts/{experiment_id}")
-app = http.api(log_failure, rpc.tell)
+tracking = Tracking(store, lambda new: places.location(settings.artifact_root, settings.artifacts_bucket, new))
+
+
 models = LoggedModels(ModelStore(table), tracking)
-rpc.serve(app, [*Calls(tracking, store, models).table(), *ModelCalls(models).table()])
+artifacts = Artifacts(
+    Bucket(settings.artifacts_bucket),
+    lambda run_id: tracking.run(run_id).artifact_uri,
+    lambda model_id: models.get(model_id).artifact_uri,
+)
+app = http.api(log_failure, rpc.tell)
+calls = [*Calls(tracking, store, models).table(), *ModelCalls(models).table(), *artifact_calls.table(artifacts)]
+rpc.serve(app, calls)
+rpc.serve(app, artifact_calls.for_pages(artifacts), prefixes=("",))
+
+
+@app.put("/api" + artifact_calls.PUT)
+@app.put("/ajax-api" + artifact_calls.PUT)
+def put_artifact() -> Response[str]:
+    """Write a file: the one call whose body is no JSON."""
+    artifact_calls.put(artifacts, app.current_event.raw_event)
+    return Response(200, "application/json", "")
 
 
 @app.get("/health")

@@ -61,7 +61,7 @@ class Local:
             aws_limits.check_answer(clock.monotonic() - started, answer.status, answer.data)
         finally:
             self._clients.release()
-        return Answer(answer.status, json.loads(answer.data))
+        return Answer(answer.status, json.loads(answer.data) if answer.data else None)
 
     def at_once(self, work: Sequence[Callable[[], T]]) -> list[T]:
         """Do all of `work` at the same moment, a thread each."""

@@ -71,6 +71,21 @@ def test_mlflows_registry_runs_with_each_functions_own_role(signed: Local) -> No
     assert "renamed" not in [model["model"] for model in api.get("/models")["models"]]
 
 
+def test_files_come_and_go_by_the_trackers_own_role(signed: Local) -> None:
+    root = "/api/2.0/mlflow-artifacts"
+    signed.api.call("PUT", f"{root}/artifacts/role/a.json", {}, repeat=False)
+    for done in ("complete", "abort"):
+        started = signed.api.post(f"{root}/mpu/create/role", {"path": done, "num_parts": 1})
+        etag = urllib3.request("PUT", started["credentials"][0]["url"], body=b"part").headers["ETag"]
+        order = {"path": done, "upload_id": started["upload_id"], "parts": [{"part_number": 1, "etag": etag}]}
+        assert signed.api.post(f"{root}/mpu/{done}/role", order) == {}
+    listed = signed.api.get(f"{root}/artifacts?path=role")["files"]
+    assert [file["path"] for file in listed] == ["a.json", "complete"]
+    assert signed.api.download(signed.api.get(f"{root}/presigned/role/complete")["url"]) == b"part"
+    signed.api.call("DELETE", f"{root}/artifacts/role", repeat=False)
+    assert signed.api.get(f"{root}/artifacts?path=role") == {}
+
+
 def test_the_audit_names_the_caller(signed: Local) -> None:
     signed.register(SMALL, "named")
     signed.api.post("/models/named/promote", {"version": 1, "reason": "test"})
@@ -117,6 +132,10 @@ ROLES = [
     ("admission", "dynamodb:PutItem", "table", False),
     ("admission", "dynamodb:DeleteItem", "table", False),
     ("admission", "lambda:InvokeFunction", "table", False),
+    ("tracker", "s3:PutObject", "artifacts/x", True),
+    ("tracker", "s3:DeleteObject", "artifacts/x", True),
+    ("tracker", "s3:GetObject", "models/x", False),
+    ("tracker", "s3:PutObject", "models/x", False),
 ]
 
 

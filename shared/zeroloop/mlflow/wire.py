@@ -18,6 +18,7 @@ T = TypeVar("T", bound="Message")
 
 # Both prefixes carry the same routes: clients use the first, MLflow's web pages the second.
 PREFIXES = ("/api", "/ajax-api")
+FILE_PATH = "/get-artifact"  # where those pages link to files, below neither
 VERSION = "3.17.2"  # the server that we answer like
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
