@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from zeroloop import clock, config, http, rpc
 from zeroloop.digests import PackageFile
+from zeroloop.dynamo import Table
 from zeroloop.objects import Bucket, invoker
 from zeroloop.registry import manifest, rules
 from zeroloop.registry.catalogue import Caller, Catalogue, Made, run_of
@@ -18,7 +19,10 @@ from zeroloop.registry.mlflow import Calls
 from zeroloop.registry.rules import Lineup, Version
 from zeroloop.registry.service import Change, Registry
 from zeroloop.registry.store import RegistryStore
+from zeroloop.signed import Session
 from zeroloop.telemetry import log_failure, logger, metrics
+from zeroloop.tracking.model_store import ModelStore
+from zeroloop.tracking.store import TrackingStore
 
 PAGE = 100
 
@@ -31,6 +35,7 @@ class Settings:
     """Environment of this function."""
 
     registry_table: str
+    tracking_table: str
     artifacts_bucket: str
     admission_function: str
     max_package_megabytes: int
@@ -77,6 +82,8 @@ class Challenge(Struct, forbid_unknown_fields=True):
 
 settings = config.read(Settings)
 store, bucket = RegistryStore(settings.registry_table), Bucket(settings.artifacts_bucket)
+tracking = Table(settings.tracking_table, Session(config.read(config.Aws)))
+runs, logged_models = TrackingStore(tracking), ModelStore(tracking)
 admission = invoker(settings.admission_function)
 
 
@@ -85,9 +92,13 @@ def admit(model_id: str, version: int) -> None:
     admission(msgspec.json.encode({"model_id": model_id, "version": version}))
 
 
-def locate(_made: str) -> Made | None:
-    """Where the artifacts of a run or a logged model lie: not known here yet."""
-    return None
+def locate(made: str) -> Made | None:
+    """Where the artifacts of a run or a logged model lie."""
+    if made.startswith("m-"):
+        model = logged_models.get([made]).get(made)
+        return Made(model.artifact_uri, model.source_run_id) if model and model.life == "active" else None
+    held = runs.get_runs([made]).get(made)
+    return Made(held.run.artifact_uri, made) if held else None
 
 
 registry = Registry(store, bucket, admit, max_package_bytes=settings.max_package_megabytes * 1_000_000)

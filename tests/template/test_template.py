@@ -173,9 +173,9 @@ LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 ACTIONS = {
     "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"},
     "RegistryRole": {
-        "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
-        "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "lambda:InvokeFunction", "s3:GetObject",
-        "s3:ListBucket", "s3:PutObject",
+        "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "lambda:InvokeFunction",
+        "s3:GetObject", "s3:ListBucket", "s3:PutObject",
     },
     "TrackerRole": {
         "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
