@@ -1,23 +1,20 @@
 """Plays sequences of raw requests against a server and records what it answers."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import urllib3
 
+from tests.conformance.compare import Answer
 from tests.conformance.wire_cases import Case
 
 BASE = "/api/2.0/mlflow/"
-
-
-class Answer(NamedTuple):
-    """An answer as compared: JSON where it is some, text otherwise."""
-
-    status: int
-    body: Any
+HTTP_REFUSED = 400
+MOST = {"read": 2, "refusal": 1}
 
 
 class Recording(NamedTuple):
@@ -64,6 +61,19 @@ def play_all(send: Send, sequences: Mapping[str, list[Case]], *, clients: int = 
         return dict(zip(sequences, pool.map(lambda cases: play(send, cases), sequences.values()), strict=True))
 
 
+def sparing(sequence: Iterable[Case], stock: Recording) -> Iterator[Case]:
+    """The cases worth a call of the deployed stack: every write that stock takes, and of each route's reads and
+    refusals the first few.
+    """
+    count: Counter[tuple[str, str, str]] = Counter()
+    for case in sequence:
+        is_read = case.method == "GET" or case.path.endswith("/search")
+        kind = "refusal" if stock.answers[case.name].status >= HTTP_REFUSED else "read" if is_read else "write"
+        count[case.method, case.path, kind] += 1
+        if case.keep or kind == "write" or count[case.method, case.path, kind] <= MOST[kind]:
+            yield case
+
+
 def request(case: Case, kept: Mapping[str, str]) -> tuple[str, str, bytes | None, dict[str, str]]:
     """Method, path with query, body and headers, as `Send` takes them."""
     path = _filled(case.path if case.path.startswith("/") else BASE + case.path, kept)
@@ -72,7 +82,12 @@ def request(case: Case, kept: Mapping[str, str]) -> tuple[str, str, bytes | None
     body = case.body if isinstance(case.body, bytes) else None if case.body is None else json.dumps(case.body).encode()
     if body is not None:
         body = _filled(body.decode("latin-1"), kept).encode("latin-1")
-    return case.method, path, body, {"Content-Type": case.content_type} if case.content_type and body is not None else {}
+    return (
+        case.method,
+        path,
+        body,
+        {"Content-Type": case.content_type} if case.content_type and body is not None else {},
+    )
 
 
 def _filled(text: str, kept: Mapping[str, str]) -> str:

@@ -125,8 +125,21 @@ def experiments() -> list[Case]:
         post(search, "a view by number", {**named, "view_type": 3}),
         post(search, "a view that is none", {**named, "view_type": "SOME"}),
         get(search, "GET", ("filter", "name LIKE 'wire-exp%'"), ("order_by", "name DESC"), ("max_results", "2")),
-        get(search, "GET, orders", ("filter", "name LIKE 'wire-exp%'"), ("order_by", "name"), ("order_by", "experiment_id"), ("max_results", "9")),
-        get(search, "GET, a view", ("filter", "name LIKE 'wire-exp%'"), ("view_type", "DELETED_ONLY"), ("max_results", "9")),
+        get(
+            search,
+            "GET, orders",
+            ("filter", "name LIKE 'wire-exp%'"),
+            ("order_by", "name"),
+            ("order_by", "experiment_id"),
+            ("max_results", "9"),
+        ),
+        get(
+            search,
+            "GET, a view",
+            ("filter", "name LIKE 'wire-exp%'"),
+            ("view_type", "DELETED_ONLY"),
+            ("max_results", "9"),
+        ),
         get(search, "GET, page size is no number", ("max_results", "many")),
         get(search, "GET, page size too large", ("max_results", "50001")),
         post("experiments/update", "another name", {"experiment_id": "{exp_a}", "new_name": "wire-exp-renamed"}),
@@ -171,7 +184,12 @@ def experiment_tags() -> list[Case]:
 def experiment_lives() -> list[Case]:
     named = {"filter": "name LIKE 'wire-exp%'", "order_by": ["name"], "max_results": 50}
     return [
-        post("runs/create", "to go with its experiment", {"experiment_id": "{exp_b}", "run_name": "r"}, exp_run="run.info.run_id"),
+        post(
+            "runs/create",
+            "to go with its experiment",
+            {"experiment_id": "{exp_b}", "run_name": "r"},
+            exp_run="run.info.run_id",
+        ),
         post("experiments/delete", "an experiment", {"experiment_id": "{exp_b}"}),
         post("experiments/delete", "once more", {"experiment_id": "{exp_b}"}),
         post("experiments/delete", "unknown id", {"experiment_id": "987654321"}),
@@ -206,6 +224,7 @@ def runs() -> list[Case]:
         post("experiments/create", "for runs", {"name": "wire-runs"}, exp="experiment_id"),
         post(create, "all fields", {**whole, "tags": tags(a="1", b="ü")}, run="run.info.run_id"),
         post(create, "an experiment only", {"experiment_id": "{exp}"}, unnamed="run.info.run_id"),
+        post(create, "for what is taken or not", {"experiment_id": "0", "run_name": "scrap"}, scrap="run.info.run_id"),
         post(create, "start as a string", {**whole, "start_time": str(LONG_AGO)}),
         post(create, "start is no number", {**whole, "start_time": "noon"}),
         post(create, "start with a fraction", {**whole, "start_time": 1.5}),
@@ -213,7 +232,11 @@ def runs() -> list[Case]:
         post(create, "no experiment", {"run_name": "somewhere", "start_time": LONG_AGO}),
         post(create, "unknown experiment", {"experiment_id": "987654321"}),
         post(create, "an experiment that is no number", {"experiment_id": "abc"}),
-        post(create, "a name by its tag", {"experiment_id": "{exp}", "start_time": 1, "tags": [{"key": "mlflow.runName", "value": "tagged"}]}),
+        post(
+            create,
+            "a name by its tag",
+            {"experiment_id": "{exp}", "start_time": 1, "tags": [{"key": "mlflow.runName", "value": "tagged"}]},
+        ),
         post(create, "name and its tag, equal", {**whole, "tags": [{"key": "mlflow.runName", "value": "one"}]}),
         post(create, "name and its tag, other", {**whole, "tags": [{"key": "mlflow.runName", "value": "two"}]}),
         post(create, "empty name", {**whole, "run_name": ""}),
@@ -238,7 +261,7 @@ def runs() -> list[Case]:
         post(update, "empty name", {"run_id": "{run}", "run_name": ""}),
         post(update, "a status by number", {"run_id": "{run}", "status": 4}),
         post(update, "back to running", {"run_id": "{run}", "status": "RUNNING"}),
-        post(update, "a status that is none", {"run_id": "{unnamed}", "status": "ASLEEP"}),
+        post(update, "a status that is none", {"run_id": "{scrap}", "status": "ASLEEP"}),
         post(update, "a number that is no status", {"run_id": "{run}", "status": 77}),
         post(update, "end as a string", {"run_id": "{run}", "status": "KILLED", "end_time": str(LONG_AGO + 9)}),
         post(update, "end is no number", {"run_id": "{run}", "end_time": "noon"}),
@@ -342,8 +365,18 @@ def metrics() -> list[Case]:
     scrap = {**metric, "run_id": "{scrap}"}
     return [
         post("experiments/create", "for metrics", {"name": "wire-metrics"}, exp="experiment_id"),
-        post("runs/create", "for metrics", {"experiment_id": "{exp}", "run_name": "m", "start_time": 1}, run="run.info.run_id"),
-        post("runs/create", "for what is taken or not", {"experiment_id": "{exp}", "start_time": 1}, scrap="run.info.run_id"),
+        post(
+            "runs/create",
+            "for metrics",
+            {"experiment_id": "{exp}", "run_name": "m", "start_time": 1},
+            run="run.info.run_id",
+        ),
+        post(
+            "runs/create",
+            "for what is taken or not",
+            {"experiment_id": "{exp}", "run_name": "scrap", "start_time": 1},
+            scrap="run.info.run_id",
+        ),
         post(path, "a point", metric),
         post(path, "the same again", metric),
         post(path, "an earlier step", {**metric, "value": 9, "step": 0}),
@@ -359,7 +392,11 @@ def metrics() -> list[Case]:
         post(path, "infinity", {**metric, "key": "inf", "value": "Infinity"}),
         post(path, "less than all", {**metric, "key": "minus-inf", "value": "-Infinity"}),
         raw(path, "NaN as Python writes it", b'{"run_id": "{scrap}", "key": "bare-nan", "value": NaN, "timestamp": 1}'),
-        raw(path, "Infinity as Python writes it", b'{"run_id": "{scrap}", "key": "bare-inf", "value": Infinity, "timestamp": 1}'),
+        raw(
+            path,
+            "Infinity as Python writes it",
+            b'{"run_id": "{scrap}", "key": "bare-inf", "value": Infinity, "timestamp": 1}',
+        ),
         raw(path, "more than a double", b'{"run_id": "{scrap}", "key": "huge", "value": 1e400, "timestamp": 1}'),
         post(path, "the greatest double", {**metric, "key": "max", "value": 1.7976931348623157e308}),
         post(path, "the least double", {**metric, "key": "tiny", "value": 5e-324}),
@@ -441,16 +478,45 @@ def batches() -> list[Case]:
     many = [point(f"m{number}") for number in range(1000)]
     texts = [{"key": f"p{number}", "value": "v"} for number in range(101)]
     return [
-        post("runs/create", "for batches", {"experiment_id": "{exp}", "run_name": "b", "start_time": 1}, batch="run.info.run_id"),
-        post(path, "of each", {**of, "metrics": [point("a"), point("b", "NaN", step=3)], "params": tags(p="1"), "tags": tags(t="1")}),
-        post(path, "the same again", {**of, "metrics": [point("a"), point("b", "NaN", step=3)], "params": tags(p="1"), "tags": tags(t="1")}),
+        post(
+            "runs/create",
+            "for batches",
+            {"experiment_id": "{exp}", "run_name": "b", "start_time": 1},
+            batch="run.info.run_id",
+        ),
+        post(
+            path,
+            "of each",
+            {**of, "metrics": [point("a"), point("b", "NaN", step=3)], "params": tags(p="1"), "tags": tags(t="1")},
+        ),
+        post(
+            path,
+            "the same again",
+            {**of, "metrics": [point("a"), point("b", "NaN", step=3)], "params": tags(p="1"), "tags": tags(t="1")},
+        ),
         post(path, "empty", {**of, "metrics": [], "params": [], "tags": []}),
         post(path, "nothing at all", of),
-        post(path, "one metric's points", {**of, "metrics": [point("c", value, step=step) for value, step in ((1, 5), (2, 3), (3, 9), (4, 9))]}),
+        post(
+            path,
+            "one metric's points",
+            {**of, "metrics": [point("c", value, step=step) for value, step in ((1, 5), (2, 3), (3, 9), (4, 9))]},
+        ),
         post(path, "one tag twice", {**of, "tags": [{"key": "twice", "value": "1"}, {"key": "twice", "value": "2"}]}),
-        post(path, "one param twice, same value", {**of, "params": [{"key": "q", "value": "1"}, {"key": "q", "value": "1"}]}),
-        post(path, "one param twice, other value", {**of, "params": [{"key": "r", "value": "1"}, {"key": "r", "value": "2"}]}),
-        post(path, "a param that is there, other value", {**of, "params": tags(p="2"), "metrics": [point("unwritten")], "tags": tags(unwritten="1")}),
+        post(
+            path,
+            "one param twice, same value",
+            {**of, "params": [{"key": "q", "value": "1"}, {"key": "q", "value": "1"}]},
+        ),
+        post(
+            path,
+            "one param twice, other value",
+            {**of, "params": [{"key": "r", "value": "1"}, {"key": "r", "value": "2"}]},
+        ),
+        post(
+            path,
+            "a param that is there, other value",
+            {**of, "params": tags(p="2"), "metrics": [point("unwritten")], "tags": tags(unwritten="1")},
+        ),
         post(path, "a param too long", {**of, "params": tags(long="v" * 6001)}),
         post(path, "a tag too long", {**of, "tags": tags(long="v" * 8001)}),
         post(path, "a metric with a bad key", {**of, "metrics": [point("unwritten"), point("bad?")]}),
@@ -471,11 +537,25 @@ def batches() -> list[Case]:
         post(path, "101 params", {**of, "params": texts}),
         post(path, "101 tags", {**of, "tags": texts}),
         post(path, "1001 in all", {**of, "metrics": many, "tags": tags(t="1")}),
-        post(path, "more than a megabyte", {**of, "tags": [{"key": f"t{number}", "value": "v" * 7990} for number in range(99)], "params": [{"key": f"s{number}", "value": "v" * 5990} for number in range(60)]}),
+        post(
+            path,
+            "more than a megabyte",
+            {
+                **of,
+                "tags": [{"key": f"t{number}", "value": "v" * 7990} for number in range(99)],
+                "params": [{"key": f"s{number}", "value": "v" * 5990} for number in range(60)],
+            },
+        ),
         post(path, "unknown run", {"run_id": NOT_THERE, "metrics": [point("a")]}),
         post(path, "no run", {"metrics": [point("a")]}),
-        post("runs/search", "of a refused batch, metrics", {"experiment_ids": ["{exp}"], "filter": "metrics.unwritten > 0"}),
-        post("runs/search", "of a refused batch, tags", {"experiment_ids": ["{exp}"], "filter": "tags.unwritten = '1'"}),
+        post(
+            "runs/search",
+            "of a refused batch, metrics",
+            {"experiment_ids": ["{exp}"], "filter": "metrics.unwritten > 0"},
+        ),
+        post(
+            "runs/search", "of a refused batch, tags", {"experiment_ids": ["{exp}"], "filter": "tags.unwritten = '1'"}
+        ),
         get("metrics/get-history", "of points in one batch", ("run_id", "{batch}"), ("metric_key", "c")),
         get("metrics/get-history", "of a point written twice", ("run_id", "{batch}"), ("metric_key", "b")),
         get("runs/get", "after its batches", ("run_id", "{batch}")),
@@ -484,21 +564,50 @@ def batches() -> list[Case]:
 
 def inputs() -> list[Case]:
     path, of, scrap = "runs/log-inputs", {"run_id": "{run}"}, {"run_id": "{scrap}"}
-    data = {"name": "iris", "digest": "d1", "source_type": "local", "source": '{"uri": "x"}', "schema": "{}", "profile": "{}"}
+    data = {
+        "name": "iris",
+        "digest": "d1",
+        "source_type": "local",
+        "source": '{"uri": "x"}',
+        "schema": "{}",
+        "profile": "{}",
+    }
     entry = {"dataset": data, "tags": [{"key": "mlflow.data.context", "value": "training"}]}
     return [
         post("experiments/create", "for inputs", {"name": "wire-inputs"}, exp="experiment_id"),
-        post("runs/create", "for inputs", {"experiment_id": "{exp}", "run_name": "i", "start_time": 1}, run="run.info.run_id"),
-        post("runs/create", "for what is taken or not", {"experiment_id": "0", "start_time": 1}, scrap="run.info.run_id"),
+        post(
+            "runs/create",
+            "for inputs",
+            {"experiment_id": "{exp}", "run_name": "i", "start_time": 1},
+            run="run.info.run_id",
+        ),
+        post(
+            "runs/create", "for what is taken or not", {"experiment_id": "0", "run_name": "scrap", "start_time": 1}, scrap="run.info.run_id"
+        ),
         post(path, "a dataset", {**of, "datasets": [entry]}),
         post(path, "the same again", {**of, "datasets": [entry]}),
-        post(path, "the same, other context", {**of, "datasets": [{**entry, "tags": [{"key": "mlflow.data.context", "value": "eval"}]}]}),
+        post(
+            path,
+            "the same, other context",
+            {**of, "datasets": [{**entry, "tags": [{"key": "mlflow.data.context", "value": "eval"}]}]},
+        ),
         post(path, "another digest, no tags", {**of, "datasets": [{"dataset": {**data, "digest": "d2"}}]}),
-        post(path, "without schema and profile", {**of, "datasets": [{"dataset": {k: data[k] for k in ("name", "source_type", "source")} | {"digest": "d3"}}]}),
+        post(
+            path,
+            "without schema and profile",
+            {
+                **of,
+                "datasets": [{"dataset": {k: data[k] for k in ("name", "source_type", "source")} | {"digest": "d3"}}],
+            },
+        ),
         post(path, "nothing", of),
         post(path, "no name", {**scrap, "datasets": [{"dataset": {k: v for k, v in data.items() if k != "name"}}]}),
         post(path, "no digest", {**scrap, "datasets": [{"dataset": {k: v for k, v in data.items() if k != "digest"}}]}),
-        post(path, "no source type", {**scrap, "datasets": [{"dataset": {k: v for k, v in data.items() if k != "source_type"}}]}),
+        post(
+            path,
+            "no source type",
+            {**scrap, "datasets": [{"dataset": {k: v for k, v in data.items() if k != "source_type"}}]},
+        ),
         post(path, "no source", {**scrap, "datasets": [{"dataset": {k: v for k, v in data.items() if k != "source"}}]}),
         post(path, "no dataset", {**scrap, "datasets": [{"tags": []}]}),
         post(path, "a name of 501", {**of, "datasets": [{"dataset": {**data, "name": "n" * 501}}]}),
@@ -515,7 +624,9 @@ def inputs() -> list[Case]:
         post("/ajax-api/2.0/mlflow/experiments/search-datasets", "of an experiment", {"experiment_ids": ["{exp}"]}),
         post("/ajax-api/2.0/mlflow/experiments/search-datasets", "of none", {"experiment_ids": []}),
         post("/ajax-api/2.0/mlflow/experiments/search-datasets", "of 21", {"experiment_ids": ["{exp}"] * 21}),
-        post("/ajax-api/2.0/mlflow/experiments/search-datasets", "of an unknown one", {"experiment_ids": ["987654321"]}),
+        post(
+            "/ajax-api/2.0/mlflow/experiments/search-datasets", "of an unknown one", {"experiment_ids": ["987654321"]}
+        ),
         post("runs/outputs", "an output", {**of, "models": [{"model_id": "m-" + NOT_THERE, "step": 2}]}),
         post("runs/outputs", "none", {**of, "models": []}),
         post("runs/outputs", "no models", of),
@@ -523,7 +634,14 @@ def inputs() -> list[Case]:
         post("runs/outputs", "unknown run", {"run_id": NOT_THERE, "models": [{"model_id": "m-x", "step": 0}]}),
         post(path, "models", {**of, "models": [{"model_id": "m-" + NOT_THERE}]}),
         get("runs/get", "with its outputs", ("run_id", "{run}")),
-        post("runs/log-model", "a model", {**of, "model_json": '{"artifact_path": "model", "run_id": "r", "utc_time_created": "2026-01-01 00:00:00.000000", "flavors": {"python_function": {"loader_module": "x"}}}'}),
+        post(
+            "runs/log-model",
+            "a model",
+            {
+                **of,
+                "model_json": '{"artifact_path": "model", "run_id": "r", "utc_time_created": "2026-01-01 00:00:00.000000", "flavors": {"python_function": {"loader_module": "x"}}}',
+            },
+        ),
         post("runs/log-model", "no JSON", {**of, "model_json": "nonsense"}),
         post("runs/log-model", "fields missing", {**of, "model_json": "{}"}),
         post("runs/log-model", "JSON, but a list", {**of, "model_json": "[]"}),
@@ -536,15 +654,32 @@ def inputs() -> list[Case]:
 def searched_runs() -> list[Case]:
     found: list[Case] = [post("experiments/create", "for searches", {"name": "wire-search"}, exp="experiment_id")]
     rows: list[dict[str, Any]] = [
-        {"metrics": [point("acc", 0.9), point("loss", 1.0)], "params": tags(lr="0.1", opt="sgd"), "tags": tags(team="a")},
-        {"metrics": [point("acc", 0.5), point("loss", "NaN")], "params": tags(lr="0.01", opt="Adam"), "tags": tags(team="b")},
-        {"metrics": [point("acc", "Infinity")], "params": tags(lr="1e-3", opt="adam"), "tags": [{"key": "odd key", "value": "x'y"}]},
+        {
+            "metrics": [point("acc", 0.9), point("loss", 1.0)],
+            "params": tags(lr="0.1", opt="sgd"),
+            "tags": tags(team="a"),
+        },
+        {
+            "metrics": [point("acc", 0.5), point("loss", "NaN")],
+            "params": tags(lr="0.01", opt="Adam"),
+            "tags": tags(team="b"),
+        },
+        {
+            "metrics": [point("acc", "Infinity")],
+            "params": tags(lr="1e-3", opt="adam"),
+            "tags": [{"key": "odd key", "value": "x'y"}],
+        },
         {"metrics": [point("acc", "NaN"), point("val/acc", 2.0)], "params": tags(opt="100%_done")},
         {"metrics": [point("acc", -1)], "params": [], "tags": tags(team="A")},
         {"params": tags(lr="0.1")},
     ]
     for number, row in enumerate(rows):
-        start = {"experiment_id": "{exp}", "run_name": f"run-{number}", "start_time": LONG_AGO + number // 2 * 1000, "user_id": "ada" if number % 2 else "bob"}
+        start = {
+            "experiment_id": "{exp}",
+            "run_name": f"run-{number}",
+            "start_time": LONG_AGO + min(number, 4) * 1000,
+            "user_id": "ada" if number % 2 else "bob",
+        }
         found += [
             post("runs/create", f"row {number}", start, **{f"row{number}": "run.info.run_id"}),
             post("runs/log-batch", f"row {number}", {"run_id": f"{{row{number}}}", **row}),
@@ -560,7 +695,7 @@ def searched_runs() -> list[Case]:
 
     by_name = "attributes.run_name ASC"
     return found + [
-        search("newest first"),
+        search("newest first", "run_name != 'run-5'"),
         search("oldest first", "", "start_time ASC", by_name),
         search("by name", "", by_name),
         search("by name, descending", "", "attributes.run_name DESC"),
@@ -599,7 +734,7 @@ def searched_runs() -> list[Case]:
         search("param IS NULL", "params.lr IS NULL", by_name),
         search("param IS NOT NULL", "params.lr IS NOT NULL", by_name),
         search("tag equal", "tags.team = 'a'", by_name),
-        search("tag with a space", "tags.`odd key` = \"x'y\"", by_name),
+        search("tag with a space", 'tags.`odd key` = "x\'y"', by_name),
         search("tag IS NULL", "tags.team IS NULL", by_name),
         search("tag ILIKE", "tags.team ILIKE 'A'", by_name),
         search("status", "attributes.status = 'RUNNING'", by_name),
@@ -627,9 +762,23 @@ def searched_runs() -> list[Case]:
         search("no AND between", "metrics.acc > 0 metrics.acc < 1"),
         search("nonsense", ";;; DROP TABLE runs"),
         search("filter is a number", filter=5),
-        post("runs/search", "two", {"experiment_ids": ["{exp}"], "order_by": [by_name], "max_results": 2}, token="next_page_token"),
-        post("runs/search", "the next two", {"experiment_ids": ["{exp}"], "order_by": [by_name], "max_results": 2, "page_token": "{token}"}, token2="next_page_token"),
-        post("runs/search", "the last two", {"experiment_ids": ["{exp}"], "order_by": [by_name], "max_results": 2, "page_token": "{token2}"}),
+        post(
+            "runs/search",
+            "two",
+            {"experiment_ids": ["{exp}"], "order_by": [by_name], "max_results": 2},
+            token="next_page_token",
+        ),
+        post(
+            "runs/search",
+            "the next two",
+            {"experiment_ids": ["{exp}"], "order_by": [by_name], "max_results": 2, "page_token": "{token}"},
+            token2="next_page_token",
+        ),
+        post(
+            "runs/search",
+            "the last two",
+            {"experiment_ids": ["{exp}"], "order_by": [by_name], "max_results": 2, "page_token": "{token2}"},
+        ),
         search("a token that is none", page_token="garbage"),
         search("a page of none", max_results=0),
         search("a page of less", max_results=-1),
@@ -637,13 +786,17 @@ def searched_runs() -> list[Case]:
         search("a page of 50001", max_results=50_001),
         search("page size as a string", "", by_name, max_results="1"),
         search("page size is no number", max_results="many"),
-        search("a view that is none", run_view_type="SOME"),
+        search("a view that is none", "run_name != 'run-5'", run_view_type="SOME"),
         search("a view", "", by_name, run_view_type="ACTIVE_ONLY"),
         post("runs/search", "no experiments", {}),
         post("runs/search", "an unknown experiment", {"experiment_ids": ["987654321"]}),
         post("runs/search", "one experiment twice", {"experiment_ids": ["{exp}", "{exp}"], "order_by": [by_name]}),
         post("runs/search", "experiments as a string", {"experiment_ids": "{exp}"}),
-        post("/ajax-api/2.0/mlflow/runs/search", "the other prefix", {"experiment_ids": ["{exp}"], "order_by": [by_name], "max_results": 1}),
+        post(
+            "/ajax-api/2.0/mlflow/runs/search",
+            "the other prefix",
+            {"experiment_ids": ["{exp}"], "order_by": [by_name], "max_results": 1},
+        ),
     ]
 
 
@@ -656,8 +809,18 @@ def logged_models() -> list[Case]:
     by_name = [{"field_name": "name", "ascending": True}]
     return [
         post("experiments/create", "for logged models", {"name": "wire-logged"}, exp="experiment_id"),
-        post("runs/create", "for logged models", {"experiment_id": "{exp}", "run_name": "l", "start_time": 1}, run="run.info.run_id"),
-        post(path, "a model", {**model, "model_type": "t", "source_run_id": "{run}", "params": tags(p="1"), "tags": tags(t="1")}, lm="model.info.model_id"),
+        post(
+            "runs/create",
+            "for logged models",
+            {"experiment_id": "{exp}", "run_name": "l", "start_time": 1},
+            run="run.info.run_id",
+        ),
+        post(
+            path,
+            "a model",
+            {**model, "model_type": "t", "source_run_id": "{run}", "params": tags(p="1"), "tags": tags(t="1")},
+            lm="model.info.model_id",
+        ),
         post(path, "the same name again", {**model, "tags": tags(t="2")}, lm2="model.info.model_id"),
         post(path, "no name", {"experiment_id": "0"}, scrap="model.info.model_id"),
         post(path, "no experiment", {"name": "x"}),
@@ -666,7 +829,9 @@ def logged_models() -> list[Case]:
         post(path, "a name with a slash", {**model, "name": "a/b"}),
         post(path, "a name with a colon", {**model, "name": "a:b"}),
         post(path, "a name with a percent", {**model, "name": "a%b"}),
-        post(path, "unknown run", {**model, "experiment_id": "0", "name": "wire-lm-orphan", "source_run_id": NOT_THERE}),
+        post(
+            path, "unknown run", {**model, "experiment_id": "0", "name": "wire-lm-orphan", "source_run_id": NOT_THERE}
+        ),
         post(path, "a param too long", {**model, "experiment_id": "0", "params": tags(p="v" * 6001)}),
         post(path, "tags are an object", {**model, "tags": {"a": "b"}}),
         get(one, "it"),
@@ -694,9 +859,28 @@ def logged_models() -> list[Case]:
         get(one, "it, with all of it"),
         post("runs/outputs", "the model", {"run_id": "{run}", "models": [{"model_id": "{lm}", "step": 1}]}),
         post("runs/log-inputs", "the model", {"run_id": "{run}", "models": [{"model_id": "{lm2}"}]}),
-        post("runs/log-metric", "of a model", {"run_id": "{run}", "key": "acc", "value": 0.5, "timestamp": 5, "step": 1, "model_id": "{lm}", "dataset_name": "d", "dataset_digest": "x"}),
-        post("runs/log-batch", "of a model", {"run_id": "{run}", "metrics": [{**point("f1", 0.25), "model_id": "{lm}"}]}),
-        post("runs/log-metric", "of an unknown model", {"run_id": "{run}", "key": "acc", "value": 0.5, "timestamp": 5, "model_id": "m-" + NOT_THERE}),
+        post(
+            "runs/log-metric",
+            "of a model",
+            {
+                "run_id": "{run}",
+                "key": "acc",
+                "value": 0.5,
+                "timestamp": 5,
+                "step": 1,
+                "model_id": "{lm}",
+                "dataset_name": "d",
+                "dataset_digest": "x",
+            },
+        ),
+        post(
+            "runs/log-batch", "of a model", {"run_id": "{run}", "metrics": [{**point("f1", 0.25), "model_id": "{lm}"}]}
+        ),
+        post(
+            "runs/log-metric",
+            "of an unknown model",
+            {"run_id": "{run}", "key": "acc", "value": 0.5, "timestamp": 5, "model_id": "m-" + NOT_THERE},
+        ),
         get(one, "it, with metrics"),
         get("runs/get", "with its models", ("run_id", "{run}")),
         post(search, "all", within),
@@ -707,15 +891,37 @@ def logged_models() -> list[Case]:
         post(search, "by tag", {**within, "filter": "tags.t = '2'"}),
         post(search, "by param", {**within, "filter": "params.p = '1'"}),
         post(search, "by metric", {**within, "filter": "metrics.acc > 0.1"}),
-        post(search, "by metric of a dataset", {**within, "filter": "metrics.acc > 0.1", "datasets": [{"dataset_name": "d", "dataset_digest": "x"}]}),
-        post(search, "by metric of another dataset", {**within, "filter": "metrics.acc > 0.1", "datasets": [{"dataset_name": "e"}]}),
+        post(
+            search,
+            "by metric of a dataset",
+            {**within, "filter": "metrics.acc > 0.1", "datasets": [{"dataset_name": "d", "dataset_digest": "x"}]},
+        ),
+        post(
+            search,
+            "by metric of another dataset",
+            {**within, "filter": "metrics.acc > 0.1", "datasets": [{"dataset_name": "e"}]},
+        ),
         post(search, "by source run", {**within, "filter": "source_run_id = '{run}'"}),
         post(search, "a dataset without a name", {**within, "datasets": [{"dataset_digest": "x"}]}),
         post(search, "by metric, ordered", {**within, "order_by": [{"field_name": "metrics.acc", "ascending": False}]}),
         post(search, "ordered by nothing", {**within, "order_by": [{"field_name": "weather"}]}),
         post(search, "ordered without a field", {**within, "order_by": [{"ascending": True}]}),
-        post(search, "oldest first", {**within, "order_by": [{"field_name": "creation_time", "ascending": True}], "max_results": 1}, token="next_page_token"),
-        post(search, "the next", {**within, "order_by": [{"field_name": "creation_time", "ascending": True}], "max_results": 1, "page_token": "{token}"}),
+        post(
+            search,
+            "oldest first",
+            {**within, "order_by": [{"field_name": "creation_time", "ascending": True}], "max_results": 1},
+            token="next_page_token",
+        ),
+        post(
+            search,
+            "the next",
+            {
+                **within,
+                "order_by": [{"field_name": "creation_time", "ascending": True}],
+                "max_results": 1,
+                "page_token": "{token}",
+            },
+        ),
         post(search, "the next of another order", {**within, "max_results": 1, "page_token": "{token}"}),
         post(search, "a token that is none", {**within, "page_token": "garbage"}),
         post(search, "a bad filter", {**within, "filter": "weather = 'x'"}),
@@ -750,7 +956,11 @@ def registry() -> list[Case]:
         post(create, "257 characters", {"name": "wire-odd-" + "n" * 248}),
         post(create, "name is a number", {"name": 5}),
         post(create, "a description of 5001", {"name": "wire-odd-long", "description": "d" * 5001}),
-        post(create, "one tag twice", {"name": "wire-model-twice", "tags": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]}),
+        post(
+            create,
+            "one tag twice",
+            {"name": "wire-model-twice", "tags": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]},
+        ),
         post(create, "a tag without a key", {"name": "wire-model-keyless", "tags": [{"value": "1"}]}),
         get("registered-models/get", "by name", ("name", "wire-model")),
         get("registered-models/get", "with little", ("name", "wire-model-b")),
@@ -793,7 +1003,11 @@ def registry() -> list[Case]:
         *versions(),
         *aliases_and_stages(),
         post("registered-models/rename", "it", {**model, "new_name": "wire-model-renamed"}),
-        post("registered-models/rename", "a name that is taken", {"name": "wire-model-renamed", "new_name": "wire-model-b"}),
+        post(
+            "registered-models/rename",
+            "a name that is taken",
+            {"name": "wire-model-renamed", "new_name": "wire-model-b"},
+        ),
         post("registered-models/rename", "no new name", {"name": "wire-model-renamed"}),
         post("registered-models/rename", "a bad new name", {"name": "wire-model-renamed", "new_name": "a/b"}),
         post("registered-models/rename", "unknown name", {"name": "wire-nobody", "new_name": "wire-x"}),
@@ -823,9 +1037,30 @@ def versions() -> list[Case]:
     named = ("filter", "name = 'wire-model'")
     one = (("name", "wire-model"), ("version", "1"))
     return [
-        post("experiments/create", "for versions", {"name": "wire-versions", "artifact_location": "s3://b/e"}, exp="experiment_id"),
-        post("runs/create", "for versions", {"experiment_id": "{exp}", "run_name": "v", "start_time": 1}, run="run.info.run_id"),
-        post(create, "all fields", {"name": "wire-model", "source": "s3://b/m", "run_id": "{run}", "run_link": "http://x", "description": "d", "tags": tags(t="1")}),
+        post(
+            "experiments/create",
+            "for versions",
+            {"name": "wire-versions", "artifact_location": "s3://b/e"},
+            exp="experiment_id",
+        ),
+        post(
+            "runs/create",
+            "for versions",
+            {"experiment_id": "{exp}", "run_name": "v", "start_time": 1},
+            run="run.info.run_id",
+        ),
+        post(
+            create,
+            "all fields",
+            {
+                "name": "wire-model",
+                "source": "s3://b/m",
+                "run_id": "{run}",
+                "run_link": "http://x",
+                "description": "d",
+                "tags": tags(t="1"),
+            },
+        ),
         post(create, "a source only", {"name": "wire-model", "source": "s3://b/m2"}),
         post(create, "the source of a run", {"name": "wire-model", "source": "runs:/{run}/model", "run_id": "{run}"}),
         post(create, "of another run", {"name": "wire-model", "source": "runs:/{run}/model", "run_id": NOT_THERE}),
@@ -867,10 +1102,22 @@ def versions() -> list[Case]:
         get(search, "of a run", ("filter", "run_id = '{run}'"), ("order_by", "version_number ASC")),
         get(search, "of runs", ("filter", "run_id IN ('{run}', 'x')"), ("order_by", "version_number ASC")),
         get(search, "by source", ("filter", "source_path = 's3://b/m2'")),
-        get(search, "by number", ("filter", "name = 'wire-model' AND version_number > 1"), ("order_by", "version_number")),
+        get(
+            search,
+            "by number",
+            ("filter", "name = 'wire-model' AND version_number > 1"),
+            ("order_by", "version_number"),
+        ),
         get(search, "by tag", ("filter", "name = 'wire-model' AND tags.k = 'v'")),
         get(search, "one", named, ("max_results", "1"), ("order_by", "version_number ASC"), token="next_page_token"),
-        get(search, "the next", named, ("max_results", "1"), ("order_by", "version_number ASC"), ("page_token", "{token}")),
+        get(
+            search,
+            "the next",
+            named,
+            ("max_results", "1"),
+            ("order_by", "version_number ASC"),
+            ("page_token", "{token}"),
+        ),
         get(search, "none such", ("filter", "name = 'wire-nobody'")),
         get(search, "a bad filter", ("filter", "weather = 'x'")),
         get(search, "a page of 200001", named, ("max_results", "200001")),
@@ -915,7 +1162,11 @@ def aliases_and_stages() -> list[Case]:
         post(stage, "to production", {**one, "stage": "Production"}),
         post(stage, "in lower case", {**one, "stage": "staging"}),
         post(stage, "another to production", {"name": "wire-model", "version": "2", "stage": "Production"}),
-        post(stage, "a third one, archiving", {"name": "wire-model", "version": "3", "stage": "Production", "archive_existing_versions": True}),
+        post(
+            stage,
+            "a third one, archiving",
+            {"name": "wire-model", "version": "3", "stage": "Production", "archive_existing_versions": True},
+        ),
         post(stage, "archiving to none", {**one, "stage": "None", "archive_existing_versions": True}),
         post(stage, "a stage that is none", {**one, "stage": "Limbo"}),
         post(stage, "no stage", one),
@@ -942,8 +1193,18 @@ def artifacts() -> list[Case]:
     root = files + "/wire-art/{run}/artifacts"
     mpu = "/api/2.0/mlflow-artifacts/mpu"
     return [
-        post("experiments/create", "for artifacts", {"name": "wire-artifacts", "artifact_location": "mlflow-artifacts:/wire-art"}, exp="experiment_id"),
-        post("runs/create", "for artifacts", {"experiment_id": "{exp}", "run_name": "a", "start_time": 1}, run="run.info.run_id"),
+        post(
+            "experiments/create",
+            "for artifacts",
+            {"name": "wire-artifacts", "artifact_location": "mlflow-artifacts:/wire-art"},
+            exp="experiment_id",
+        ),
+        post(
+            "runs/create",
+            "for artifacts",
+            {"experiment_id": "{exp}", "run_name": "a", "start_time": 1},
+            run="run.info.run_id",
+        ),
         get(listing, "none yet", of),
         put(root + "/a.txt", "a text", b"one"),
         put(root + "/a.txt", "the same again, other text", b"two"),

@@ -1,0 +1,69 @@
+"""The stock MLflow server: as a user would start it, with a database and artifacts in a folder of its own."""
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import urllib3
+
+from cli import environment
+from zeroloop import clock
+
+START_SECONDS = 120  # it imports for 20 s of processor time, and machines are busy
+
+
+@contextmanager
+def server(mlflow: Path, folder: Path) -> Iterator[str]:
+    """The URL of a server that runs until the block ends."""
+    port, log = _free_port(), folder / "log"
+    command = [
+        *(mlflow, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", folder / "artifacts"),
+        *("--uvicorn-opts", f"--timeout-worker-healthcheck {START_SECONDS}"),  # or a slow start is ended and begun anew
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=quiet(HOME=str(folder)), stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait(process, url, log)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def quiet(**extra: str) -> dict[str, str]:
+    """An environment in which MLflow speaks to nobody but its server, and starts nothing besides."""
+    return environment.plain(
+        MLFLOW_DISABLE_TELEMETRY="true",
+        DO_NOT_TRACK="true",
+        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+        GIT_PYTHON_REFRESH="quiet",
+        **extra,
+    )
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = clock.monotonic() + START_SECONDS
+    while not _healthy(url):
+        if process.poll() is not None or clock.monotonic() > deadline:
+            raise AssertionError(f"the stock server did not start:\n{log.read_text()[-2000:]}")
+        clock.sleep(0.2)
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return urllib3.request("GET", url + "/health", timeout=5, retries=False).status == 200
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
