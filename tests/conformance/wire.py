@@ -38,6 +38,13 @@ def over_http(url: str) -> Send:
     return send
 
 
+def read_json(send: Send, method: str, path: str, body: Any = None) -> Any:
+    """The answer to a call that must succeed."""
+    status, answer = send(*request(Case("", method, path, body), {}))
+    assert status == 200, answer
+    return answer
+
+
 def read(body: bytes) -> Any:
     try:
         return json.loads(body)
