@@ -7,12 +7,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import urllib3
 
 from cli import environment
+from cli.local import tools
+from cli.local.home import Home
+from tests.conformance import wire
+from tests.conformance.wire_cases import SEQUENCES
 from zeroloop import clock
 
 START_SECONDS = 120  # it imports for 20 s of processor time, and machines are busy
+
+
+@pytest.fixture(scope="session", name="python")
+def _python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python that has MLflow."""
+    home = Home(tmp_path_factory.mktemp("conformance"))
+    return tools.install("conformance", home, tools.find_uv(None)) / "python"
+
+
+@pytest.fixture(scope="session", name="stock_url")
+def _stock_url(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One stock server for the whole run."""
+    with server(python.with_name("mlflow"), tmp_path_factory.mktemp("stock")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session", name="stock_wire")
+def _stock_wire(stock_url: str) -> dict[str, wire.Recording]:
+    """What it answers to all raw requests."""
+    return wire.play_all(wire.over_http(stock_url), SEQUENCES)
 
 
 @contextmanager

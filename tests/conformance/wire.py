@@ -55,17 +55,22 @@ def read(body: bytes) -> Any:
 def play(send: Send, sequence: Iterable[Case]) -> Recording:
     """One sequence in its order."""
     kept: dict[str, str] = {}
-    answers: dict[str, Answer] = {}
+    given: dict[str, Answer] = {}
     for case in sequence:
-        answer = answers[case.name] = send(*request(case, kept))
+        answer = given[case.name] = send(*request(case, kept))
         kept |= {name: str(_at(answer.body, where)) for name, where in case.keep}
-    return Recording(answers, kept)
+    return Recording(given, kept)
 
 
 def play_all(send: Send, sequences: Mapping[str, list[Case]], *, clients: int = 4) -> dict[str, Recording]:
     """Sequences side by side, `clients` at a time."""
     with ThreadPoolExecutor(clients) as pool:
         return dict(zip(sequences, pool.map(lambda cases: play(send, cases), sequences.values()), strict=True))
+
+
+def answers(recordings: Mapping[str, Recording]) -> dict[str, Answer]:
+    """All answers, each under its sequence and case."""
+    return {f"{name}: {case}": answer for name, part in recordings.items() for case, answer in part.answers.items()}
 
 
 def sparing(sequence: Iterable[Case], stock: Recording) -> Iterator[Case]:
