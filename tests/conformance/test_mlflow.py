@@ -39,7 +39,7 @@ def test_what_stock_answers_is_what_we_answer(verdict: Verdict) -> None:
 
 
 def test_every_excuse_is_needed(verdict: Verdict) -> None:
-    assert not verdict.unused, "\n".join(verdict.unused)
+    assert not verdict.unused, "\n".join(map(str, verdict.unused))
 
 
 def test_what_we_do_not_have_is_refused_as_mlflow_refuses(local: Local) -> None:
