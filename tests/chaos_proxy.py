@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
     chaos: ClassVar[Chaos]
     pool: ClassVar[urllib3.PoolManager]
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class looks for this name
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         target = self.headers.get("X-Amz-Target", "")
         if not target.startswith(_TARGET):

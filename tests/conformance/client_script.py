@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,14 +46,18 @@ def record_exchanges() -> None:
         if request.url.startswith(base):
             is_json = answer.headers.get("Content-Type", "").startswith("application/json")
             with lock:
-                exchanges.append({
-                    "call": f"{request.method} {urlsplit(request.url.removeprefix(base)).path}",
-                    "status": answer.status_code,
-                    "body": answer.json() if is_json and not options.get("stream") and not unheard.is_set() else None,
-                })
+                exchanges.append(
+                    {
+                        "call": f"{request.method} {urlsplit(request.url.removeprefix(base)).path}",
+                        "status": answer.status_code,
+                        "body": answer.json()
+                        if is_json and not options.get("stream") and not unheard.is_set()
+                        else None,
+                    }
+                )
         return answer
 
-    requests.Session.send = listening
+    requests.Session.send = listening  # type: ignore[assignment,method-assign]
 
 
 def show(step: str, value: Any) -> None:
@@ -63,21 +68,18 @@ def show(step: str, value: Any) -> None:
 
 def plain(value: Any) -> Any:
     """Entities as what they are made of; numbers that JSON lacks as strings."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    elif isinstance(value, mlflow.entities.LoggedModel):
+        value = value.to_dictionary()
+    elif type(value).__module__.startswith("mlflow.entities") and isinstance(value, Iterable):
+        value = dict(value)
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if type(value).__module__.startswith("mlflow.entities"):
-        if isinstance(value, mlflow.entities.LoggedModel):
-            return plain(value.to_dictionary())
-        return plain(dict(value)) if isinstance(value, Iterable) else str(value)
-    if isinstance(value, (list, tuple, np.ndarray)):
+    if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    return str(value)
+    is_json = value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_json else str(value)
 
 
 def refusal(action: Callable[[], Any]) -> str:
@@ -111,7 +113,15 @@ def experiments(client: MlflowClient) -> None:
     client.restore_experiment(other)
     pages = client.search_experiments(filter_string="name LIKE 'day%'", max_results=1)
     show("a page", (len(pages), bool(pages.token)))
-    show("the next page", [item.name for item in client.search_experiments(filter_string="name LIKE 'day%'", max_results=1, page_token=pages.token)])
+    show(
+        "the next page",
+        [
+            item.name
+            for item in client.search_experiments(
+                filter_string="name LIKE 'day%'", max_results=1, page_token=pages.token
+            )
+        ],
+    )
 
 
 def runs(client: MlflowClient, folder: Path) -> str:
@@ -164,17 +174,18 @@ def runs(client: MlflowClient, folder: Path) -> str:
 
 
 def run_lives(client: MlflowClient) -> None:
-    try:
-        with mlflow.start_run(run_name="broken") as broken:
-            raise ValueError("on purpose")
-    except ValueError:
-        show("a run that failed", client.get_run(broken.info.run_id).info.status)
+    with suppress(ValueError), mlflow.start_run(run_name="broken") as broken:
+        raise ValueError("on purpose")
     run_id = broken.info.run_id
+    show("a run that failed", client.get_run(run_id).info.status)
     points = [Metric("many", step / 7, LONG_AGO + step, step) for step in range(1500)]
     client.log_batch(run_id, metrics=points[:1000], params=[Param("p", "1")], tags=[RunTag("t", "1")])
     client.log_batch(run_id, metrics=points[:500:-1])
     history = client.get_metric_history(run_id, "many")
-    show("1500 points", (len(history), all((a.step, a.value) == (b.step, b.value) for a, b in zip(history, points, strict=True))))
+    show(
+        "1500 points",
+        (len(history), all((a.step, a.value) == (b.step, b.value) for a, b in zip(history, points, strict=True))),
+    )
     show("too many points", refusal(lambda: client.log_batch(run_id, metrics=[*points[:1000], *points[:1]])))
     client.update_run(run_id, status="FINISHED", name="mended")
     client.delete_run(run_id)
@@ -188,13 +199,17 @@ def run_lives(client: MlflowClient) -> None:
     show("an unknown run", refusal(lambda: client.get_run("0" * 32)))
     with mlflow.start_run(run_id=run_id):
         mlflow.log_metric("again", 1)
-    show("continued", client.get_run(run_id).data.metrics.keys())
+    show("continued", sorted(client.get_run(run_id).data.metrics))
 
 
 def searches(client: MlflowClient) -> None:
     def names(filter_string: str = "", *order: str) -> list[str]:
         found = mlflow.search_runs(
-            search_all_experiments=False, experiment_names=["day"], filter_string=filter_string, order_by=list(order), output_format="list"
+            search_all_experiments=False,
+            experiment_names=["day"],
+            filter_string=filter_string,
+            order_by=list(order),
+            output_format="list",
         )
         return [str(run.info.run_name) for run in found]
 
@@ -245,15 +260,25 @@ def models(client: MlflowClient, folder: Path) -> None:
         )
         mlflow.log_metric("acc", 0.75, model_id=info.model_id, dataset=mlflow.data.from_numpy(features, name="np"))
     logged_id = logged.info.run_id
-    show("logged", {"outputs": client.get_run(logged_id).outputs.model_outputs, "version": info.registered_model_version})
+    show(
+        "logged", {"outputs": client.get_run(logged_id).outputs.model_outputs, "version": info.registered_model_version}
+    )
     first = client.get_model_version("day-model", "1")
     show("a version", first)
-    show("registered from the run", mlflow.register_model(f"runs:/{logged_id}/model", "day-model", tags={"by": "run"}).version)
+    show(
+        "registered from the run",
+        mlflow.register_model(f"runs:/{logged_id}/model", "day-model", tags={"by": "run"}).version,
+    )
     show("registered from nowhere", refusal(lambda: mlflow.register_model(f"runs:/{'0' * 32}/model", "day-model")))
     show("a name that is taken, of a model", refusal(lambda: client.create_registered_model("day-model")))
     versions(client)
     expected = model.predict(features)
-    for uri in ("models:/day-model@best", "models:/day-model/2", f"models:/{info.model_id}", f"runs:/{logged_id}/model"):
+    for uri in (
+        "models:/day-model@best",
+        "models:/day-model/2",
+        f"models:/{info.model_id}",
+        f"runs:/{logged_id}/model",
+    ):
         loaded = mlflow.pyfunc.load_model(uri)
         show(f"predictions of {uri.partition('/')[0]}{len(seen)}", bool((loaded.predict(features) == expected).all()))
     there = mlflow.artifacts.download_artifacts("models:/day-model@best", dst_path=str(folder / "model"))
@@ -300,7 +325,9 @@ def logged_models(client: MlflowClient, model_id: str) -> None:
     show("a model that failed", ended.status)
 
     def names(filter_string: str | None = None) -> list[str]:
-        found = client.search_logged_models([experiment_id], filter_string, order_by=[{"field_name": "creation_time", "ascending": True}])
+        found = client.search_logged_models(
+            [experiment_id], filter_string, order_by=[{"field_name": "creation_time", "ascending": True}]
+        )
         return [str(model.name) for model in found]
 
     show("logged models", names())

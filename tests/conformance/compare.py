@@ -208,7 +208,9 @@ class _Pairs:
 
 def _ordered(where: str, items: list[Any]) -> list[Any]:
     """By key where the items are a map's; everywhere else the order is part of the answer."""
-    if where.endswith(("/tags", "/params", "/data/metrics", "/aliases")) and all(isinstance(item, dict) for item in items):
+    if where.endswith(("/tags", "/params", "/data/metrics", "/aliases")) and all(
+        isinstance(item, dict) for item in items
+    ):
         return sorted(items, key=lambda item: str(item.get("key", item.get("alias"))))
     return items
 

@@ -44,7 +44,7 @@ def _stock_wire(stock_url: str) -> dict[str, wire.Recording]:
 def server(mlflow: Path, folder: Path) -> Iterator[str]:
     """The URL of a server that runs until the block ends."""
     port, log = _free_port(), folder / "log"
-    command = [
+    command: list[str | Path] = [
         *(mlflow, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", folder / "artifacts"),
         *("--uvicorn-opts", f"--timeout-worker-healthcheck {START_SECONDS}"),  # or a slow start is ended and begun anew

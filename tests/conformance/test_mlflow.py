@@ -17,7 +17,11 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module", name="verdict")
 def _verdict(
-    local: Local, stock_url: str, stock_wire: dict[str, Recording], python: Path, tmp_path_factory: pytest.TempPathFactory
+    local: Local,
+    stock_url: str,
+    stock_wire: dict[str, Recording],
+    python: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Verdict:
     ours, folder = local.record.api_url, tmp_path_factory.mktemp("days")
     endpoint = local.record.endpoint_url

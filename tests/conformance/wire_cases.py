@@ -582,7 +582,10 @@ def inputs() -> list[Case]:
             run="run.info.run_id",
         ),
         post(
-            "runs/create", "for what is taken or not", {"experiment_id": "0", "run_name": "scrap", "start_time": 1}, scrap="run.info.run_id"
+            "runs/create",
+            "for what is taken or not",
+            {"experiment_id": "0", "run_name": "scrap", "start_time": 1},
+            scrap="run.info.run_id",
         ),
         post(path, "a dataset", {**of, "datasets": [entry]}),
         post(path, "the same again", {**of, "datasets": [entry]}),
@@ -639,7 +642,8 @@ def inputs() -> list[Case]:
             "a model",
             {
                 **of,
-                "model_json": '{"artifact_path": "model", "run_id": "r", "utc_time_created": "2026-01-01 00:00:00.000000", "flavors": {"python_function": {"loader_module": "x"}}}',
+                "model_json": '{"artifact_path": "model", "run_id": "r", "flavors": {"python_function": {}}, '
+                '"utc_time_created": "2026-01-01 00:00:00.000000"}',
             },
         ),
         post("runs/log-model", "no JSON", {**of, "model_json": "nonsense"}),
@@ -694,7 +698,8 @@ def searched_runs() -> list[Case]:
         return post("runs/search", title, {key: value for key, value in body.items() if value not in ("", [])})
 
     by_name = "attributes.run_name ASC"
-    return found + [
+    return [
+        *found,
         search("newest first", "run_name != 'run-5'"),
         search("oldest first", "", "start_time ASC", by_name),
         search("by name", "", by_name),

@@ -26,7 +26,7 @@ class Upstream(BaseHTTPRequestHandler):
     got: list[tuple[str, str, bytes]]
     connections: Counter[int]
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.got.append((self.command, self.path, body))
         self.connections[self.client_address[1]] += 1

@@ -3,7 +3,6 @@
 The deployed stack gets a part of these (`tests/conformance`): a Lambda call each is more than a refusal is worth.
 """
 
-import json
 from collections.abc import Callable
 from types import ModuleType
 from urllib.parse import urlsplit
