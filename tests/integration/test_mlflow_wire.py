@@ -3,6 +3,7 @@
 The deployed stack gets a part of these (`tests/conformance`): a Lambda call each is more than a refusal is worth.
 """
 
+import base64
 from collections.abc import Callable
 from types import ModuleType
 from urllib.parse import urlsplit
@@ -27,7 +28,9 @@ def _send(load: Callable[[str], ModuleType]) -> wire.Send:
     def send(method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         url, sent = urlsplit(path), event("tracker", "create_run")
         sent["requestContext"]["http"].update(method=method, path=url.path)
-        sent.update(rawPath=url.path, rawQueryString=url.query, body=body and body.decode("utf-8", "replace"))
+        sent.update(rawPath=url.path, rawQueryString=url.query)
+        if body is not None:  # so that it may be no text
+            sent.update(body=base64.b64encode(body).decode(), isBase64Encoded=True)
         sent["headers"] = {name.lower(): value for name, value in headers.items()}
         answer = module.lambda_handler(sent, Context())
         return Answer(answer["statusCode"], wire.read(answer["body"].encode()))
