@@ -15,8 +15,6 @@ from tests.conformance.compare import Answer
 from tests.conformance.wire_cases import SEQUENCES
 from tests.integration.conftest import Context, DynamoSession, event
 
-pytestmark = pytest.mark.e2e  # it starts a server, which takes longer than all else here
-
 HERE = ("experiments", "runs", "metrics", "inputs", "searched runs", "wire")
 
 
@@ -28,7 +26,7 @@ def _send(load: Callable[[str], ModuleType]) -> wire.Send:
     def send(method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         url, sent = urlsplit(path), event("tracker", "create_run")
         sent["requestContext"]["http"].update(method=method, path=url.path)
-        sent.update(rawPath=url.path, rawQueryString=url.query)
+        sent.update(rawPath=url.path, rawQueryString=url.query, body=None)
         if body is not None:  # so that it may be no text
             sent.update(body=base64.b64encode(body).decode(), isBase64Encoded=True)
         sent["headers"] = {name.lower(): value for name, value in headers.items()}
