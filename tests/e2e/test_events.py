@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cli.local.home import PROJECT
-from tests.e2e.conftest import Local
+from tests.local_stack import Local
 
 pytestmark = pytest.mark.e2e
 

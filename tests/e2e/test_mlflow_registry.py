@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.e2e.conftest import MOST_CLIENTS, PACKAGES, Answer, Local
+from tests.local_stack import MOST_CLIENTS, PACKAGES, Answer, Local
 from zeroloop import clock
 from zeroloop.registry import audit
 

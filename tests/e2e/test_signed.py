@@ -5,8 +5,8 @@ import urllib3
 
 from cli.api import ApiError
 from cli.local import stack, tools
-from tests.e2e.conftest import PACKAGES, Local
 from tests.e2e.test_readme import SIGNED, run
+from tests.local_stack import PACKAGES, Local
 from zeroloop import clock
 
 pytestmark = pytest.mark.e2e
