@@ -18,11 +18,12 @@ from zeroloop.batch.rounds import Round, Rounds
 from zeroloop.batch.rules import ALONE_SECONDS, ROUND_SECONDS, Chunk, Job
 from zeroloop.batch.service import Jobs, Wanted, presented
 from zeroloop.batch.store import BatchStore
+from zeroloop.data import DataBucket
 from zeroloop.digests import PackageFile
 from zeroloop.errors import InvalidInput
+from zeroloop.executions import StateMachine
 from zeroloop.inference.source import Source
 from zeroloop.inference.warm import WarmModels
-from zeroloop.objects import Bucket, StateMachine
 from zeroloop.signed import Session
 from zeroloop.telemetry import log_failure, logger, metrics
 
@@ -70,7 +71,7 @@ class Redrive(Struct, forbid_unknown_fields=True):
 
 settings = config.read(Settings)
 store = BatchStore(settings.batch_table)
-bucket = Bucket(settings.data_bucket)
+bucket = DataBucket(settings.data_bucket)
 source = Source(
     Session(config.read(config.Aws)), table=settings.registry_table, bucket=settings.artifacts_bucket, secret=""
 )

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from tests.e2e.conftest import PACKAGES, Local
+from tests.local_stack import PACKAGES, Local
 from zeroloop import clock
 from zeroloop.batch import rules
 

@@ -16,6 +16,7 @@ from tests.aws_limits import check_answer
 from tests.integration.conftest import ROOT, Context, client, event
 from tests.integration.test_predict import Session
 from zeroloop.batch.rules import Job, Piece
+from zeroloop.data import DataBucket
 from zeroloop.digests import PackageFile, sha256
 from zeroloop.errors import Unavailable
 from zeroloop.objects import Bucket
@@ -328,7 +329,7 @@ def test_a_job_that_is_killed_after_any_write_ends_with_the_same_bytes(
     data = lines(600)
     data = gzip.compress(data) if name.endswith("gz") else data
     undisturbed = without_time(world.output(world.scored(world.put(data, name))))
-    put, save = Bucket.put_once, type(world.app.store).save_piece
+    put, save = DataBucket.write_once, type(world.app.store).save_piece
     luck, deaths = random.Random(3), []
 
     def killed(kind: Callable[..., Any]) -> Callable[..., Any]:
@@ -342,7 +343,7 @@ def test_a_job_that_is_killed_after_any_write_ends_with_the_same_bytes(
 
         return call
 
-    monkeypatch.setattr(Bucket, "put_once", killed(put))
+    monkeypatch.setattr(DataBucket, "write_once", killed(put))
     monkeypatch.setattr(type(world.app.store), "save_piece", killed(save))
     disturbed = world.scored(world.put(data, f"killed-{name}"))
     assert (disturbed["status"], disturbed["error"]) == ("completed", None)
@@ -354,7 +355,7 @@ def test_a_chunk_that_never_works_fails_the_job_by_name(world: World, monkeypatc
     def dies(*_: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(Bucket, "put_once", dies)
+    monkeypatch.setattr(DataBucket, "write_once", dies)
     job = world.scored(world.put(lines(3)))
     assert job["status"] == "failed"
     assert job["error"].startswith("given_up: chunk 0 came no further")

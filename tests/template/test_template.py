@@ -186,14 +186,21 @@ STATES = {
 ACTIONS = {
     "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"},
     "RegistryRole": {
+        "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
         "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "lambda:InvokeFunction",
         "s3:GetObject", "s3:ListBucket", "s3:PutObject",
+    },
+    "TrackerRole": {
+        "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+        "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject",
     },
     "BatchRole": {
         "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "s3:GetObject", "s3:GetObjectVersion",
         "s3:ListBucket", "s3:PutObject", "sqs:SendMessage", "states:StartExecution", "states:StopExecution",
     },
-    "AdmissionRole": {"dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "sqs:SendMessage"},
+    "AdmissionRole": {
+        "dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "sqs:SendMessage",
+    },
 }  # fmt: skip
 
 

@@ -16,9 +16,9 @@ from zeroloop.batch import costs, cuts, planning, rules
 from zeroloop.batch.rules import Chunk, Gone, Job, Piece, Plan, Status, Written
 from zeroloop.batch.scoring import Worker
 from zeroloop.batch.store import BatchStore
+from zeroloop.data import DataBucket, ObjectVersion
 from zeroloop.errors import Conflict, NotFound, Unavailable, ZeroloopError
 from zeroloop.inference.warm import WarmModels
-from zeroloop.objects import Bucket, ObjectVersion
 
 _MOST_MEASURING_ROUNDS = 3
 _TRIES = 20
@@ -52,7 +52,7 @@ class Rounds:
     def __init__(
         self,
         store: BatchStore,
-        bucket: Bucket,
+        bucket: DataBucket,
         models: WarmModels,
         *,
         now_ms: Callable[[], int] = clock.now_ms,
@@ -150,7 +150,7 @@ class Rounds:
                 raise Conflict(f"part {missing[0].chunk} of the file could not be read", code="given_up")
             return self._listed(job, missing, step="measure", round=last.round + 1)
         chunks = cuts.cut(stretches, [measures[stretch.chunk] for stretch in stretches])
-        self._bucket.put(self._key(job, "chunks"), msgspec.json.encode(chunks))
+        self._bucket.write(self._key(job, "chunks"), msgspec.json.encode(chunks))
         return self._next(job, chunks)
 
     def _scored_on(self, job: Job, last: Round) -> Round:
@@ -176,8 +176,8 @@ class Rounds:
         if reason := rules.too_many_rejects(job, pieces):
             return self.change(job.job_id, lambda now: rules.fail(now, reason, at))
         done = rules.complete(job, pieces, at)
-        own.put(f"{prefix}manifest.json", msgspec.json.format(msgspec.json.encode(manifest(done, pieces))))
-        own.put(f"{prefix}_SUCCESS", b"")
+        own.write(f"{prefix}manifest.json", msgspec.json.format(msgspec.json.encode(manifest(done, pieces))))
+        own.write(f"{prefix}_SUCCESS", b"")
         return self.change(job.job_id, lambda now: rules.complete(now, pieces, at))
 
     def _next(self, job: Job, chunks: Sequence[Chunk], **state: Any) -> Round:
@@ -188,7 +188,7 @@ class Rounds:
     def _listed(self, job: Job, chunks: Sequence[Chunk], *, step: Literal["measure", "score"], **state: Any) -> Round:
         found = Round(job_id=job.job_id, many=True, step=step, bucket=self._bucket.name, **state)
         key = self._key(job, f"{step}-{job.attempt}-{found.round}")
-        self._bucket.put(key, msgspec.json.encode(chunks))
+        self._bucket.write(key, msgspec.json.encode(chunks))
         return replace(found, key=key)
 
     def _measured(self, job: Job) -> list[Chunk]:
@@ -218,7 +218,7 @@ class Rounds:
 class _Sink:
     """Where a worker writes; every piece asks whether the job is still wanted."""
 
-    def __init__(self, store: BatchStore, bucket: Bucket, job: Job, monotonic: Callable[[], float]) -> None:
+    def __init__(self, store: BatchStore, bucket: DataBucket, job: Job, monotonic: Callable[[], float]) -> None:
         self._store = store
         self._bucket = bucket
         self._job = job
@@ -227,7 +227,7 @@ class _Sink:
         self.unwanted = False
 
     def write(self, name: str, data: bytes) -> Written:
-        return Written(name, self._bucket.put_once(rules.prefix(self._job) + name, data), len(data))
+        return Written(name, self._bucket.write_once(rules.prefix(self._job) + name, data), len(data))
 
     def save(self, piece: Piece) -> None:
         now = self._monotonic()

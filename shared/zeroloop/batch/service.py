@@ -10,10 +10,12 @@ from zeroloop.batch import planning, rules
 from zeroloop.batch.rounds import Rounds
 from zeroloop.batch.rules import Gone, Input, Job, Progress, Status
 from zeroloop.batch.store import BatchStore
+from zeroloop.data import DataBucket, ObjectVersion
 from zeroloop.digests import PackageFile
 from zeroloop.errors import Conflict, InvalidInput, NotFound, ZeroloopError
+from zeroloop.executions import StateMachine
 from zeroloop.inference.source import Source
-from zeroloop.objects import Bucket, ObjectVersion, StateMachine, Upload
+from zeroloop.objects import Upload
 from zeroloop.registry.manifest import check_name
 from zeroloop.registry.rules import Version
 
@@ -36,7 +38,7 @@ class Jobs:
     """The use cases. `bucket` is the one that holds inbox and outbox."""
 
     def __init__(
-        self, store: BatchStore, bucket: Bucket, registry: Source, machine: StateMachine, rounds: Rounds
+        self, store: BatchStore, bucket: DataBucket, registry: Source, machine: StateMachine, rounds: Rounds
     ) -> None:
         self._store = store
         self._bucket = bucket
