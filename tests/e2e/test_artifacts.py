@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import urllib3
 
-from tests.e2e.conftest import Local
+from tests.local_stack import Local
 from zeroloop.tracking.artifact_calls import TOO_LARGE
 
 pytestmark = pytest.mark.e2e
