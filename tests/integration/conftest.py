@@ -74,8 +74,8 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _create_table(name: str, properties: dict[str, Any]) -> None:
-    wanted = ("AttributeDefinitions", "KeySchema", "BillingMode")
-    client("dynamodb").create_table(TableName=name, **{key: properties[key] for key in wanted})
+    wanted = {"AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"}
+    client("dynamodb").create_table(TableName=name, **{key: properties[key] for key in wanted & properties.keys()})
 
 
 class DynamoSession:

@@ -382,7 +382,7 @@ def test_a_cancelled_job_stops_and_can_be_driven_again(world: World) -> None:
     assert world.machine.stopped == [job_id]
     world.machine.run(job_id)
     assert world.output(world.job(job_id)) == {}
-    assert world.ask("POST", f"/batch/{job_id}/cancel")[0] == 209
+    assert world.ask("POST", f"/batch/{job_id}/cancel")[0] == 409
     assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
     world.machine.run(f"{job_id}-r1")
     assert world.job(job_id)["status"] == "completed"

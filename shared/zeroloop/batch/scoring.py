@@ -7,7 +7,7 @@ over or run twice makes the same parts, byte for byte. What is begun and not wri
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 from msgspec import Struct
@@ -104,16 +104,14 @@ class Worker:
         """The rows that were answered, their answers, and the rejects, each in order."""
         rows = [row for row in parsed if type(row) is Row]
         said = predict(self._model, [row.value for row in rows])
+        if set(map(type, said)) <= {Answer}:
+            return rows, cast("list[Answer]", said), [row for row in parsed if type(row) is Reject]
         rejects = [row for row in parsed if type(row) is Reject]
-        pairs = [(row, answer) for row, answer in zip(rows, said, strict=True) if isinstance(answer, Answer)]
-        if len(pairs) < len(rows):
-            rejects += [
-                rejected(row.record, row.row, answer)
-                for row, answer in zip(rows, said, strict=True)
-                if not isinstance(answer, Answer)
-            ]
-            rejects.sort(key=lambda reject: reject.row)
-        return [row for row, _ in pairs], [answer for _, answer in pairs], rejects
+        pairs = list(zip(rows, said, strict=True))
+        rejects += [rejected(row.record, row.row, told) for row, told in pairs if isinstance(told, str)]
+        rejects.sort(key=lambda reject: reject.row)
+        answered = [(row, told) for row, told in pairs if isinstance(told, Answer)]
+        return [row for row, _ in answered], [told for _, told in answered], rejects
 
     def _batches(self, chunk: Chunk, at: int, row: int) -> Iterator[Batch]:
         if self._plan.format == "parquet":

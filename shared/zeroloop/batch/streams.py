@@ -7,7 +7,8 @@ too much are refused.
 import codecs
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from zeroloop.errors import InvalidInput
 
@@ -20,7 +21,7 @@ _BOMB_RATIO = 250
 _BOMB_FREE_BYTES = 100_000_000
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """A record without its line end; it and its line end take the bytes from `start` to before `end`.
 
     `cut`: too long, so that only its beginning is kept.
