@@ -98,6 +98,7 @@ def begin(api: Api, file: Path, name: str) -> str:
         order = {"model": name, "name": file.name, "sha256": digest, "size": file.stat().st_size}
         place = api.post("/batch/uploads", order, repeat=True)
         data.seek(0)
+        place["upload"]["headers"]["content-length"] = str(order["size"])  # or a file would be sent in chunks
         version = api.upload(place["upload"], data)
     return rules.job_id(place["bucket"], place["key"], version, name, None)
 

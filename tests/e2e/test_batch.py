@@ -200,7 +200,7 @@ def test_an_event_that_can_not_be_planned_ends_in_its_queue(local: Local) -> Non
 
 
 def test_the_command_uploads_watches_and_brings_home(served: Local, tmp_path: Path) -> None:
-    file = tmp_path / "typed.csv"  # MiniStack refuses what is presigned for a key with a space
+    file = tmp_path / "typed reviews.csv"
     file.write_bytes(csv(sentences(20)))
 
     def typed(*words: str | Path) -> Any:

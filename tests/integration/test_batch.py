@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -12,9 +13,11 @@ import msgspec
 import pytest
 
 from tests import models
+from tests.aws_chaos import Chaos
 from tests.aws_limits import check_answer
 from tests.integration.conftest import ROOT, Context, client, event
 from tests.integration.test_predict import Session
+from zeroloop import objects, table
 from zeroloop.batch.rules import Job, Piece
 from zeroloop.data import DataBucket
 from zeroloop.digests import PackageFile, sha256
@@ -59,16 +62,16 @@ class Machine:
             for chunk in reversed(chunks) if backwards else chunks:
                 given = {"step": state["step"], "many": state["many"], "job_id": state["job_id"], "chunk": chunk}
                 self.attempt(given)
-            state = json.loads(msgspec.json.encode(self.app.step({"step": "advance", "state": state}, 900_000)))
+            state = json.loads(msgspec.json.encode(self.attempt({"step": "advance", "state": state})))
         raise AssertionError("the rounds do not end")
 
-    def attempt(self, given: dict[str, Any]) -> None:
+    def attempt(self, given: dict[str, Any]) -> Any:
         for _ in range(5):
             try:
-                self.app.step(given, 900_000)
+                return self.app.step(given, 900_000)
             except (Killed, Unavailable):
                 continue
-            return
+        return None
 
 
 class World:
@@ -349,6 +352,30 @@ def test_a_job_that_is_killed_after_any_write_ends_with_the_same_bytes(
     assert (disturbed["status"], disturbed["error"]) == ("completed", None)
     assert len(deaths) > 10
     assert without_time(world.output(disturbed)) == undisturbed
+
+
+def test_throttles_errors_and_lost_answers_change_no_byte(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(world, monkeypatch, chunk=8_000, piece=50)
+    undisturbed = without_time(world.output(world.scored(world.put(lines(400)))))
+    made = world.put(lines(400), "disturbed.jsonl")
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    rates = {"throttle": 0.15, "conflict": 0.0, "server_error": 0.1, "lost_answer": 0.1}
+    storage = Chaos(5, **rates).install(objects.client("s3"))
+    rows = Chaos(6, **rates).install(table._connection().client)
+    try:
+        job_id = None
+        for _ in range(5):  # as Lambda and then a redrive from the queue would
+            with suppress(Unavailable):
+                job_id = world.plan(made)
+                break
+        world.machine.run(str(job_id))
+    finally:
+        storage.uninstall()
+        rows.uninstall()
+    for chaos in (storage, rows):
+        assert {fault for _, fault in chaos.injected} == {"throttle", "server_error", "lost_answer"}
+    assert world.job(str(job_id))["error"] is None
+    assert without_time(world.output(world.job(str(job_id)))) == undisturbed
 
 
 def test_a_chunk_that_never_works_fails_the_job_by_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
