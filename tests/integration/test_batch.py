@@ -359,7 +359,7 @@ def test_throttles_errors_and_lost_answers_change_no_byte(world: World, monkeypa
     undisturbed = without_time(world.output(world.scored(world.put(lines(400)))))
     made = world.put(lines(400), "disturbed.jsonl")
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    rates = {"throttle": 0.15, "conflict": 0.0, "server_error": 0.1, "lost_answer": 0.1}
+    rates: dict[str, Any] = {"throttle": 0.15, "conflict": 0.0, "server_error": 0.1, "lost_answer": 0.1}
     storage = Chaos(5, **rates).install(objects.client("s3"))
     rows = Chaos(6, **rates).install(table._connection().client)
     try:
