@@ -61,6 +61,8 @@ class Runner:
         self.outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
         if not self.inputs or not self.outputs:
             raise InvalidInput("the model has no input or no output", code="bad_model")
+        self._takes = [(details["index"], np.dtype(details["dtype"]), details) for details in self.inputs]
+        self._gives = [(details["index"], details if details["quantization"][0] else None) for details in self.outputs]
         self._rows = int(self.inputs[0]["shape"][0]) if len(self.inputs[0]["shape"]) else 1
         self._fixed_rows = self._rows if _fixed(self.inputs[0]) else None
 
@@ -75,10 +77,12 @@ class Runner:
         """
         rows = len(inputs[0])
         step = self._fixed_rows or SUB_BATCH
+        if rows <= step:
+            return self._invoke(inputs)
         parts = [self._invoke([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
         return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)]
 
-    def _invoke(self, inputs: list[Array]) -> list[Array]:
+    def _invoke(self, inputs: Sequence[Array]) -> list[Array]:
         rows = len(inputs[0])
         if self._fixed_rows and rows < self._fixed_rows:
             inputs = [_padded(array, self._fixed_rows) for array in inputs]
@@ -87,20 +91,24 @@ class Runner:
                 outputs = self._answers(inputs)
             except (RuntimeError, ValueError) as error:
                 raise ModelFailed(f"the model fails on this input: {_said(error)}") from error
-        if any(out.shape[:1] != (len(inputs[0]),) for out in outputs):
-            raise ModelFailed(f"the model answers {outputs[0].shape} for {len(inputs[0])} rows")
-        return [_real(array, details)[:rows] for array, details in zip(outputs, self.outputs, strict=True)]
+        for out in outputs:
+            if not out.ndim or len(out) != len(inputs[0]):
+                raise ModelFailed(f"the model answers {out.shape} for {len(inputs[0])} rows")
+        return [array[:rows] for array in outputs] if rows < len(inputs[0]) else outputs
 
-    def _answers(self, inputs: list[Array]) -> list[Array]:
-        self._resize(len(inputs[0]), inputs)
-        for details, array in zip(self.inputs, inputs, strict=True):
-            self._interpreter.set_tensor(details["index"], _quantised(array, details))
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(details["index"]) for details in self.outputs]
+    def _answers(self, inputs: Sequence[Array]) -> list[Array]:
+        if len(inputs[0]) != self._rows:
+            self._resize(len(inputs[0]), inputs)
+        interpreter = self._interpreter
+        for (index, dtype, details), array in zip(self._takes, inputs, strict=True):
+            interpreter.set_tensor(index, array if array.dtype == dtype else _quantised(array, details))
+        interpreter.invoke()
+        return [
+            _real(interpreter.get_tensor(index), quantised) if quantised else interpreter.get_tensor(index)
+            for index, quantised in self._gives
+        ]
 
-    def _resize(self, rows: int, inputs: list[Array]) -> None:
-        if rows == self._rows:
-            return
+    def _resize(self, rows: int, inputs: Sequence[Array]) -> None:
         self._rows = 0  # unknown until the tensors are allocated
         for details, array in zip(self.inputs, inputs, strict=True):
             self._interpreter.resize_tensor_input(details["index"], array.shape)
@@ -131,7 +139,7 @@ def _quantised(array: Array, details: dict[str, Any]) -> Array:
     if scale and np.issubdtype(array.dtype, np.floating) and np.issubdtype(details["dtype"], np.integer):
         limits = np.iinfo(details["dtype"])
         array = np.clip(np.rint(array / scale + zero_point), limits.min, limits.max)
-    return array.astype(details["dtype"], copy=False)
+    return array.astype(details["dtype"])
 
 
 def _real(array: Array, details: dict[str, Any]) -> Array:
