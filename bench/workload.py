@@ -54,7 +54,7 @@ def function(**environment: str) -> ModuleType:
     """The deployed function of predict, its AWS calls answered from memory."""
     os.environ |= {
         "AWS_REGION": "us-east-1", "REGISTRY_TABLE": "t", "ARTIFACTS_BUCKET": "b", "RECEIPT_SECRET": "s",
-        "MAX_WARM_MEGABYTES": "600", **environment,
+        "MAX_WARM_MEGABYTES": "600", "LOG_SHARE": "1", "LOG_INSTANCES": "false", **environment,
     }  # fmt: skip
     spec = importlib.util.spec_from_file_location("predict_function", ROOT / "functions" / "predict" / "app.py")
     assert spec and spec.loader  # noqa: S101, PT018

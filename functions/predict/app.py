@@ -15,9 +15,9 @@ from zeroloop import clock, config, http
 from zeroloop.errors import ZeroloopError
 from zeroloop.inference import service
 from zeroloop.inference.lineups import Lineups
-from zeroloop.inference.record import LogRecord, Prediction, lines
+from zeroloop.inference.record import LogRecord, lines
 from zeroloop.inference.requests import PredictRequest
-from zeroloop.inference.service import Known, Outcome, Predictor
+from zeroloop.inference.service import Predictor
 from zeroloop.inference.source import Source
 from zeroloop.inference.warm import WarmModels
 from zeroloop.signed import Session
@@ -31,6 +31,8 @@ class Settings:
     artifacts_bucket: str
     receipt_secret: str
     max_warm_megabytes: int
+    log_share: float
+    log_instances: bool
 
 
 settings = config.read(Settings)
@@ -41,7 +43,7 @@ source = Source(
 stale: set[str] = set()
 lineups = Lineups(source.model_id, source.lineup, monotonic=clock.monotonic, on_stale=stale.add)
 models = WarmModels(source.load, settings.max_warm_megabytes * 1_000_000)
-predictor = Predictor(lineups, models, source.signing_key)
+predictor = Predictor(lineups, models, source.signing_key, log_instances=settings.log_instances)
 
 HEADERS = {"content-type": "application/json"}
 
@@ -63,53 +65,26 @@ else:
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda entry point: answers by kind, never raises, and writes one record of each request."""
     started = clock.monotonic()
-    name, request_id, at = "", str(context.aws_request_id), clock.now_ms()
-    outcome: Outcome | None = None
-    known = Known()
-    code: str | None = None
+    record = LogRecord(
+        time=clock.now_ms(), request_id=str(context.aws_request_id), model="", status=http.OK, latency_ms=0.0
+    )
+    body: dict[str, Any]
     try:
         name = http.name(event["pathParameters"]["model"])
+        record.model = name[:128]
         request = http.parse(http.body(event), PredictRequest)
-        outcome = predictor.predict(name, request, known, request_id=request_id, at=at)
-        status, body = 200, service.present(outcome, many=request.many)
+        outcome = predictor.predict(name, request, record)
+        body = service.present(outcome, record, many=request.many)
     except ZeroloopError as error:
-        if http.status_of(error) >= http.INTERNAL:
+        record.status, record.code, body = http.status_of(error), error.code, dict(http.refusal(error))
+        if record.status >= http.INTERNAL:
             sys.stderr.write(traceback.format_exc())
-        status, code, body = http.status_of(error), error.code, dict(http.refusal(error))
     except Exception:  # noqa: BLE001 - a bug is answered 500 without details; the log has them
         sys.stderr.write(traceback.format_exc())
-        status, code, body = http.INTERNAL, "internal", {"code": "internal", "message": "an error of ours"}
-    _log(name, known, outcome, status=status, code=code, request_id=request_id, at=at, started=started)
-    return {"statusCode": status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}
-
-
-def _log(  # noqa: PLR0913 - the facts of a request
-    name: str,
-    known: Known,
-    outcome: Outcome | None,
-    *,
-    status: int,
-    code: str | None,
-    request_id: str,
-    at: int,
-    started: float,
-) -> None:
-    record = LogRecord(
-        time=at,
-        request_id=request_id,
-        model=name[:128],
-        model_id=known.model_id,
-        version=known.version,
-        variant=known.variant,
-        status=status,
-        code=code,
-        latency_ms=round((clock.monotonic() - started) * 1000, 3),
-        unit_hash=outcome.unit_hash if outcome else None,
-        predictions=[
-            Prediction(prediction_id, service.label(answer), service.score(answer))
-            for answer, prediction_id in (outcome.predictions if outcome else [])
-        ],
-    )
-    for line in lines(record, stale=name in stale):
+        record.status, record.code = http.INTERNAL, "internal"
+        body = {"code": "internal", "message": "an error of ours"}
+    record.latency_ms = round((clock.monotonic() - started) * 1e6) / 1e3
+    for line in lines(record, share=settings.log_share, stale=record.model in stale):
         sys.stdout.write(line + "\n")
-    stale.discard(name)
+    stale.discard(record.model)
+    return {"statusCode": record.status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}

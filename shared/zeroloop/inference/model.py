@@ -1,7 +1,7 @@
 """A version ready to answer: its package, its preprocessing and its interpreter."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,13 @@ from zeroloop.inference.answers import Answer, answer
 from zeroloop.inference.runtime import Runner
 
 TOKENIZER = "tokenizer.json"
+
+
+class Result(NamedTuple):
+    """An answer for each value, and what the log keeps of it (`Encoder.features`)."""
+
+    answers: list[Answer]
+    features: list[Any]
 
 
 class Model:
@@ -48,8 +55,13 @@ class Model:
 
     def predict(self, values: Sequence[Any], where: Sequence[str]) -> list[Answer]:
         """An answer for each value; `where[i]` is its path in the request, for the message of InvalidInput."""
-        outputs = self._runner.run([self._encoder.encode(values, where)])[0]
-        return [answer(self.package, row) for row in outputs.reshape(len(values), -1)]
+        return self.run(values, where).answers
+
+    def run(self, values: Sequence[Any], where: Sequence[str]) -> Result:
+        """As `predict`, with what the log keeps of each value."""
+        rows = self._encoder.encode(values, where)
+        outputs = self._runner.run([rows])[0].reshape(len(rows), -1).tolist()
+        return Result([answer(self.package, row) for row in outputs], self._encoder.features(values, rows))
 
     def _check_input(self) -> None:
         inputs, encoder = self._runner.inputs, self._encoder

@@ -3,57 +3,42 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-
 from zeroloop import clock
 from zeroloop.inference import assignment, receipts
 from zeroloop.inference.answers import Answer
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.receipts import Key, Receipt
+from zeroloop.inference.record import LogRecord, Prediction, input_digest
 from zeroloop.inference.requests import PredictRequest, check_size, inputs
 from zeroloop.inference.warm import Served, WarmModels
-from zeroloop.registry.manifest import check_name
 
 
-class Predicted(NamedTuple):
-    """An answer and its receipt."""
+class Outcome(NamedTuple):
+    """What a request came to: all its answers come from one version. Their receipts are in the record."""
 
-    answer: Answer
-    prediction_id: str
-
-
-class Known(Struct):
-    """What a request has come to so far, for its record: also where it fails on the way."""
-
-    model_id: str | None = None
-    version: int | None = None
-    variant: str | None = None
-
-
-class Outcome(Struct, frozen=True):
-    """Everything that one request came to; all its predictions come from one version."""
-
-    model: str
     served: Served
-    variant: str
-    unit_hash: str | None
-    predictions: list[Predicted]
+    answers: list[Answer]
 
 
 class Predictor:
-    """Answers requests. `signing_key` is asked once, at the first answer."""
+    """Answers requests. `signing_key` is asked once, at the first answer.
 
-    def __init__(self, lineups: Lineups, models: WarmModels, signing_key: Callable[[], Key]) -> None:
+    With `log_instances` the record keeps what callers sent as they sent it, and not its features alone.
+    """
+
+    def __init__(
+        self, lineups: Lineups, models: WarmModels, signing_key: Callable[[], Key], *, log_instances: bool = False
+    ) -> None:
         self._lineups = lineups
         self._models = models
         self._ask_key = signing_key
         self._key: Key | None = None
+        self._log_instances = log_instances
 
-    def predict(self, name: str, request: PredictRequest, known: Known, *, request_id: str, at: int) -> Outcome:
-        """The predictions that `request` asks of the model called `name`.
+    def predict(self, name: str, request: PredictRequest, record: LogRecord) -> Outcome:
+        """The predictions that `request` asks of the model called `name`; `record` is filled on the way.
 
-        `request_id` stands in for the unit where none is given; `at` is now, in ms since 1970; `known` is filled on
-        the way.
+        The record's `request_id` stands in for the unit where none is given.
 
         Raises
         ------
@@ -66,21 +51,22 @@ class Predictor:
         Unavailable
             The registry didn't answer and nothing is known yet.
         """
-        lineup = self._lineups.get(check_name(name))
-        known.model_id = lineup.model_id
-        assigned = assignment.assign(lineup, request.unit or request_id, request.version)
-        known.variant, known.version = assigned.variant, assigned.version
+        lineup = self._lineups.get(name)
+        record.model_id = lineup.model_id
+        assigned = assignment.assign(lineup, request.unit or record.request_id, request.version)
+        record.variant, record.version = assigned.variant, assigned.version
         served = self._models.get(lineup.model_id, assigned.version)
         asked = inputs(request, served.model.field)
         check_size(len(asked.values), served.model.package)
-        answers = served.model.predict(asked.values, asked.where)
+        answers, features = served.model.run(asked.values, asked.where)
         key = self._signing_key()
-        hashed = receipts.unit_hash(request.unit, key) if request.unit else None
-        predictions = [
-            Predicted(answer, receipts.sign(_receipt(answer, served, assigned.variant, hashed, key.kid, at), key))
-            for answer in answers
+        record.slice = request.slice
+        record.unit_hash = receipts.unit_hash(request.unit, key) if request.unit else None
+        record.predictions = [
+            self._told(answer, record, key, served, value, seen)
+            for answer, value, seen in zip(answers, asked.values, features, strict=True)
         ]
-        return Outcome(name, served, assigned.variant, hashed, predictions)
+        return Outcome(served, answers)
 
     def renew(self) -> None:
         """After a restore from a snapshot: lineups and the key are as old as the snapshot."""
@@ -92,21 +78,32 @@ class Predictor:
             self._key = self._ask_key()
         return self._key
 
-
-def _receipt(  # noqa: PLR0913, PLR0917 - the fields of a receipt
-    answer: Answer, served: Served, variant: str, unit_hash: str | None, kid: str, at: int
-) -> Receipt:
-    return Receipt(
-        kid=kid,
-        id=clock.new_id(),
-        model_id=served.version.model_id,
-        version=served.version.version,
-        variant=variant,
-        label=label(answer),
-        score=score(answer),
-        time=at,
-        unit_hash=unit_hash,
-    )
+    def _told(  # noqa: PLR0913, PLR0917 - what an answer is made of
+        self, answer: Answer, record: LogRecord, key: Key, served: Served, value: Any, seen: Any
+    ) -> Prediction:
+        """An answer for the record, with its receipt."""
+        said, sure = label(answer), score(answer)
+        receipt = Receipt(
+            kid=key.kid,
+            id=clock.new_id(),
+            model_id=served.version.model_id,
+            version=served.version.version,
+            variant=record.variant or "",
+            label=said,
+            score=sure,
+            time=record.time,
+            test_id=record.test_id,
+            unit_hash=record.unit_hash,
+            slice=record.slice,
+        )
+        return Prediction(
+            receipts.sign(receipt, key),
+            said,
+            sure,
+            input_digest(served.model.field, value),
+            seen,
+            value if self._log_instances else None,
+        )
 
 
 def label(answer: Answer) -> str | None:
@@ -121,21 +118,22 @@ def score(answer: Answer) -> float:
     return answer.prediction if isinstance(answer.prediction, float) else answer.confidence or 0.0
 
 
-def present(outcome: Outcome, *, many: bool) -> dict[str, Any]:
+def present(outcome: Outcome, record: LogRecord, *, many: bool) -> dict[str, Any]:
     """The body of the answer: flat for one instance, `predictions` for a list."""
-    version = outcome.served.version
     common = {
-        "model": outcome.model,
-        "model_version": version.version,
-        "version_id": version.version_id,
-        "variant": outcome.variant,
+        "model": record.model,
+        "model_version": record.version,
+        "version_id": outcome.served.version.version_id,
+        "variant": record.variant,
     }
-    shown = [(_present(answer), {"prediction_id": prediction_id}) for answer, prediction_id in outcome.predictions]
-    if many:
-        return {"predictions": [{**said, **receipt} for said, receipt in shown], **common}
-    [(said, receipt)] = shown
-    return {**said, **common, **receipt}
-
-
-def _present(answer: Answer) -> dict[str, Any]:
-    return {"prediction": answer.prediction, "confidence": answer.confidence, "scores": answer.scores}
+    shown = [
+        {
+            "prediction": answer.prediction,
+            "confidence": answer.confidence,
+            "scores": answer.scores,
+            **({} if many else common),
+            "prediction_id": told.prediction_id,
+        }
+        for answer, told in zip(outcome.answers, record.predictions, strict=True)
+    ]
+    return {"predictions": shown, **common} if many else shown[0]
