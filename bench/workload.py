@@ -65,5 +65,5 @@ def function(**environment: str) -> ModuleType:
     predict.lineups._model_id = lambda _name, _timeout: MODEL_ID
     predict.lineups._lineup = lambda _model_id, _timeout: lineup
     predict.models._load = lambda _model_id, number: served(package, number)
-    predict.predictor._ask_key = lambda: Key("5f2b9a01", b"0" * 64)
+    predict.signing_key._ask = lambda: Key("5f2b9a01", b"0" * 64)
     return predict

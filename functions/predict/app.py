@@ -14,6 +14,7 @@ import msgspec
 from zeroloop import clock, config, http
 from zeroloop.errors import ZeroloopError
 from zeroloop.inference import service
+from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.record import LogRecord, lines
 from zeroloop.inference.requests import PredictRequest
@@ -43,7 +44,8 @@ source = Source(
 stale: set[str] = set()
 lineups = Lineups(source.model_id, source.lineup, monotonic=clock.monotonic, on_stale=stale.add)
 models = WarmModels(source.load, settings.max_warm_megabytes * 1_000_000)
-predictor = Predictor(lineups, models, source.signing_key, log_instances=settings.log_instances)
+signing_key = SigningKey(source.signing_key, monotonic=clock.monotonic)
+predictor = Predictor(lineups, models, signing_key, log_instances=settings.log_instances)
 
 HEADERS = {"content-type": "application/json"}
 

@@ -124,6 +124,15 @@ def test_an_object_that_is_not_there_is_not_found(wired: Any) -> None:
         session.get_object("bucket", "key", timeout=1)
 
 
+def test_a_secret_that_is_not_there_is_not_found_and_a_table_that_is_not_there_is_a_fault_of_ours(wired: Any) -> None:
+    gone = (400, b'{"__type": "ResourceNotFoundException"}')
+    session, _ = wired(gone, gone)
+    with pytest.raises(NotFound):
+        session.json("secretsmanager", "secretsmanager.GetSecretValue", {}, timeout=1)
+    with pytest.raises(Unavailable):
+        session.json("dynamodb", "DynamoDB_20120810.GetItem", {}, timeout=1)
+
+
 def test_all_tries_end_with_the_time(wired: Any) -> None:
     session, _ = wired(*[(500, b"")] * 1000)
     ticks = iter(range(1000))

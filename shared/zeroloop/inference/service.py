@@ -1,11 +1,11 @@
 """Predicting: which version answers, what it says, and the receipt of each answer."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from zeroloop import clock
 from zeroloop.inference import assignment, receipts
 from zeroloop.inference.answers import Answer
+from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.receipts import Key, Receipt
 from zeroloop.inference.record import LogRecord, Prediction, input_digest
@@ -21,18 +21,17 @@ class Outcome(NamedTuple):
 
 
 class Predictor:
-    """Answers requests. `signing_key` is asked once, at the first answer.
+    """Answers requests.
 
     With `log_instances` the record keeps what callers sent as they sent it, and not its features alone.
     """
 
     def __init__(
-        self, lineups: Lineups, models: WarmModels, signing_key: Callable[[], Key], *, log_instances: bool = False
+        self, lineups: Lineups, models: WarmModels, signing_key: SigningKey, *, log_instances: bool = False
     ) -> None:
         self._lineups = lineups
         self._models = models
-        self._ask_key = signing_key
-        self._key: Key | None = None
+        self._signing_key = signing_key
         self._log_instances = log_instances
 
     def predict(self, name: str, request: PredictRequest, record: LogRecord) -> Outcome:
@@ -59,7 +58,7 @@ class Predictor:
         asked = inputs(request, served.model.field)
         check_size(len(asked.values), served.model.package)
         answers, features = served.model.run(asked.values, asked.where)
-        key = self._signing_key()
+        key = self._signing_key.get()
         record.slice = request.slice
         record.unit_hash = receipts.unit_hash(request.unit, key) if request.unit else None
         record.predictions = [
@@ -71,12 +70,7 @@ class Predictor:
     def renew(self) -> None:
         """After a restore from a snapshot: lineups and the key are as old as the snapshot."""
         self._lineups.expire()
-        self._key = None
-
-    def _signing_key(self) -> Key:
-        if self._key is None:
-            self._key = self._ask_key()
-        return self._key
+        self._signing_key.forget()
 
     def _told(  # noqa: PLR0913, PLR0917 - what an answer is made of
         self, answer: Answer, record: LogRecord, key: Key, served: Served, value: Any, seen: Any
