@@ -34,6 +34,8 @@ class Settings:
     max_warm_megabytes: int
     log_share: float
     log_instances: bool
+    preload_models: str = ""
+    aws_lambda_initialization_type: str = "on-demand"
 
 
 settings = config.read(Settings)
@@ -50,17 +52,30 @@ predictor = Predictor(lineups, models, signing_key, log_instances=settings.log_i
 HEADERS = {"content-type": "application/json"}
 
 
+def prepare() -> None:
+    """Before a snapshot, or on time that is provisioned: have the champions of `preload_models` answer once."""
+    for name in filter(None, settings.preload_models.split(",")):
+        try:
+            predictor.preload(name)
+        except ZeroloopError as error:  # the function must start all the same, and the first request will tell
+            sys.stderr.write(f"{name} was not preloaded: {error.message}\n")
+
+
 def restored() -> None:
     """After a restore from a snapshot: nothing that ages is as it was."""
+    clock.reseed()
     session.renew(config.read(config.Aws))
     predictor.renew()
 
 
+if settings.aws_lambda_initialization_type == "provisioned-concurrency":
+    prepare()
 try:
-    from snapshot_restore_py import register_after_restore  # part of AWS's runtimes from Python 3.12 on
+    from snapshot_restore_py import register_after_restore, register_before_snapshot
 except ImportError:
-    pass
+    pass  # part of AWS's runtimes from Python 3.12 on
 else:
+    register_before_snapshot(prepare)
     register_after_restore(restored)
 
 

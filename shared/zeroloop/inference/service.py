@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from zeroloop import clock
 from zeroloop.inference import assignment, receipts
 from zeroloop.inference.answers import Answer
@@ -66,6 +68,19 @@ class Predictor:
             for answer, value, seen in zip(answers, asked.values, features, strict=True)
         ]
         return Outcome(served, answers)
+
+    def preload(self, name: str) -> None:
+        """Load the champion of the model called `name`, and have it answer its first golden case.
+
+        Raises
+        ------
+        ZeroloopError
+            As `predict`.
+        """
+        lineup = self._lineups.get(name)
+        champion = assignment.assign(replace(lineup, challenger=None), "", None)
+        model = self._models.get(lineup.model_id, champion.version).model
+        model.predict([model.package.golden.cases[0].instance[model.field]], [model.field])
 
     def renew(self) -> None:
         """After a restore from a snapshot: lineups and the key are as old as the snapshot."""
