@@ -172,6 +172,7 @@ class Session:
         while part := response.read1(_BLOCK):
             parts.append(part)
             self._limit(connection, deadline)
+        response.close()  # read1 leaves it open, and then the connection would refuse the next request
         return b"".join(parts)
 
     def _limit(self, connection: http.client.HTTPConnection, deadline: float) -> None:
