@@ -33,7 +33,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     version: int
     variant: str
     label: str | None
-    score: float
+    score: float | None
     time: int
     test_id: str | None = None
     unit_hash: str | None = None
