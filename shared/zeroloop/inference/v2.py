@@ -13,7 +13,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference.answers import Answer, NotANumber
-from zeroloop.inference.package import Package, Tensor
+from zeroloop.inference.model import Model
+from zeroloop.inference.package import Package
 from zeroloop.inference.preprocessing import TENSORS
 from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Unit
 from zeroloop.inference.tensors import DATATYPES, Array, Given
@@ -76,15 +77,15 @@ def unit(request: InferRequest) -> str | None:
         raise InvalidInput(str(error), field="parameters.unit") from error
 
 
-def given(request: InferRequest, inputs: Sequence[Tensor], optional: frozenset[str], *, rows: bool) -> dict[str, Given]:
-    """The request's tensors by name: all of `inputs` but for the optional ones, and with `rows` equally many rows.
+def given(request: InferRequest, model: Model) -> dict[str, Given]:
+    """The request's tensors by name: all that `model` takes but for the optional ones, with equally many rows.
 
     Raises
     ------
     InvalidInput
         Names the tensor that is missing, unknown, there twice, or of another number of rows.
     """
-    names = {tensor.name for tensor in inputs}
+    names = {tensor.name for tensor in model.inputs}
     found: dict[str, Given] = {}
     for i, tensor in enumerate(request.inputs):
         where = f"inputs[{i}]"
@@ -94,9 +95,9 @@ def given(request: InferRequest, inputs: Sequence[Tensor], optional: frozenset[s
                 f"{tensor.name[:80]!r} {what}; it takes {', '.join(sorted(names))}", field=f"{where}.name"
             )
         found[tensor.name] = Given(_data(tensor, where), tensor.shape, tensor.datatype, where)
-    for name in sorted(names - found.keys() - optional):
+    for name in sorted(names - found.keys() - model.optional):
         raise InvalidInput(f"{name} is missing", field="inputs")
-    if rows:
+    if model.rows:
         _check_rows(found)
     return found
 
@@ -217,9 +218,7 @@ def _told(output: Output, array: Array) -> tuple[list[Any], list[int]]:
     return flat, list(array.shape)
 
 
-def metadata(
-    name: str, versions: Sequence[int], package: Package, inputs: Sequence[Tensor], optional: frozenset[str]
-) -> dict[str, Any]:
+def metadata(name: str, versions: Sequence[int], model: Model) -> dict[str, Any]:
     """A model's metadata; `parameters` say more than the protocol: bounds, what may be left out, labels."""
     return {
         "name": name,
@@ -229,15 +228,15 @@ def metadata(
             _described(
                 Output(tensor.name, DATATYPES[tensor.dtype], tensor.shape),
                 {
-                    **({"optional": True} if tensor.name in optional else {}),
+                    **({"optional": True} if tensor.name in model.optional else {}),
                     **({} if tensor.minimum is None else {"minimum": tensor.minimum}),
                     **({} if tensor.maximum is None else {"maximum": tensor.maximum}),
                 },
             )
-            for tensor in inputs
+            for tensor in model.inputs
         ],
         "outputs": [
-            _described(output, {"labels": output.labels} if output.labels else {}) for output in offered(package)
+            _described(output, {"labels": output.labels} if output.labels else {}) for output in offered(model.package)
         ],
     }
 
