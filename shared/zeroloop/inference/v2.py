@@ -22,6 +22,10 @@ from zeroloop.inference.tensors import DATATYPES, Array, Given
 SERVER = {"name": "zeroloop", "version": "0.1.0", "extensions": []}
 PLATFORM = "tflite"
 _NUMBER_BYTES = 24
+_NO_BINARY = (
+    "send data as JSON, for binary tensors are not taken: tritonclient and kserve do so after "
+    "set_data_from_numpy(..., binary_data=False)"
+)
 
 Parameters = dict[str, str | int | float | bool]
 
@@ -60,6 +64,17 @@ class Output(NamedTuple):
     datatype: str
     shape: list[int]
     labels: list[str] | None = None
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is JSON followed by bytes.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if "inference-header-content-length" in headers:
+        raise InvalidInput(_NO_BINARY, field="inputs")
 
 
 def unit(request: InferRequest) -> str | None:
@@ -104,11 +119,7 @@ def given(request: InferRequest, model: Model) -> dict[str, Given]:
 
 def _data(tensor: Input, where: str) -> list[Any]:
     if isinstance(tensor.data, UnsetType) or "binary_data_size" in tensor.parameters:
-        raise InvalidInput(
-            "send data as JSON, for binary tensors are not taken; tritonclient and kserve do so after "
-            "set_data_from_numpy(..., binary_data=False)",
-            field=f"{where}.data",
-        )
+        raise InvalidInput(_NO_BINARY, field=f"{where}.data")
     _known(tensor.parameters, {"content_type"}, f"{where}.parameters")
     return tensor.data
 
