@@ -326,7 +326,7 @@ def tensors(
     run = runner.run if stated.inputs[0].shape[:1] == [-1] else runner.once
     cases = []
     for instance in instances:
-        outputs = run(reader.arrays([instance], ["golden"]))
+        outputs = run(reader.take([instance], ["golden"]).arrays)
         rows = [output[0] if run == runner.run else output for output in outputs]
         scores = {
             output.name: [text.decode() for text in row] if output.dtype == "string" else row.tolist()

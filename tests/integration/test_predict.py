@@ -90,10 +90,17 @@ class World:
         return self.ask("v2_infer", pathParameters={"proxy": f"models/{path}"}, body=body)
 
 
+def configured(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    settings = {
+        "RECEIPT_SECRET": "receipts", "MAX_WARM_MEGABYTES": "600", "LOG_SHARE": "1", "LOG_INSTANCES": "false"
+    }  # fmt: skip
+    for name, value in {**settings, **changes}.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture(name="world")
 def _world(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setenv("RECEIPT_SECRET", "receipts")
-    monkeypatch.setenv("MAX_WARM_MEGABYTES", "600")
+    configured(monkeypatch)
     world = World(load("predict"))
     world.promote("sentiment", world.register("sentiment", SMALL))
     return world
@@ -130,6 +137,44 @@ def test_a_request_writes_one_record_and_no_text_of_its_caller(
     assert (record["status"], record["model"], record["version"]) == (200, "sentiment", 1)
     assert record["predictions"][0]["prediction_id"] == body["prediction_id"]
     assert "wonderful" not in lines[-1]
+
+
+def test_the_record_keeps_features_and_a_digest_and_the_instance_only_if_told_to(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.ask("text")
+    [kept] = last_record(capsys)["predictions"]
+    assert kept.keys() == {"prediction_id", "label", "score", "input_digest", "features"}
+    assert len(kept["features"]) == 4
+    world.predict.predictor._log_instances = True
+    world.ask("text")
+    assert last_record(capsys)["predictions"][0]["instance"] == "A wonderful, moving film."
+
+
+def test_a_slice_is_in_the_receipt_and_in_the_record(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    _, body = world.ask("text", body=json.dumps({"text": "a good film", "slice": "country=DE"}))
+    receipt = verify(body["prediction_id"], {"5f2b9a01": Key("5f2b9a01", SECRET.encode())})
+    assert receipt.slice == last_record(capsys)["slice"] == "country=DE"
+
+
+def test_a_receipt_says_everything_that_feedback_needs(world: World) -> None:
+    _, body = world.ask("text", body=json.dumps({"text": "a good film", "slice": "s", "unit": "user-17"}))
+    receipt = verify(body["prediction_id"], {"5f2b9a01": Key("5f2b9a01", SECRET.encode())})
+    empty = {name for name in receipt.__struct_fields__ if getattr(receipt, name) in {None, ""}}
+    assert empty == {"test_id"}  # no test runs
+
+
+def test_a_share_of_the_answered_requests_is_told_and_every_refused_one(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured(monkeypatch, LOG_SHARE="0")
+    world = World(load("predict"))
+    world.promote("sentiment", world.register("sentiment", SMALL))
+    world.ask("text")
+    assert last_record(capsys).keys() == {"request_id", "model", "_aws", "Latency", "Faults", "Version"}
+    world.ask("empty_text")
+    refused = last_record(capsys)
+    assert (refused["status"], refused["code"], refused["weight"]) == (422, "invalid_input", 1)
 
 
 def test_a_warm_model_costs_no_call_while_the_lineup_is_fresh(world: World) -> None:
@@ -203,7 +248,7 @@ def test_a_failing_model_is_counted_as_its_own_fault(world: World, capsys: pytes
     def broken(*_: Any) -> None:
         raise ModelFailed("it broke")
 
-    world.predict.models.get(world.registry.model("sentiment").model_id, 1).model.predict = broken
+    world.predict.models.get(world.registry.model("sentiment").model_id, 1).model.run = broken
     capsys.readouterr()
     status, body = world.ask("text")
     record = last_record(capsys)
@@ -211,7 +256,7 @@ def test_a_failing_model_is_counted_as_its_own_fault(world: World, capsys: pytes
     assert (record["model_id"], record["version"], record["variant"]) == (
         world.registry.model("sentiment").model_id, 1, "champion"
     )  # fmt: skip
-    assert record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]
+    assert record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"], ["model", "Version"]]
 
 
 def test_a_version_that_this_stack_can_not_load_is_a_fault_of_ours(
@@ -273,8 +318,7 @@ def test_each_event_is_answered(world: World, case: str, status: int, code: str 
 def test_the_runtime_is_asked_to_tell_of_a_restore(
     load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RECEIPT_SECRET", "receipts")
-    monkeypatch.setenv("MAX_WARM_MEGABYTES", "600")
+    configured(monkeypatch)
     runtime = ModuleType("snapshot_restore_py")
     registered: list[Any] = []
     runtime.register_after_restore = registered.append  # type: ignore[attr-defined]

@@ -245,11 +245,15 @@ def test_a_sealed_audit_record_holds_and_has_the_hash_of_the_contract() -> None:
 
 @pytest.mark.parametrize("code", [None, "invalid_input"])
 def test_the_line_that_predict_writes_holds(code: str | None) -> None:
-    answered = [] if code else [Prediction("zr1.a.b", "positive", 0.92), Prediction("zr1.a.b", None, float("nan"))]
+    answered = (
+        []
+        if code
+        else [Prediction("zr1.a.b", "positive", 0.92, "0" * 32, [7, 4]), Prediction("zr1.a.b", None, float("nan"))]
+    )
     made = LogRecord(
         time=1, request_id="8c2e", model="sentiment", status=200, code=code, latency_ms=0.9, predictions=answered
     )
-    validator("log-record").validate(json.loads(next(record.lines(made))))
+    validator("log-record").validate(json.loads(record.lines(made)[0]))
 
 
 def test_the_receipt_in_a_prediction_id_holds() -> None:

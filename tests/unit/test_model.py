@@ -156,9 +156,10 @@ ASKED = sent(user=("INT32", [2, 1], [1, 0]), numbers=("FP32", [2, 2], [[0.5, 0.2
 
 @pytest.mark.parametrize("rows", [None, 1, 3])
 def test_named_tensors_go_in_and_come_out_for_any_batch(rows: int | None) -> None:
-    answers, outputs = tensors(models.recommender(rows=rows)).infer(ASKED)
-    assert [output.tolist() for output in outputs] == [[[0.5, 1.25], [4, 4]], [1, 0]]
-    assert answers == [UNLABELLED] * 2
+    result = tensors(models.recommender(rows=rows)).infer(ASKED)
+    assert [output.tolist() for output in result.outputs] == [[[0.5, 1.25], [4, 4]], [1, 0]]
+    assert result.answers == [UNLABELLED] * 2
+    assert result.values == [{"user": [1], "numbers": [0.5, 0.25]}, {"user": [0], "numbers": [3, 4]}]
 
 
 @pytest.mark.parametrize("dtype", sorted(DATATYPES))
@@ -168,7 +169,7 @@ def test_every_dtype_goes_through_a_model_unchanged(dtype: str) -> None:
     stated = models.signature(dtype, minimum=0, maximum=1) if "int" in dtype else models.signature(dtype)
     model = tensors(models.identity(dtype), stated, [{"x": row}] * 3)
     golden.check(model)
-    _, [output] = model.infer(sent(x=(DATATYPES[dtype], [2, 2], [*row, *row])))
+    [output] = model.infer(sent(x=(DATATYPES[dtype], [2, 2], [*row, *row]))).outputs
     assert output.ravel().tolist() == [text.encode() if dtype == "string" else text for text in [*row, *row]]
 
 
@@ -176,7 +177,7 @@ def test_dimensions_may_vary_from_request_to_request() -> None:
     model = tensors(models.identity("float32", (-1, -1)), models.signature("float32", (-1, -1)), [{"x": [1, 2]}] * 3)
     for n, width in [(2, 3), (1, 1), (3, 2), (250, 1), (2, 3)]:
         data = list(range(n * width))
-        _, [output] = model.infer(sent(x=("FP32", [n, width], data)))
+        [output] = model.infer(sent(x=("FP32", [n, width], data))).outputs
         assert output.shape == (n, width)
         assert output.ravel().tolist() == data
 
@@ -187,8 +188,9 @@ def test_a_tensor_without_rows_is_taken_whole(shape: tuple[int, ...]) -> None:
     model = tensors(models.identity("float32", shape), models.signature("float32", shape), [{"x": value}] * 3)
     golden.check(model)
     data = [1, 2, 3, 4, 5, 6] if shape else [7]
-    answers, [output] = model.infer(sent(x=("FP32", list(shape), data)))
-    assert (output.shape, len(answers)) == (shape, 1)
+    result = model.infer(sent(x=("FP32", list(shape), data)))
+    assert (result.outputs[0].shape, len(result.answers)) == (shape, 1)
+    assert result.values == [{"x": value}]
     with pytest.raises(InvalidInput, match="one instance at a time"):
         model.run([{"x": value}] * 2, ["instances[0]", "instances[1]"])
 
@@ -302,3 +304,17 @@ def test_a_nullable_column_that_is_left_out_is_null() -> None:
     assert model.optional == {"c"}
     given = sent(a=("FP64", [1], [1]), b=("FP64", [1], [2]))
     assert model.infer(given).answers == model.predict([{"a": 1, "b": 2, "c": None}], [""])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "width", "kept"),
+    [("float32", 2, True), ("float32", 257, False), ("string", 2, False), ("int8", 256, True)],
+)
+def test_the_log_keeps_small_tensors_of_numbers_and_no_words(dtype: str, width: int, kept: bool) -> None:
+    row = ["a"] * width if dtype == "string" else [1] * width
+    bounds = {"minimum": 0, "maximum": 1} if dtype == "int8" else {}
+    stated = models.signature(dtype, (-1, width), **bounds)
+    model = tensors(models.identity(dtype, (-1, width)), stated, [{"x": row}] * 3)
+    result = model.run([{"x": row}], ["inputs"])
+    assert result.values == [{"x": row}]
+    assert result.features == [{"x": row} if kept else None]

@@ -41,7 +41,7 @@ def asked(model: Model, *inputs: dict[str, Any], **fields: Any) -> list[dict[str
     v2.unit(request)
     outputs = v2.wanted(request, model.package)
     given = v2.given(request, model)
-    return v2.tensors(outputs, model.package, *model.infer(given))
+    return v2.tensors(outputs, model.package, model.infer(given))
 
 
 def columns(n: int = 1) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from zeroloop.registry.rules import Lineup
 BUCKETS = 10_000
 
 
-class Assigned(Struct, frozen=True):
+class Assigned(Struct, frozen=True, gc=False):
     """The version that answers, and as what."""
 
     version: int
@@ -39,9 +39,10 @@ def assign(lineup: Lineup, key: str, pinned: int | None) -> Assigned:
     if pinned is not None:
         return Assigned(pinned, "pinned")
     first = champion(lineup)
-    salt = f"canary:{lineup.model_id}:{lineup.challenger}"
-    if lineup.challenger is not None and bucket(salt, key) < round(lineup.traffic * BUCKETS):
-        return Assigned(lineup.challenger, "challenger")
+    if lineup.challenger is not None:
+        salt = f"canary:{lineup.model_id}:{lineup.challenger}"
+        if bucket(salt, key) < round(lineup.traffic * BUCKETS):
+            return Assigned(lineup.challenger, "challenger")
     return Assigned(first, "champion")
 
 

@@ -119,6 +119,14 @@ class Columns:
             rows[np.arange(len(values)), places] = 1
         return rows
 
+    def features(self, values: Sequence[dict[str, Any]], _rows: NDArray[np.float32]) -> list[dict[str, Any]]:
+        """The numbers as given and the categories that the model knows; null for any other, which may be words."""
+        known = {column.name: column.values for column, _ in self._categorical}
+        return [
+            {name: None if name in known and cell not in known[name] else cell for name, cell in row.items()}
+            for row in values
+        ]
+
     def _check_names(self, row: Any, where: str) -> None:
         if not isinstance(row, dict):
             raise InvalidInput("must be an object of column to value", field=where)

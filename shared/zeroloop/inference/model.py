@@ -10,6 +10,7 @@ from zeroloop.inference import package as packages
 from zeroloop.inference import preprocessing, readers, signatures
 from zeroloop.inference.answers import UNLABELLED, Answer, answer
 from zeroloop.inference.package import Tensor
+from zeroloop.inference.readers import Taken
 from zeroloop.inference.runtime import Array, ModelFailed, Runner
 from zeroloop.inference.tensors import Given
 
@@ -17,9 +18,11 @@ TOKENIZER = "tokenizer.json"
 
 
 class Result(NamedTuple):
-    """An answer for each row, and the model's own outputs in the order of its signature."""
+    """Of each row the instance, its answer and what the log keeps; and the outputs, in the signature's order."""
 
+    values: Sequence[Any]
     answers: list[Answer]
+    features: list[Any]
     outputs: list[Array]
 
 
@@ -82,13 +85,17 @@ class Model:
 
     def predict(self, values: Sequence[Any], where: Sequence[str]) -> list[Answer]:
         """An answer for each value; `where[i]` is its path in the request, for the message of InvalidInput."""
+        return self.answers(values, where).answers
+
+    def answers(self, values: Sequence[Any], where: Sequence[str]) -> Result:
+        """As `predict`, with all that came of it."""
         if not self._headed:
             raise InvalidInput("this model answers tensors: ask it by /v2/models/{model}/infer", field=self.field)
-        return self.run(values, where).answers
+        return self.run(values, where)
 
     def run(self, values: Sequence[Any], where: Sequence[str]) -> Result:
-        """As `predict`, with the outputs; also for a model that answers nothing but tensors."""
-        return self._result(self._reader.arrays(values, where))
+        """As `answers`, also of a model that answers nothing but tensors."""
+        return self._result(self._reader.take(values, where))
 
     def infer(self, given: Mapping[str, Given]) -> Result:
         """What the model answers to named tensors: all of `inputs` but for the optional ones, with equally many rows.
@@ -118,14 +125,14 @@ class Model:
         InvalidInput
             `bad_package`: the model fails on ids that its preprocessing makes, or that its signature allows.
         """
-        arrays = self._reader.arrays([value], [where])
+        taken = self._reader.take([value], [where])
         for end in (0, 1):
             filled = [
                 array if ends is None else np.full_like(array, ends[end])
-                for array, ends in zip(arrays, self._reader.ends, strict=True)
+                for array, ends in zip(taken.arrays, self._reader.ends, strict=True)
             ]
             try:
-                self._result(filled)
+                self._result(taken._replace(arrays=filled))
             except ModelFailed as error:
                 found = [ends[end] for ends in self._reader.ends if ends]
                 raise InvalidInput(
@@ -134,9 +141,13 @@ class Model:
                     field="signature.inputs",
                 ) from error
 
-    def _result(self, arrays: list[Array]) -> Result:
+    def _result(self, taken: Taken) -> Result:
+        arrays = taken.arrays
         outputs = self._runner.run(arrays) if self.rows else self._runner.once(arrays)
-        n = len(arrays[0]) if self.rows else 1
-        if not self._headed:
-            return Result([UNLABELLED] * n, outputs)
-        return Result([answer(self.package, row) for row in outputs[self.package.answered].reshape(n, -1)], outputs)
+        n = len(taken.values)
+        if self._headed:
+            rows = outputs[self.package.answered].reshape(n, -1).tolist()
+            answers = [answer(self.package, row) for row in rows]
+        else:
+            answers = [UNLABELLED] * n
+        return Result(taken.values, answers, taken.features, outputs)

@@ -28,6 +28,9 @@ class Encoder(Protocol):
     def encode(self, values: Sequence[Any], where: Sequence[str]) -> NDArray[np.int32] | NDArray[np.float32]:
         """(batch, width) array of `values`; `where[i]` is the path of value i, for the message of InvalidInput."""
 
+    def features(self, values: Sequence[Any], rows: NDArray[Any]) -> list[Any]:
+        """What the log keeps of each value and its encoded row: enough for monitoring, never a caller's words."""
+
 
 TENSORS = "tensors"
 """The kind that is none: what callers send is what the model takes."""

@@ -1,7 +1,7 @@
 """What a model takes, and how a request becomes its inputs: one reader a kind of preprocessing, for both protocols."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import preprocessing, tensors
@@ -10,6 +10,17 @@ from zeroloop.inference.package import Package, Tensor
 from zeroloop.inference.parameters import checked
 from zeroloop.inference.preprocessing import Encoder
 from zeroloop.inference.tensors import Array, Given
+
+MOST_LOGGED = 256
+"""Numbers of an instance of tensors that the log keeps; of pictures it keeps the digest alone."""
+
+
+class Taken(NamedTuple):
+    """Instances out of a request, the model's inputs for them, and what the log keeps of each."""
+
+    values: Sequence[Any]
+    arrays: list[Array]
+    features: list[Any]
 
 
 class Reader(Protocol):
@@ -25,11 +36,11 @@ class Reader(Protocol):
     optional: frozenset[str]
     ends: Sequence[tuple[float, float] | None]
 
-    def arrays(self, values: Sequence[Any], where: Sequence[str]) -> list[Array]:
-        """The inputs for `values`, one a row; `where[i]` is the path of value i, for the message of InvalidInput."""
+    def take(self, values: Sequence[Any], where: Sequence[str]) -> Taken:
+        """Instances, one a row; `where[i]` is the path of value i, for the message of InvalidInput."""
 
-    def read(self, given: Mapping[str, Given]) -> list[Array]:
-        """The inputs for named tensors, which are those of `inputs`."""
+    def read(self, given: Mapping[str, Given]) -> Taken:
+        """Named tensors, which are those of `inputs`."""
 
 
 class TextReader:
@@ -41,18 +52,19 @@ class TextReader:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder: Encoder | None = encoder
-        self._encode = encoder.encode
+        self._encode, self._features = encoder.encode, encoder.features
         self.ends: Sequence[tuple[float, float] | None] = [None if encoder.largest is None else (0, encoder.largest)]
 
-    def arrays(self, values: Sequence[Any], where: Sequence[str]) -> list[Array]:
-        """(batch, width) ids."""
-        return [self._encode(values, where)]
+    def take(self, values: Sequence[Any], where: Sequence[str]) -> Taken:
+        """As one input: (batch, width) ids."""
+        rows = self._encode(values, where)
+        return Taken(values, [rows], self._features(values, rows))
 
-    def read(self, given: Mapping[str, Given]) -> list[Array]:
-        """(batch, width) ids."""
+    def read(self, given: Mapping[str, Given]) -> Taken:
+        """As one input: (batch, width) ids."""
         text = given["text"]
         values = tensors.elements(self.inputs[0], _column(text))
-        return self.arrays(values, [f"{text.where}.data[{i}]" for i in range(len(values))])
+        return self.take(values, [f"{text.where}.data[{i}]" for i in range(len(values))])
 
 
 class ColumnsReader:
@@ -66,18 +78,19 @@ class ColumnsReader:
 
     def __init__(self, encoder: Columns) -> None:
         self.encoder: Encoder | None = encoder
-        self._encode = encoder.encode
+        self._encode, self._features = encoder.encode, encoder.features
         self.inputs: Sequence[Tensor] = [
             Tensor(name, "float64" if number else "string", [-1]) for name, number, _ in encoder.described
         ]
         self.optional = frozenset(name for name, _, nullable in encoder.described if nullable)
 
-    def arrays(self, values: Sequence[Any], where: Sequence[str]) -> list[Array]:
-        """(batch, width) numbers."""
-        return [self._encode(values, where)]
+    def take(self, values: Sequence[Any], where: Sequence[str]) -> Taken:
+        """As one input: (batch, width) numbers."""
+        rows = self._encode(values, where)
+        return Taken(values, [rows], self._features(values, rows))
 
-    def read(self, given: Mapping[str, Given]) -> list[Array]:
-        """(batch, width) numbers."""
+    def read(self, given: Mapping[str, Given]) -> Taken:
+        """As one input: (batch, width) numbers."""
         columns = {
             one.name: tensors.elements(one, _column(given[one.name])) for one in self.inputs if one.name in given
         }
@@ -85,7 +98,7 @@ class ColumnsReader:
         missing = dict.fromkeys(self.optional - given.keys(), [None] * n)
         named = {**columns, **missing}
         values = [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)]
-        return self.arrays(values, [f"rows[{i}]" for i in range(n)])
+        return self.take(values, [f"rows[{i}]" for i in range(n)])
 
 
 class TensorsReader:
@@ -105,8 +118,8 @@ class TensorsReader:
         ]
         self._rows = inputs[0].shape[:1] == [-1]
 
-    def arrays(self, values: Sequence[Any], where: Sequence[str]) -> list[Array]:
-        """One array an input, in the signature's order."""
+    def take(self, values: Sequence[Any], where: Sequence[str]) -> Taken:
+        """An array an input, in the signature's order."""
         names = {one.name for one in self.inputs}
         for value, at in zip(values, where, strict=True):
             if not isinstance(value, dict):
@@ -118,15 +131,27 @@ class TensorsReader:
         if not self._rows:
             if len(values) > 1:
                 raise InvalidInput("this model takes one instance at a time", field=where[1])
-            return [tensors.whole(one, values[0][one.name], f"{where[0]}.{one.name}") for one in self.inputs]
-        return [
-            tensors.rows(one, [value[one.name] for value in values], [f"{at}.{one.name}" for at in where])
-            for one in self.inputs
-        ]
+            return self._taken(
+                [tensors.whole(one, values[0][one.name], f"{where[0]}.{one.name}") for one in self.inputs]
+            )
+        return self._taken(
+            [
+                tensors.rows(one, [value[one.name] for value in values], [f"{at}.{one.name}" for at in where])
+                for one in self.inputs
+            ]
+        )
 
-    def read(self, given: Mapping[str, Given]) -> list[Array]:
-        """One array an input, in the signature's order."""
-        return [tensors.array(one, given[one.name]) for one in self.inputs]
+    def read(self, given: Mapping[str, Given]) -> Taken:
+        """An array an input, in the signature's order."""
+        return self._taken([tensors.array(one, given[one.name]) for one in self.inputs])
+
+    def _taken(self, arrays: list[Array]) -> Taken:
+        columns = [tensors.listed(array) if self._rows else [tensors.listed(array)] for array in arrays]
+        names = [one.name for one in self.inputs]
+        values = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        n_numbers = sum(array.size for array in arrays) / len(values)
+        kept = [one.name for one in self.inputs if one.dtype != "string" and n_numbers <= MOST_LOGGED]
+        return Taken(values, arrays, [{name: value[name] for name in kept} or None for value in values])
 
 
 def reader(package: Package, tokenizer: bytes | None) -> Reader:

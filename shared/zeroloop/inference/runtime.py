@@ -62,7 +62,11 @@ class Runner:
         self.outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
         if not self.inputs or not self.outputs:
             raise InvalidInput("the model has no input or no output", code="bad_model")
-        self._raw = raw
+        self._takes = [(details["index"], np.dtype(details["dtype"]), details) for details in self.inputs]
+        self._gives = [
+            (details["index"], details if details["quantization"][0] and i not in raw else None)
+            for i, details in enumerate(self.outputs)
+        ]
         self._shapes = [tuple(map(int, details["shape"])) for details in self.inputs]
         self._fixed_rows = self._shapes[0][0] if _fixed(self.inputs[0]) else None
 
@@ -77,6 +81,8 @@ class Runner:
         """
         rows = len(inputs[0])
         step = self._fixed_rows or SUB_BATCH
+        if rows <= step:
+            return self._invoke(inputs)
         parts = [self._invoke([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
         return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)]
 
@@ -90,34 +96,34 @@ class Runner:
         """
         with self._lock:
             try:
-                outputs = self._answers(inputs)
+                return self._answers(inputs)
             except (RuntimeError, ValueError) as error:
                 raise ModelFailed(f"the model fails on this input: {_said(error)}") from error
-        return [
-            array if i in self._raw else _real(array, details)
-            for i, (array, details) in enumerate(zip(outputs, self.outputs, strict=True))
-        ]
 
-    def _invoke(self, inputs: list[Array]) -> list[Array]:
+    def _invoke(self, inputs: Sequence[Array]) -> list[Array]:
         rows = len(inputs[0])
         if self._fixed_rows and rows < self._fixed_rows:
             inputs = [_padded(array, self._fixed_rows) for array in inputs]
         outputs = self.once(inputs)
-        if any(out.shape[:1] != (len(inputs[0]),) for out in outputs):
-            raise ModelFailed(f"the model answers {outputs[0].shape} for {len(inputs[0])} rows")
-        return [array[:rows] for array in outputs]
+        for out in outputs:
+            if not out.ndim or len(out) != len(inputs[0]):
+                raise ModelFailed(f"the model answers {out.shape} for {len(inputs[0])} rows")
+        return [array[:rows] for array in outputs] if rows < len(inputs[0]) else outputs
 
     def _answers(self, inputs: Sequence[Array]) -> list[Array]:
-        self._resize(inputs)
-        for details, array in zip(self.inputs, inputs, strict=True):
-            self._interpreter.set_tensor(details["index"], _quantised(array, details))
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(details["index"]) for details in self.outputs]
-
-    def _resize(self, inputs: Sequence[Array]) -> None:
         shapes = [array.shape for array in inputs]
-        if shapes == self._shapes:
-            return
+        if shapes != self._shapes:
+            self._resize(shapes)
+        interpreter = self._interpreter
+        for (index, dtype, details), array in zip(self._takes, inputs, strict=True):
+            interpreter.set_tensor(index, array if array.dtype == dtype else _quantised(array, details))
+        interpreter.invoke()
+        return [
+            _real(interpreter.get_tensor(index), quantised) if quantised else interpreter.get_tensor(index)
+            for index, quantised in self._gives
+        ]
+
+    def _resize(self, shapes: list[tuple[int, ...]]) -> None:
         self._shapes = []  # unknown until the tensors are allocated
         for details, shape in zip(self.inputs, shapes, strict=True):
             self._interpreter.resize_tensor_input(details["index"], shape)
@@ -148,7 +154,7 @@ def _quantised(array: Array, details: dict[str, Any]) -> Array:
     if scale and np.issubdtype(array.dtype, np.floating) and np.issubdtype(details["dtype"], np.integer):
         limits = np.iinfo(details["dtype"])
         array = np.clip(np.rint(array / scale + zero_point), limits.min, limits.max)
-    return array if array.dtype.hasobject else array.astype(details["dtype"], copy=False)
+    return array if array.dtype.hasobject else array.astype(details["dtype"])
 
 
 def _real(array: Array, details: dict[str, Any]) -> Array:

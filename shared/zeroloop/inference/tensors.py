@@ -88,6 +88,13 @@ def array(tensor: Tensor, given: Given) -> Array:
     return _made(tensor, elements(tensor, given), f"{given.where}.data").reshape(given.shape)
 
 
+def listed(array: Array) -> Any:
+    """`array` as nested lists; strings as str."""
+    if array.dtype.hasobject:
+        array = np.array([text.decode() for text in array.ravel()], object).reshape(array.shape)
+    return array.tolist()
+
+
 def rows(tensor: Tensor, values: Sequence[Any], where: Sequence[str]) -> Array:
     """(batch, ...) array of one nested value a row, each of the tensor's shape without its first dimension.
 

@@ -72,6 +72,10 @@ class HashedNgrams:
         data = [utf8(text, place) for text, place in zip(texts(values, where, self.max_characters), where, strict=True)]
         return self._few(data) if len(data) <= FEW_ROWS else self._many(data)
 
+    def features(self, _values: Sequence[str], rows: NDArray[np.int32]) -> list[list[int]]:
+        """The ids, from which the model can be trained again; hashes are no words."""
+        return [ids if ids[-1] else ids[: ids.index(0)] for ids in rows.tolist()]
+
     def _few(self, data: Sequence[bytes]) -> NDArray[np.int32]:
         rows = np.zeros((len(data), self.width), np.int32)
         for row, text in zip(rows, data, strict=True):

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference.answers import Answer, NotANumber
-from zeroloop.inference.model import Model
+from zeroloop.inference.model import Model, Result
 from zeroloop.inference.package import Package
 from zeroloop.inference.preprocessing import TENSORS
 from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Unit
@@ -178,10 +178,8 @@ def wanted(request: InferRequest, package: Package) -> list[Output]:
     return [outputs[one.name] for one in request.outputs] or list(outputs.values())
 
 
-def tensors(
-    outputs: Sequence[Output], package: Package, answers: Sequence[Answer], arrays: Sequence[Array]
-) -> list[dict[str, Any]]:
-    """`outputs` as the protocol writes them, data in row-major order; `arrays` are those of the package's signature.
+def tensors(outputs: Sequence[Output], package: Package, result: Result) -> list[dict[str, Any]]:
+    """`outputs` of `result` as the protocol writes them, data in row-major order.
 
     Raises
     ------
@@ -190,8 +188,8 @@ def tensors(
     NotANumber
         JSON can't write what the model answered.
     """
-    own = {tensor.name: array for tensor, array in zip(package.signature.outputs, arrays, strict=False)}
-    head = {} if package.preprocessing.kind == TENSORS else _columns(package, answers)
+    own = {tensor.name: array for tensor, array in zip(package.signature.outputs, result.outputs, strict=False)}
+    head = {} if package.preprocessing.kind == TENSORS else _columns(package, result.answers)
     told = []
     size = 0
     for output in outputs:
