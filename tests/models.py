@@ -246,6 +246,35 @@ def recommender(*, rows: int | None = None, items: int = 4) -> bytes:
 
 
 @cache
+def outer() -> bytes:
+    """The model of the Open Inference Protocol's own example: (2, 2) uint32 and (3,) bool -> (3, 2) float32.
+
+    For each truth the sums of the columns, for each untruth zeros.
+    """
+    graph = Graph()
+    numbers, truths = graph.tensor([2, 2], "uint32"), graph.tensor([3], "bool")
+    real, sums = graph.tensor([2, 2]), graph.tensor([1, 2])
+    factors, column, answer = graph.tensor([3]), graph.tensor([3, 1]), graph.tensor([3, 2])
+    options = schema.ReducerOptionsT()
+    options.keepDims = True
+    graph.operator("CAST", [numbers], [real], schema.CastOptionsT())
+    graph.operator("SUM", [real, graph.constant([0], "int32")], [sums], options)
+    graph.operator("CAST", [truths], [factors], schema.CastOptionsT())
+    graph.operator("RESHAPE", [factors, graph.constant([3, 1], "int32")], [column], schema.ReshapeOptionsT())
+    graph.operator("MUL", [column, sums], [answer], schema.MulOptionsT())
+    return graph.model([numbers, truths], [answer])
+
+
+OUTER: dict[str, Any] = {
+    "inputs": [
+        {"name": "input0", "dtype": "uint32", "shape": [2, 2], "minimum": 0, "maximum": 9},
+        {"name": "input1", "dtype": "bool", "shape": [3]},
+    ],
+    "outputs": [{"name": "output0", "dtype": "float32", "shape": [3, 2]}],
+}
+
+
+@cache
 def without_inputs() -> bytes:
     """A model that takes nothing and answers 1."""
     graph = Graph()
@@ -345,9 +374,10 @@ def tensors(
     return {"model.tflite": model, "package.json": json.dumps(about).encode()}
 
 
-def signature(dtype: str, shape: Sequence[int] = (-1, 2), **bounds: float) -> dict[str, Any]:
-    """Of a model with one input x and one output y of the same dtype and shape."""
+def signature(dtype: str, shape: Sequence[int] = (-1, 2)) -> dict[str, Any]:
+    """Of a model with one input x and one output y of the same dtype and shape; whole numbers from 0 to 1."""
     tensor = {"dtype": dtype, "shape": list(shape)}
+    bounds = {"minimum": 0, "maximum": 1} if "int" in dtype else {}
     return {"inputs": [{"name": "x", **tensor, **bounds}], "outputs": [{"name": "y", **tensor}]}
 
 

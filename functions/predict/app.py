@@ -106,7 +106,7 @@ def _open_inference(event: dict[str, Any], record: LogRecord) -> Mapping[str, An
             return {"live": True}
         case ["GET", "health", "ready"]:
             predictor.check()
-            return {"ready": True}
+            return {"live": True, "ready": True}
         case [method, "models", model, "versions", text, *rest]:
             version = http.number(text, "version")
         case [method, "models", model, *rest]:
