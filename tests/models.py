@@ -215,14 +215,21 @@ def two_inputs() -> bytes:
 @cache
 def identity(dtype: str, shape: tuple[int, ...] = (-1, 2)) -> bytes:
     """Answers its input of any dtype; sizes that are -1 vary."""
+    return identities((dtype,), shape)
+
+
+@cache
+def identities(dtypes: tuple[str, ...], shape: tuple[int, ...] = (-1, 2)) -> bytes:
+    """Answers an input of each dtype with itself."""
     graph = Graph()
-    given, answer = graph.tensor(shape, dtype), graph.tensor(shape, dtype)
-    size = graph.tensor([len(shape)], "int32")
     options = schema.ShapeOptionsT()
     options.outType = schema.TensorType.INT32
-    graph.operator("SHAPE", [given], [size], options)
-    graph.operator("RESHAPE", [given, size], [answer], schema.ReshapeOptionsT())
-    return graph.model([given], [answer])
+    given, answers = ([graph.tensor(shape, dtype) for dtype in dtypes] for _ in range(2))
+    for one, answer in zip(given, answers, strict=True):
+        size = graph.tensor([len(shape)], "int32")
+        graph.operator("SHAPE", [one], [size], options)
+        graph.operator("RESHAPE", [one, size], [answer], schema.ReshapeOptionsT())
+    return graph.model(given, answers)
 
 
 @cache
@@ -379,6 +386,17 @@ def signature(dtype: str, shape: Sequence[int] = (-1, 2)) -> dict[str, Any]:
     tensor = {"dtype": dtype, "shape": list(shape)}
     bounds = {"minimum": 0, "maximum": 1} if "int" in dtype else {}
     return {"inputs": [{"name": "x", **tensor, **bounds}], "outputs": [{"name": "y", **tensor}]}
+
+
+def echo(dtypes: Sequence[str]) -> dict[str, bytes]:
+    """The files of a package that answers x_<dtype> with y_<dtype>, for each."""
+    stated: dict[str, Any] = {"inputs": [], "outputs": []}
+    for dtype in dtypes:
+        for side, [tensor] in signature(dtype).items():
+            stated[side].append({**tensor, "name": f"{tensor['name']}_{dtype}"})
+    rows: dict[str, Any] = {"string": ["a", "b"], "bool": [False, True]}
+    row = {f"x_{dtype}": rows.get(dtype, [0, 1]) for dtype in dtypes}
+    return tensors(identities(tuple(dtypes)), stated, [row] * 3)
 
 
 def package(model: bytes, *, described: bytes | None = None, **about: Any) -> dict[str, bytes]:

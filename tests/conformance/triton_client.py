@@ -1,6 +1,7 @@
 """NVIDIA's client, as its users write it: `python triton_client.py API_URL`.
 
-Prints what came back, as one line of JSON. Runs in the environment of the group `protocol-clients`; the test that starts it compares.
+Prints what came back, as one line of JSON. Runs in the environment of the group `protocol-clients`; the test that
+starts it compares.
 """
 
 import json
@@ -12,6 +13,8 @@ import numpy as np
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+NUMBERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+DTYPES = ("bool", *NUMBERS, "string")
 TEXTS = ["A wonderful, moving film.", "A dreadful, boring mess."]
 
 
@@ -30,7 +33,7 @@ def main(url: str) -> dict[str, Any]:
         "columns": columns(client),
         "pinned": client.infer("protocol", [words([2])], model_version="1").get_response()["model_version"],
         "tensors": tensors(client),
-        "dtypes": {name: echo(client, name) for name in ("bool", "int8", "int64", "uint8", "float16", "float64")},
+        "echo": echo(client),
         "refused": {
             "binary": refused(lambda: client.infer("protocol", [words([2], binary=True)])),
             "datatype": refused(lambda: client.infer("protocol", [given("text", np.array([1.0], np.float32))])),
@@ -88,10 +91,21 @@ def tensors(client: InferenceServerClient) -> dict[str, Any]:
     return named(client.infer("protocol-tensors", recommended(user=0)))
 
 
-def echo(client: InferenceServerClient, dtype: str) -> Any:
-    """What the model of that dtype answers to 0 and 1."""
-    result = client.infer(f"protocol-{dtype}", [given("x", np.array([[0, 1]], dtype))])
-    return [str(result.as_numpy("y").dtype), result.as_numpy("y").tolist()]
+def echo(client: InferenceServerClient) -> dict[str, Any]:
+    """Of every dtype what was sent, and what the model that answers its inputs gave back."""
+    sent = {
+        name: np.array([["\u00e4".encode(), b"b"]], object) if name == "string" else np.array([[0, 1]], name)
+        for name in DTYPES
+    }
+    result = client.infer("protocol-echo", [given(f"x_{name}", value) for name, value in sent.items()])
+    got = {name: result.as_numpy(f"y_{name}") for name in DTYPES}
+    return {name: [listed(value), listed(got[name])] for name, value in sent.items()}
+
+
+def listed(value: Any) -> list[Any]:
+    """A tensor's dtype and elements; the client gives strings as str where it sends bytes."""
+    elements = [one.decode() if isinstance(one, bytes) else one for one in value.ravel().tolist()]
+    return [str(value.dtype), elements]
 
 
 def refused(call: Callable[[], Any]) -> list[str]:
