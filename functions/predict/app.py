@@ -98,6 +98,7 @@ def _predict(event: dict[str, Any], record: LogRecord) -> dict[str, Any]:
 def _open_inference(event: dict[str, Any], record: LogRecord) -> Mapping[str, Any]:
     """The protocol's paths: server, health, and models with and without a version."""
     path = (event.get("pathParameters") or {}).get("proxy", "")
+    record.model = path[:128]  # until it is known better
     version: int | None = None
     match [event["routeKey"].split()[0], *map(http.name, path.split("/"))]:
         case ["GET", ""]:

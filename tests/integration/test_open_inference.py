@@ -88,8 +88,28 @@ def test_tensors_go_in_and_come_out_by_name(world: World, capsys: pytest.Capture
     assert last_record(capsys)["predictions"][0]["score"] is None
     status, refused = world.infer("shop/infer", {**user, "data": [4]}, numbers)
     assert (status, refused["field"]) == (422, "inputs[0].data[0]")
-    status, refused = world.ask("text", pathParameters={"model": "shop"}, body='{"inputs": {"user": [1]}}')
+    friendly = json.dumps({"inputs": models.USERS[0]})
+    status, refused = world.ask("text", pathParameters={"model": "shop"}, body=friendly)
     assert (status, refused["field"]) == (422, "inputs")
+    assert "answers tensors" in refused["message"]
+
+
+def test_tensors_with_labels_are_answered_by_both_protocols(world: World) -> None:
+    stated = {**models.signature("float32", (-1, 3)), "outputs": models.signature("float32")["outputs"]}
+    cases: list[Any] = [{"instance": {"inputs": {"x": [0, 2, 2]}}, "scores": {"no": 0.62, "yes": 0.38}}] * 3
+    about: dict[str, Any] = {
+        "task": "multiclass",
+        "labels": ["no", "yes"],
+        "golden": {"tolerance": 0.1, "cases": cases},
+    }
+    world.promote("plain", world.register("plain", models.tensors(models.dense(), stated, [], **about)))
+    status, friendly = world.ask("text", pathParameters={"model": "plain"}, body='{"inputs": {"x": [0, 2, 2]}}')
+    assert (status, friendly["prediction"]) == (200, "no")
+    x = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [0, 2, 2]}
+    _, body = world.infer("plain/infer", x)
+    assert outputs(body)["y"] == pytest.approx(list(friendly["scores"].values()), abs=1e-6)
+    receipt = verify(body["parameters"]["prediction_id"], KEYS)
+    assert (receipt.label, receipt.score) == (friendly["prediction"], friendly["confidence"])
 
 
 @pytest.mark.parametrize(
@@ -120,6 +140,7 @@ def test_a_refusal_has_the_shape_of_the_protocol(
     assert (got, body["code"]) == (status, code)
     assert isinstance(body["error"], str)
     lines = capsys.readouterr().out.splitlines()
+    assert all(json.loads(line)["model"] for line in lines)
     assert [json.loads(line)["code"] for line in lines] == ([code] if case == "v2_infer" else [])
 
 

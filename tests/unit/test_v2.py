@@ -38,7 +38,6 @@ def parsed(*inputs: dict[str, Any], **fields: Any) -> InferRequest:
 def asked(model: Model, *inputs: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
     """The outputs that `model` answers."""
     request = parsed(*inputs, **fields)
-    v2.unit(request)
     outputs = v2.wanted(request, model.package)
     given = v2.given(request, model)
     return v2.tensors(outputs, model.package, model.infer(given))
@@ -178,9 +177,10 @@ def test_answers_are_json_also_for_clients_that_would_rather_have_bytes() -> Non
     assert asked(TEXT, WORDS, parameters={"binary_data_output": True, "unit": "u"}) == asked(TEXT, WORDS)
 
 
-def test_the_unit_is_a_parameter() -> None:
-    assert v2.unit(parsed(WORDS, parameters={"unit": "user-17"})) == "user-17"
-    assert v2.unit(parsed(WORDS)) is None
+def test_unit_and_slice_are_parameters() -> None:
+    told = parsed(WORDS, parameters={"unit": "user-17", "slice": "de"}).parameters
+    assert (told.unit, told.slice) == ("user-17", "de")
+    assert parsed(WORDS).parameters.unit is None
 
 
 def test_nan_is_no_answer() -> None:

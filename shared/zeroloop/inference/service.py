@@ -66,9 +66,9 @@ class Predictor:
         self, name: str, version: int | None, request: InferRequest, record: LogRecord
     ) -> tuple[Served, list[dict[str, Any]]]:
         """As `predict`, for the Open Inference Protocol: who answers, and the outputs that `request` wants."""
-        unit = v2.unit(request)
         if request.model_name not in {None, name}:
             raise InvalidInput(f"the path says {name!r}", field="model_name")
+        unit, record.slice = request.parameters.unit, request.parameters.slice
         served = self._choose(name, unit, version, record)
         model = served.model
         wanted, given = v2.wanted(request, model.package), v2.given(request, model)

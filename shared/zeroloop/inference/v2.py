@@ -16,7 +16,7 @@ from zeroloop.inference.answers import Answer, NotANumber
 from zeroloop.inference.model import Model, Result
 from zeroloop.inference.package import Package
 from zeroloop.inference.preprocessing import TENSORS
-from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Unit
+from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Slice, Unit
 from zeroloop.inference.tensors import DATATYPES, Array, Given
 
 SERVER = {"name": "zeroloop", "version": "0.1.0", "extensions": []}
@@ -27,7 +27,26 @@ _NO_BINARY = (
     "set_data_from_numpy(..., binary_data=False)"
 )
 
-Parameters = dict[str, str | int | float | bool]
+
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a request: unit and slice as in the friendly protocol. A misspelt one would silently assign by chance."""
+
+    unit: Unit | None = None
+    slice: Slice | None = None
+    binary_data_output: bool = False
+
+
+class InputParameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """What clients say of a tensor's form."""
+
+    content_type: str | None = None
+    binary_data_size: int | None = None
+
+
+class WantedParameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """In which form a client would like an output."""
+
+    binary_data: bool = False
 
 
 class Input(Struct, forbid_unknown_fields=True):
@@ -37,14 +56,14 @@ class Input(Struct, forbid_unknown_fields=True):
     shape: list[Annotated[int, Meta(ge=0)]]
     datatype: str
     data: list[Any] | UnsetType = UNSET
-    parameters: Parameters = field(default_factory=dict)
+    parameters: InputParameters = InputParameters()
 
 
 class Wanted(Struct, forbid_unknown_fields=True):
     """An output that a request asks for."""
 
     name: str
-    parameters: Parameters = field(default_factory=dict)
+    parameters: WantedParameters = WantedParameters()
 
 
 class InferRequest(Struct, forbid_unknown_fields=True):
@@ -54,7 +73,7 @@ class InferRequest(Struct, forbid_unknown_fields=True):
     outputs: list[Wanted] = field(default_factory=list)
     id: str | None = None
     model_name: str | None = None
-    parameters: Parameters = field(default_factory=dict)
+    parameters: Parameters = Parameters()
 
 
 class Output(NamedTuple):
@@ -75,21 +94,6 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """
     if "inference-header-content-length" in headers:
         raise InvalidInput(_NO_BINARY, field="inputs")
-
-
-def unit(request: InferRequest) -> str | None:
-    """The unit that is assigned to a version, by the request's parameter of that name.
-
-    Raises
-    ------
-    InvalidInput
-        A parameter that isn't known: a misspelt one would silently assign by chance.
-    """
-    _known(request.parameters, {"unit", "binary_data_output"}, "parameters")
-    try:
-        return msgspec.convert(request.parameters.get("unit"), Unit | None)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(str(error), field="parameters.unit") from error
 
 
 def given(request: InferRequest, model: Model) -> dict[str, Given]:
@@ -118,9 +122,8 @@ def given(request: InferRequest, model: Model) -> dict[str, Given]:
 
 
 def _data(tensor: Input, where: str) -> list[Any]:
-    if isinstance(tensor.data, UnsetType) or "binary_data_size" in tensor.parameters:
+    if isinstance(tensor.data, UnsetType) or tensor.parameters.binary_data_size is not None:
         raise InvalidInput(_NO_BINARY, field=f"{where}.data")
-    _known(tensor.parameters, {"content_type"}, f"{where}.parameters")
     return tensor.data
 
 
@@ -132,11 +135,6 @@ def _check_rows(found: Mapping[str, Given]) -> None:
             raise InvalidInput(f"{name} has {count} rows, another input {first}", field=f"{found[name].where}.shape")
         if not 0 < count <= MAX_INSTANCES:
             raise InvalidInput(f"send 1 to {MAX_INSTANCES:,} rows, not {count:,}", field=f"{found[name].where}.shape")
-
-
-def _known(parameters: Mapping[str, Any], names: set[str], where: str) -> None:
-    for name in parameters.keys() - names:
-        raise InvalidInput(f"unknown parameter; known are {', '.join(sorted(names))}", field=f"{where}.{name[:80]}")
 
 
 def offered(package: Package) -> list[Output]:
@@ -174,7 +172,6 @@ def wanted(request: InferRequest, package: Package) -> list[Output]:
                 f"{one.name[:80]!r} is not an output of this model; it has {', '.join(outputs)}",
                 field=f"outputs[{i}].name",
             )
-        _known(one.parameters, {"binary_data"}, f"outputs[{i}].parameters")
     return [outputs[one.name] for one in request.outputs] or list(outputs.values())
 
 
@@ -194,7 +191,7 @@ def tensors(outputs: Sequence[Output], package: Package, result: Result) -> list
     size = 0
     for output in outputs:
         data, shape = head[output.name] if output.name in head else _told(output, own[output.name])
-        size += sum(map(len, data)) + 4 * len(data) if output.datatype == "BYTES" else _NUMBER_BYTES * len(data)
+        size += len(msgspec.json.encode(data)) if output.datatype == "BYTES" else _NUMBER_BYTES * len(data)
         told.append({"name": output.name, "datatype": output.datatype, "shape": shape, "data": data})
     if size > MAX_ANSWER_BYTES:
         raise InvalidInput("the answer would be too large: send fewer rows, or ask for fewer outputs", field="outputs")
