@@ -6,20 +6,22 @@ every cold start (measured; docs/decisions.md).
 
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from zeroloop import clock, config, http
-from zeroloop.errors import ZeroloopError
-from zeroloop.inference import service
+from zeroloop.errors import NotFound, ZeroloopError
+from zeroloop.inference import service, v2
 from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.record import LogRecord, lines
 from zeroloop.inference.requests import PredictRequest
 from zeroloop.inference.service import Predictor
 from zeroloop.inference.source import Source
+from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import WarmModels
 from zeroloop.signed import Session
 
@@ -85,23 +87,76 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     record = LogRecord(
         time=clock.now_ms(), request_id=str(context.aws_request_id), model="", status=http.OK, latency_ms=0.0
     )
-    body: dict[str, Any]
+    route = event.get("routeKey", "")
+    answer, refusal = (_open_inference, v2.refusal) if "/v2" in route else (_predict, http.refusal)
+    body: Mapping[str, Any]
     try:
-        name = http.name(event["pathParameters"]["model"])
-        record.model = name[:128]
-        request = http.parse(http.body(event), PredictRequest)
-        outcome = predictor.predict(name, request, record)
-        body = service.present(outcome, record, many=request.many)
+        body = answer(event, record)
     except ZeroloopError as error:
-        record.status, record.code, body = http.status_of(error), error.code, dict(http.refusal(error))
+        record.status, record.code, body = http.status_of(error), error.code, refusal(error)
         if record.status >= http.INTERNAL:
             sys.stderr.write(traceback.format_exc())
     except Exception:  # noqa: BLE001 - a bug is answered 500 without details; the log has them
         sys.stderr.write(traceback.format_exc())
         record.status, record.code = http.INTERNAL, "internal"
-        body = {"code": "internal", "message": "an error of ours"}
+        body = refusal(ZeroloopError("an error of ours"))
+    if not route.startswith("GET "):  # who asks for metadata or health predicts nothing
+        _log(record, started)
+    return {"statusCode": record.status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}
+
+
+def _predict(event: dict[str, Any], record: LogRecord) -> dict[str, Any]:
+    name = http.name(event["pathParameters"]["model"])
+    record.model = name[:128]
+    request = http.parse(http.body(event), PredictRequest)
+    return service.present(predictor.predict(name, request, record), record, many=request.many)
+
+
+def _open_inference(event: dict[str, Any], record: LogRecord) -> Mapping[str, Any]:
+    """The protocol's paths: server, health, and models with and without a version."""
+    path = (event.get("pathParameters") or {}).get("proxy", "")
+    record.model = path[:128]  # until it is known better
+    version: int | None = None
+    match [event["routeKey"].split()[0], *map(http.name, path.split("/"))]:
+        case ["GET", ""]:
+            return v2.SERVER
+        case ["GET", "health", "live"]:
+            return {"live": True}
+        case ["GET", "health", "ready"]:
+            predictor.check()
+            return {"live": True, "ready": True}
+        case [method, "models", model, "versions", text, *rest]:
+            version = http.number(text, "version")
+        case [method, "models", model, *rest]:
+            pass
+        case _:
+            raise _no_route(event)
+    record.model = model[:128]
+    match [method, *rest]:
+        case ["GET"]:
+            served, versions = predictor.look(model, version)
+            return v2.metadata(model, versions, served.model)
+        case ["GET", "ready"]:
+            predictor.look(model, version)
+            return {"name": model, "ready": True}
+        case ["POST", "infer"]:
+            return _infer(event, record, model, version)
+    raise _no_route(event)
+
+
+def _infer(event: dict[str, Any], record: LogRecord, model: str, version: int | None) -> dict[str, Any]:
+    v2.check_headers(event.get("headers") or {})
+    request = http.parse(http.body(event), InferRequest)
+    served, outputs = predictor.infer(model, version, request, record)
+    return service.present_inferred(served, record, request, outputs)
+
+
+def _no_route(event: dict[str, Any]) -> NotFound:
+    return NotFound(f"there is no {event['routeKey'].split()[0]} {event.get('rawPath', '')}", code="no_route")
+
+
+def _log(record: LogRecord, started: float) -> None:
     record.latency_ms = round((clock.monotonic() - started) * 1e6) / 1e3
     for line in lines(record, share=settings.log_share, stale=record.model in stale):
         sys.stdout.write(line + "\n")
     stale.discard(record.model)
-    return {"statusCode": record.status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 
@@ -56,6 +56,11 @@ def body(event: dict[str, Any]) -> bytes:
     if len(data) > MAX_BODY_BYTES:
         raise InvalidInput(f"the body is over {MAX_BODY_BYTES:,} bytes", code="too_large", field="body")
     return data
+
+
+def query(event: dict[str, Any]) -> dict[str, list[str]]:
+    """The query's values by name, in order: the event's own dictionary joins repeated ones with commas."""
+    return parse_qs(event.get("rawQueryString", ""), keep_blank_values=True)
 
 
 def parse(body: bytes | str | None, kind: type[T]) -> T:
@@ -109,8 +114,17 @@ def actor(event: dict[str, Any]) -> str:
     return str(iam.get("userArn") or (jwt.get("claims") or {}).get("sub") or "anonymous")
 
 
-def api(log_failure: Callable[[Exception], None]) -> APIGatewayHttpResolver:
-    """A Powertools resolver for HTTP API events which answers our failures by kind, and a bug with 500 and no details.
+def tell(_path: str, error: Exception) -> tuple[int, dict[str, str]]:
+    """Status and body that tell of `error` in our own words; a bug is 500 and no details."""
+    if isinstance(error, ZeroloopError):
+        return status_of(error), refusal(error)
+    return INTERNAL, {"code": "internal", "message": "an error of ours; the log knows more"}
+
+
+def api(
+    log_failure: Callable[[Exception], None], tell: Callable[[str, Exception], tuple[int, dict[str, str]]] = tell
+) -> APIGatewayHttpResolver:
+    """A Powertools resolver for HTTP API events which answers failures of a path as `tell` says.
 
     `log_failure` gets an exception that nobody expected, to log it with its traceback.
     """
@@ -119,21 +133,19 @@ def api(log_failure: Callable[[Exception], None]) -> APIGatewayHttpResolver:
 
     resolver = APIGatewayHttpResolver()
 
-    def answer(status: int, body: dict[str, str]) -> Response[str]:
+    def answer(error: Exception) -> Response[str]:
+        status, body = tell(resolver.current_event.path, error)
         return Response(status, "application/json", msgspec.json.encode(body).decode())
-
-    @resolver.exception_handler(ZeroloopError)  # type: ignore[untyped-decorator]
-    def _known(error: ZeroloopError) -> Response[str]:
-        return answer(status_of(error), refusal(error))
 
     @resolver.not_found
     def _no_route(_error: Exception) -> Response[str]:
         event = resolver.current_event
-        return answer(404, {"code": "no_route", "message": f"there is no {event.http_method} {event.path}"})
+        return answer(NotFound(f"there is no {event.http_method} {event.path}", code="no_route"))
 
     @resolver.exception_handler(Exception)  # type: ignore[untyped-decorator]
-    def _unknown(error: Exception) -> Response[str]:
-        log_failure(error)
-        return answer(INTERNAL, {"code": "internal", "message": "an error of ours; the log knows more"})
+    def _failed(error: Exception) -> Response[str]:
+        if not isinstance(error, ZeroloopError):
+            log_failure(error)
+        return answer(error)
 
     return resolver

@@ -66,8 +66,8 @@ class World:
         self.store = RegistryStore("registry")
         self.registry = Registry(self.store, Bucket("artifacts"), lambda *_: None, max_package_bytes=10_000_000)
 
-    def register(self, name: str, package: Path) -> int:
-        files = {path.name: path.read_bytes() for path in package.iterdir()}
+    def register(self, name: str, package: Path | dict[str, bytes]) -> int:
+        files = package if isinstance(package, dict) else {path.name: path.read_bytes() for path in package.iterdir()}
         manifest = [PackageFile(path, sha256(data), len(data)) for path, data in files.items()]
         version = self.registry.register(name, manifest, actor="test", at=0).version
         for path, data in files.items():
@@ -82,6 +82,11 @@ class World:
         sent = {**event("predict", case), **changes}
         answer = self.predict.lambda_handler(sent, Context())
         return answer["statusCode"], json.loads(answer["body"])
+
+    def infer(self, path: str, *inputs: dict[str, Any], **fields: Any) -> tuple[int, dict[str, Any]]:
+        """POST /v2/models/`path`, by the Open Inference Protocol."""
+        body = json.dumps({"inputs": inputs, **fields})
+        return self.ask("v2_infer", pathParameters={"proxy": f"models/{path}"}, body=body)
 
 
 def configured(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
@@ -290,6 +295,18 @@ def test_a_bug_is_a_500_without_details(world: World, capsys: pytest.CaptureFixt
         ("empty_text", 422, "invalid_input"),
         ("not_json", 422, "not_json"),
         ("unknown_model", 404, "unknown_model"),
+        ("v2_server", 200, None),
+        ("v2_live", 200, None),
+        ("v2_ready", 200, None),
+        ("v2_model", 200, None),
+        ("v2_model_version", 200, None),
+        ("v2_model_ready", 200, None),
+        ("v2_model_version_ready", 200, None),
+        ("v2_no_route", 404, "no_route"),
+        ("v2_infer", 200, None),
+        ("v2_infer_version", 200, None),
+        ("v2_infer_columns", 404, "unknown_model"),
+        ("v2_binary", 422, "invalid_input"),
     ],
 )
 def test_each_event_is_answered(world: World, case: str, status: int, code: str | None) -> None:
@@ -299,5 +316,7 @@ def test_each_event_is_answered(world: World, case: str, status: int, code: str 
 
 def test_every_event_is_among_them() -> None:
     assert {path.stem for path in (ROOT / "events/predict").glob("*.json")} == {
-        "text", "instances", "pinned", "features", "empty_text", "not_json", "unknown_model"
+        "text", "instances", "pinned", "features", "empty_text", "not_json", "unknown_model",
+        "v2_server", "v2_live", "v2_ready", "v2_model", "v2_model_version", "v2_model_ready", "v2_model_version_ready",
+        "v2_no_route", "v2_infer", "v2_infer_version", "v2_infer_columns", "v2_binary",
     }  # fmt: skip

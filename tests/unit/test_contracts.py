@@ -48,6 +48,9 @@ LENIENT = {
 Path_ = tuple[str | int, ...]
 
 
+[IN], [OUT] = CONTRACTS["package"]["examples"][0]["signature"].values()
+
+
 def validator(contract: str) -> Draft202012Validator:
     return Draft202012Validator(CONTRACTS[contract])
 
@@ -282,6 +285,7 @@ def test_the_packages_of_these_tests_hold() -> None:
         ("multilabel", []),
         ("regression", ["one"]),
         ("multiclass", ["one", "one"]),
+        ("tensors", ["one"]),
     ],
 )
 def test_labels_that_do_not_fit_the_task_are_refused(task: str, labels: list[str]) -> None:
@@ -289,6 +293,27 @@ def test_labels_that_do_not_fit_the_task_are_refused(task: str, labels: list[str
     with pytest.raises(InvalidInput) as refused:
         read("package", {**example, "task": task, "labels": labels})
     assert refused.value.field == "labels"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"answer": "other"}, "answer"),
+        ({"task": "tensors", "labels": []}, "preprocessing.kind"),
+        ({"signature": {"inputs": [IN, IN], "outputs": [OUT]}}, "signature.inputs"),
+        ({"signature": {"inputs": [IN], "outputs": [OUT, OUT]}}, "signature.outputs"),
+        (
+            {"golden": {"tolerance": 1, "cases": [{"instance": {}, "scores": {"yes": [1]}}]}},
+            "golden.cases[0].scores.yes",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(changes: dict[str, Any], field: str) -> None:
+    example = CONTRACTS["package"]["examples"][0]
+    validator("package").validate({**example, **changes})
+    with pytest.raises(InvalidInput) as refused:
+        read("package", {**example, **changes})
+    assert (refused.value.code, refused.value.field) == ("bad_package", field)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b'{"schema_version": 2}', b"[" * 100_000])

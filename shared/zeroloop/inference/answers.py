@@ -20,13 +20,17 @@ class NotANumber(ZeroloopError):  # noqa: N818
 class Answer(Struct, frozen=True, gc=False):
     """One prediction.
 
-    `prediction` is the label; a list of labels (multilabel); a number (regression). `confidence` is the score of the
-    answered label, in [0, 1]; the least of them for a list; None for regression. `scores` has every label's.
+    `prediction` is the label; a list of labels (multilabel); a number (regression); None where the model answers
+    tensors. `confidence` is the score of the answered label, in [0, 1]; the least of them for a list; None where there
+    are no labels. `scores` has every label's.
     """
 
-    prediction: str | list[str] | float
+    prediction: str | list[str] | float | None
     confidence: float | None
     scores: dict[str, float]
+
+
+UNLABELLED = Answer(None, None, {})
 
 
 def answer(package: Package, values: list[float]) -> Answer:

@@ -38,10 +38,22 @@ def assign(lineup: Lineup, key: str, pinned: int | None) -> Assigned:
     """
     if pinned is not None:
         return Assigned(pinned, "pinned")
-    if lineup.champion is None:
-        raise Conflict(f"{lineup.model} has no champion yet: promote a version", code="no_champion", field="model")
+    first = champion(lineup)
     if lineup.challenger is not None:
         salt = f"canary:{lineup.model_id}:{lineup.challenger}"
         if bucket(salt, key) < round(lineup.traffic * BUCKETS):
             return Assigned(lineup.challenger, "challenger")
-    return Assigned(lineup.champion, "champion")
+    return Assigned(first, "champion")
+
+
+def champion(lineup: Lineup) -> int:
+    """The champion's version.
+
+    Raises
+    ------
+    Conflict
+        `no_champion`: nothing is promoted yet.
+    """
+    if lineup.champion is None:
+        raise Conflict(f"{lineup.model} has no champion yet: promote a version", code="no_champion", field="model")
+    return lineup.champion

@@ -72,12 +72,18 @@ class Columns:
         ``{"name", "type": "categorical", "values": [string, ...]}``, each with ``"nullable": true`` where null is
         allowed. Together at most 16,384 places.
 
+    Attributes
+    ----------
+    described
+        Of each column its name, whether it is numeric, and whether null is allowed.
+
     """
 
     kind = "columns"
     code_version = 1
     field = "features"
     dtype = "float32"
+    largest: int | None = None
 
     def __init__(self, parameters: Mapping[str, Any], _tokenizer: bytes | None = None) -> None:
         columns = _columns(checked(parameters, {"columns"}))
@@ -85,6 +91,7 @@ class Columns:
         starts = [end - column.width for end, column in zip(ends, columns, strict=True)]
         placed = list(zip(columns, starts, strict=True))
         self.width = ends[-1]
+        self.described = [(column.name, isinstance(column, Numeric), column.nullable) for column in columns]
         self._names = {column.name for column in columns}
         self._numeric = [column for column in columns if isinstance(column, Numeric)]
         self._places = [start for column, start in placed if isinstance(column, Numeric)]

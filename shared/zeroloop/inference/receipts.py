@@ -35,7 +35,7 @@ class Receipt(Struct, frozen=True, kw_only=True, gc=False):
     version: int
     variant: str
     label: str | None
-    score: float
+    score: float | None
     time: int
     test_id: str | None = None
     unit_hash: str | None = None

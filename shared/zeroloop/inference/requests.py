@@ -15,10 +15,11 @@ Number = Annotated[int, Meta(ge=1, le=99_999_999)]
 
 
 class PredictRequest(Struct, forbid_unknown_fields=True, gc=False):
-    """Body of a prediction: one of text, features or instances."""
+    """Body of a prediction: one of text, features, inputs or instances."""
 
     text: Any = UNSET
     features: Any = UNSET
+    inputs: Any = UNSET
     instances: list[Any] | UnsetType = UNSET
     unit: Unit | None = None
     version: Number | None = None
@@ -44,14 +45,19 @@ class Inputs(Struct, frozen=True, gc=False):
 
 
 def inputs(request: PredictRequest, field: str) -> Inputs:
-    """The values that a model which reads `field` ("text" or "features") takes from `request`.
+    """The values that a model which reads `field` ("text", "features" or "inputs") takes from `request`.
 
     Raises
     ------
     InvalidInput
-        None or several of text, features, instances; the wrong one for this model; no or too many instances.
+        None or several of text, features, inputs, instances; the wrong one for this model; no or too many instances.
     """
-    sent = (("text", request.text), ("features", request.features), ("instances", request.instances))
+    sent = (
+        ("text", request.text),
+        ("features", request.features),
+        ("inputs", request.inputs),
+        ("instances", request.instances),
+    )
     given = [name for name, value in sent if value is not UNSET]
     if len(given) != 1:
         raise InvalidInput(f"send one of {field} or instances, not {' and '.join(given) or 'none'}", field=field)

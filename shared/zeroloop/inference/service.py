@@ -2,16 +2,17 @@
 
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from zeroloop import clock
-from zeroloop.inference import assignment, receipts
+from zeroloop.errors import InvalidInput
+from zeroloop.inference import assignment, receipts, v2
 from zeroloop.inference.answers import Answer
 from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
+from zeroloop.inference.model import Result
 from zeroloop.inference.receipts import Key, Receipt
 from zeroloop.inference.record import LogRecord, Prediction, input_digest
 from zeroloop.inference.requests import PredictRequest, check_size, inputs
+from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import Served, WarmModels
 
 
@@ -52,22 +53,63 @@ class Predictor:
         Unavailable
             The registry didn't answer and nothing is known yet.
         """
-        lineup = self._lineups.get(name)
-        record.model_id = lineup.model_id
-        assigned = assignment.assign(lineup, request.unit or record.request_id, request.version)
-        record.variant, record.version = assigned.variant, assigned.version
-        served = self._models.get(lineup.model_id, assigned.version)
+        record.slice = request.slice
+        served = self._choose(name, request.unit, request.version, record)
         asked = inputs(request, served.model.field)
         check_size(len(asked.values), served.model.package)
-        answers, features = served.model.run(asked.values, asked.where)
+        result = served.model.answers(asked.values, asked.where)
+        self._sign(request.unit, served, result, record)
+        return Outcome(served, result.answers)
+
+    def infer(
+        self, name: str, version: int | None, request: InferRequest, record: LogRecord
+    ) -> tuple[Served, list[dict[str, Any]]]:
+        """As `predict`, for the Open Inference Protocol: who answers, and the outputs that `request` wants."""
+        if request.model_name not in {None, name}:
+            raise InvalidInput(f"the path says {name!r}", field="model_name")
+        unit, record.slice = request.parameters.unit, request.parameters.slice
+        served = self._choose(name, unit, version, record)
+        model = served.model
+        wanted, given = v2.wanted(request, model.package), v2.given(request, model)
+        result = model.infer(given)
+        outputs = v2.tensors(wanted, model.package, result)
+        self._sign(unit, served, result, record)
+        return served, outputs
+
+    def look(self, name: str, version: int | None) -> tuple[Served, list[int]]:
+        """A version, the champion where none is named, and the versions that serve; it is loaded, so ready.
+
+        Raises
+        ------
+        NotFound
+        Conflict
+        InvalidInput
+        Unavailable
+            As `predict`.
+        """
+        lineup = self._lineups.get(name)
+        number = assignment.champion(lineup) if version is None else version
+        serving = [one for one in (lineup.champion, lineup.challenger, lineup.previous) if one is not None]
+        return self._models.get(lineup.model_id, number), serving if version is None else [version]
+
+    def check(self) -> None:
+        """Unavailable unless the registry answers."""
+        self._lineups.check()
+
+    def _choose(self, name: str, unit: str | None, pinned: int | None, record: LogRecord) -> Served:
+        lineup = self._lineups.get(name)
+        record.model_id = lineup.model_id
+        assigned = assignment.assign(lineup, unit or record.request_id, pinned)
+        record.variant, record.version = assigned.variant, assigned.version
+        return self._models.get(lineup.model_id, assigned.version)
+
+    def _sign(self, unit: str | None, served: Served, result: Result, record: LogRecord) -> None:
         key = self._signing_key.get()
-        record.slice = request.slice
-        record.unit_hash = receipts.unit_hash(request.unit, key) if request.unit else None
+        record.unit_hash = receipts.unit_hash(unit, key) if unit else None
         record.predictions = [
             self._told(answer, record, key, served, value, seen)
-            for answer, value, seen in zip(answers, asked.values, features, strict=True)
+            for answer, value, seen in zip(result.answers, result.values, result.features, strict=True)
         ]
-        return Outcome(served, answers)
 
     def preload(self, name: str) -> None:
         """Load the champion of the model called `name`, and have it answer its first golden case.
@@ -78,9 +120,8 @@ class Predictor:
             As `predict`.
         """
         lineup = self._lineups.get(name)
-        champion = assignment.assign(replace(lineup, challenger=None), "", None)
-        model = self._models.get(lineup.model_id, champion.version).model
-        model.predict([model.package.golden.cases[0].instance[model.field]], [model.field])
+        model = self._models.get(lineup.model_id, assignment.champion(lineup)).model
+        model.run([model.package.golden.cases[0].instance[model.field]], [model.field])
 
     def renew(self) -> None:
         """After a restore from a snapshot: lineups and the key are as old as the snapshot."""
@@ -116,15 +157,15 @@ class Predictor:
 
 
 def label(answer: Answer) -> str | None:
-    """The answered label as one string; several are joined by `|`; None for regression."""
-    if isinstance(answer.prediction, float):
+    """The answered label as one string; several are joined by `|`; None where there are no labels."""
+    if answer.prediction is None or isinstance(answer.prediction, float):
         return None
     return "|".join(answer.prediction) if isinstance(answer.prediction, list) else answer.prediction
 
 
-def score(answer: Answer) -> float:
-    """The confidence; for regression the number itself."""
-    return answer.prediction if isinstance(answer.prediction, float) else answer.confidence or 0.0
+def score(answer: Answer) -> float | None:
+    """The confidence; for regression the number itself; None for tensors."""
+    return answer.prediction if isinstance(answer.prediction, float) else answer.confidence
 
 
 def present(outcome: Outcome, record: LogRecord, *, many: bool) -> dict[str, Any]:
@@ -146,3 +187,21 @@ def present(outcome: Outcome, record: LogRecord, *, many: bool) -> dict[str, Any
         for answer, told in zip(outcome.answers, record.predictions, strict=True)
     ]
     return {"predictions": shown, **common} if many else shown[0]
+
+
+def present_inferred(
+    served: Served, record: LogRecord, request: InferRequest, outputs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The body of the protocol's answer. No parameter is a list: the receipts of several rows are joined by commas."""
+    receipts = [told.prediction_id for told in record.predictions]
+    return {
+        "model_name": record.model,
+        "model_version": str(record.version),
+        **({} if request.id is None else {"id": request.id}),
+        "parameters": {
+            "version_id": served.version.version_id,
+            "variant": record.variant,
+            "prediction_id" if len(receipts) == 1 else "prediction_ids": ",".join(receipts),
+        },
+        "outputs": outputs,
+    }

@@ -56,6 +56,7 @@ class HashedNgrams:
     def __init__(self, parameters: Mapping[str, Any], _tokenizer: bytes | None = None) -> None:
         parameters = checked(parameters, {"buckets", "length", "ngrams", "max_characters"})
         self.buckets = integer(parameters, "buckets", (2, 1 << 24))
+        self.largest: int | None = self.buckets - 1
         self.width = integer(parameters, "length", (1, 4096))
         self.ngrams = integer(parameters, "ngrams", (1, 2), default=1)
         self.max_characters = max_characters(parameters)

@@ -47,6 +47,7 @@ class Tokenizer:
             pad_token=padding.get("pad_token", "[PAD]"),
             direction=padding.get("direction", "right"),
         )
+        self.largest: int | None = max(padding.get("pad_id", 0), *self._tokenizer.get_vocab().values())
 
     def encode(self, values: Sequence[Any], where: Sequence[str]) -> NDArray[np.int32]:
         """(batch, length) ids of `values`; `where` names each one for the caller.
