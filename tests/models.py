@@ -6,11 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from zeroloop.inference import preprocessing
+from zeroloop.inference.package import Signature
+from zeroloop.inference.readers import TensorsReader
 from zeroloop.inference.runtime import Runner
 from zeroloop_training.graph import Graph, softmax
 
@@ -128,6 +131,75 @@ def two_inputs() -> bytes:
 
 
 @cache
+def identity(dtype: str, shape: tuple[int, ...] = (-1, 2)) -> bytes:
+    """Answers its input of any dtype; sizes that are -1 vary."""
+    return identities((dtype,), shape)
+
+
+@cache
+def identities(dtypes: tuple[str, ...], shape: tuple[int, ...] = (-1, 2)) -> bytes:
+    """Answers an input of each dtype with itself."""
+    graph = Graph()
+    options = schema.ShapeOptionsT()
+    options.outType = schema.TensorType.INT32
+    given, answers = ([graph.tensor(shape, dtype) for dtype in dtypes] for _ in range(2))
+    for one, answer in zip(given, answers, strict=True):
+        size = graph.tensor([len(shape)], "int32")
+        graph.operator("SHAPE", [one], [size], options)
+        graph.operator("RESHAPE", [one, size], [answer], schema.ReshapeOptionsT())
+    return graph.model(given, answers)
+
+
+@cache
+def recommender(*, rows: int | None = None, items: int = 4) -> bytes:
+    """(rows, 1) int32 ids and (rows, 2) numbers -> (rows, 2) the row of a table plus the numbers, (rows,) the greater.
+
+    The table holds `items` rows of the identity; the batch varies unless `rows` fixes it.
+    """
+    graph = Graph()
+    n, free = rows or 1, rows is None
+    user, numbers = graph.tensor([n, 1], "int32", free=free), graph.tensor([n, 2], free=free)
+    flat, row = graph.tensor([n], "int32", free=free), graph.tensor([n, 2], free=free)
+    sums, best = graph.tensor([n, 2], free=free), graph.tensor([n], "int64", free=free)
+    graph.operator("RESHAPE", [user, graph.constant([-1], "int32")], [flat], schema.ReshapeOptionsT())
+    graph.operator("GATHER", [graph.constant(np.eye(items, 2)), flat], [row], schema.GatherOptionsT())
+    graph.operator("ADD", [row, numbers], [sums], schema.AddOptionsT())
+    options = schema.ArgMaxOptionsT()
+    options.outputType = schema.TensorType.INT64
+    graph.operator("ARG_MAX", [sums, graph.constant(1, "int32")], [best], options)
+    return graph.model([user, numbers], [sums, best])
+
+
+@cache
+def outer() -> bytes:
+    """The model of the Open Inference Protocol's own example: (2, 2) uint32 and (3,) bool -> (3, 2) float32.
+
+    For each truth the sums of the columns, for each untruth zeros.
+    """
+    graph = Graph()
+    numbers, truths = graph.tensor([2, 2], "uint32"), graph.tensor([3], "bool")
+    real, sums = graph.tensor([2, 2]), graph.tensor([1, 2])
+    factors, column, answer = graph.tensor([3]), graph.tensor([3, 1]), graph.tensor([3, 2])
+    options = schema.ReducerOptionsT()
+    options.keepDims = True
+    graph.operator("CAST", [numbers], [real], schema.CastOptionsT())
+    graph.operator("SUM", [real, graph.constant([0], "int32")], [sums], options)
+    graph.operator("CAST", [truths], [factors], schema.CastOptionsT())
+    graph.operator("RESHAPE", [factors, graph.constant([3, 1], "int32")], [column], schema.ReshapeOptionsT())
+    graph.operator("MUL", [column, sums], [answer], schema.MulOptionsT())
+    return graph.model([numbers, truths], [answer])
+
+
+OUTER: dict[str, Any] = {
+    "inputs": [
+        {"name": "input0", "dtype": "uint32", "shape": [2, 2], "minimum": 0, "maximum": 9},
+        {"name": "input1", "dtype": "bool", "shape": [3]},
+    ],
+    "outputs": [{"name": "output0", "dtype": "float32", "shape": [3, 2]}],
+}
+
+
+@cache
 def without_inputs() -> bytes:
     """A model that takes nothing and answers 1."""
     graph = Graph()
@@ -179,6 +251,70 @@ def contents(
         "golden": {"tolerance": 0.001, "cases": cases},
         **changes,
     }
+
+
+RECOMMENDER: dict[str, Any] = {
+    "inputs": [
+        {"name": "user", "dtype": "int32", "shape": [-1, 1], "minimum": 0, "maximum": 3},
+        {"name": "numbers", "dtype": "float32", "shape": [-1, 2]},
+    ],
+    "outputs": [
+        {"name": "sums", "dtype": "float32", "shape": [-1, 2]},
+        {"name": "best", "dtype": "int64", "shape": [-1]},
+    ],
+}
+USERS: list[dict[str, Any]] = [
+    {"user": [0], "numbers": [0.5, 0.25]},
+    {"user": [1], "numbers": [0.5, 0.25]},
+    {"user": [3], "numbers": [-1, 2.5]},
+]
+
+
+def tensors(
+    model: bytes, signature: dict[str, Any] = RECOMMENDER, instances: Sequence[dict[str, Any]] = USERS, **changes: Any
+) -> dict[str, bytes]:
+    """The files of a package that takes tensors; golden predictions are what `model` answers, with `changes`."""
+    stated = msgspec.convert(signature, Signature)
+    raw = [i for i, output in enumerate(stated.outputs) if output.dtype != "float32"]
+    runner, reader = Runner(model, raw), TensorsReader(stated.inputs)
+    run = runner.run if stated.inputs[0].shape[:1] == [-1] else runner.once
+    cases = []
+    for instance in instances:
+        outputs = run(reader.take([instance], ["golden"]).arrays)
+        rows = [output[0] if run == runner.run else output for output in outputs]
+        scores = {
+            output.name: [text.decode() for text in row] if output.dtype == "string" else row.tolist()
+            for output, row in zip(stated.outputs, rows, strict=True)
+        }
+        cases.append({"instance": {"inputs": instance}, "scores": scores})
+    about = {
+        **contents(dense()),
+        "task": "tensors",
+        "labels": [],
+        "signature": signature,
+        "preprocessing": {"kind": "tensors", "parameters": {}, "digest": preprocessing.digest("tensors", {})},
+        "golden": {"tolerance": 0.001, "cases": cases},
+        **changes,
+    }
+    return {"model.tflite": model, "package.json": json.dumps(about).encode()}
+
+
+def signature(dtype: str, shape: Sequence[int] = (-1, 2)) -> dict[str, Any]:
+    """Of a model with one input x and one output y of the same dtype and shape; whole numbers from 0 to 1."""
+    tensor = {"dtype": dtype, "shape": list(shape)}
+    bounds = {"minimum": 0, "maximum": 1} if "int" in dtype else {}
+    return {"inputs": [{"name": "x", **tensor, **bounds}], "outputs": [{"name": "y", **tensor}]}
+
+
+def echo(dtypes: Sequence[str]) -> dict[str, bytes]:
+    """The files of a package that answers x_<dtype> with y_<dtype>, for each."""
+    stated: dict[str, Any] = {"inputs": [], "outputs": []}
+    for dtype in dtypes:
+        for side, [tensor] in signature(dtype).items():
+            stated[side].append({**tensor, "name": f"{tensor['name']}_{dtype}"})
+    rows: dict[str, Any] = {"string": ["a", "b"], "bool": [False, True]}
+    row = {f"x_{dtype}": rows.get(dtype, [0, 1]) for dtype in dtypes}
+    return tensors(identities(tuple(dtypes)), stated, [row] * 3)
 
 
 def package(model: bytes, *, described: bytes | None = None, **about: Any) -> dict[str, bytes]:

@@ -10,13 +10,6 @@ from numpy.typing import NDArray
 
 Activation = Literal["NONE", "LOGISTIC", "RELU", "SOFTMAX", "TANH"]
 
-_TYPES = {
-    "float32": schema.TensorType.FLOAT32,
-    "int32": schema.TensorType.INT32,
-    "int8": schema.TensorType.INT8,
-    "bool": schema.TensorType.BOOL,
-}
-
 
 class Graph:
     """A model in the making: constants, tensors and operators, in the order in which they are added."""
@@ -40,13 +33,13 @@ class Graph:
         zero_point: int = 0,
         free: bool = False,
     ) -> int:
-        """A tensor that operators fill, by its index; with `free` its first dimension varies."""
+        """A tensor that operators fill, by its index; -1 in its shape varies, with `free` the first dimension too."""
         tensor = schema.TensorT()
         tensor.name = f"t{len(self.subgraph.tensors)}"
-        tensor.type = _TYPES[dtype]
-        tensor.shape = np.array(shape, np.int32)
-        if free:
-            tensor.shapeSignature = np.array([-1, *shape[1:]], np.int32)
+        tensor.type = getattr(schema.TensorType, dtype.upper())
+        tensor.shape = np.array([abs(size) for size in shape], np.int32)
+        if free or -1 in shape:
+            tensor.shapeSignature = np.array([-1 if free else shape[0], *shape[1:]], np.int32)
         if scale:
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = [scale]

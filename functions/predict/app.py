@@ -6,19 +6,22 @@ every cold start (measured; docs/decisions.md).
 
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from zeroloop import clock, config, http
-from zeroloop.errors import ZeroloopError
-from zeroloop.inference import service
+from zeroloop.errors import NotFound, ZeroloopError
+from zeroloop.inference import service, v2
+from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
-from zeroloop.inference.record import LogRecord, Prediction, lines
+from zeroloop.inference.record import LogRecord, lines
 from zeroloop.inference.requests import PredictRequest
-from zeroloop.inference.service import Known, Outcome, Predictor
+from zeroloop.inference.service import Predictor
 from zeroloop.inference.source import Source
+from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import WarmModels
 from zeroloop.signed import Session
 
@@ -31,6 +34,10 @@ class Settings:
     artifacts_bucket: str
     receipt_secret: str
     max_warm_megabytes: int
+    log_share: float
+    log_instances: bool
+    preload_models: str = ""
+    aws_lambda_initialization_type: str = "on-demand"
 
 
 settings = config.read(Settings)
@@ -41,75 +48,115 @@ source = Source(
 stale: set[str] = set()
 lineups = Lineups(source.model_id, source.lineup, monotonic=clock.monotonic, on_stale=stale.add)
 models = WarmModels(source.load, settings.max_warm_megabytes * 1_000_000)
-predictor = Predictor(lineups, models, source.signing_key)
+signing_key = SigningKey(source.signing_key, monotonic=clock.monotonic)
+predictor = Predictor(lineups, models, signing_key, log_instances=settings.log_instances)
 
 HEADERS = {"content-type": "application/json"}
 
 
+def prepare() -> None:
+    """Before a snapshot, or on time that is provisioned: have the champions of `preload_models` answer once."""
+    for name in filter(None, settings.preload_models.split(",")):
+        try:
+            predictor.preload(name)
+        except ZeroloopError as error:  # the function must start all the same, and the first request will tell
+            sys.stderr.write(f"{name} was not preloaded: {error.message}\n")
+
+
 def restored() -> None:
     """After a restore from a snapshot: nothing that ages is as it was."""
+    clock.reseed()
     session.renew(config.read(config.Aws))
     predictor.renew()
 
 
+if settings.aws_lambda_initialization_type == "provisioned-concurrency":
+    prepare()
 try:
-    from snapshot_restore_py import register_after_restore  # part of AWS's runtimes from Python 3.12 on
+    from snapshot_restore_py import register_after_restore, register_before_snapshot
 except ImportError:
-    pass
+    pass  # part of AWS's runtimes from Python 3.12 on
 else:
+    register_before_snapshot(prepare)
     register_after_restore(restored)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda entry point: answers by kind, never raises, and writes one record of each request."""
     started = clock.monotonic()
-    name, request_id, at = "", str(context.aws_request_id), clock.now_ms()
-    outcome: Outcome | None = None
-    known = Known()
-    code: str | None = None
+    record = LogRecord(
+        time=clock.now_ms(), request_id=str(context.aws_request_id), model="", status=http.OK, latency_ms=0.0
+    )
+    route = event.get("routeKey", "")
+    answer, refusal = (_open_inference, v2.refusal) if "/v2" in route else (_predict, http.refusal)
+    body: Mapping[str, Any]
     try:
-        name = http.name(event["pathParameters"]["model"])
-        request = http.parse(http.body(event), PredictRequest)
-        outcome = predictor.predict(name, request, known, request_id=request_id, at=at)
-        status, body = 200, service.present(outcome, many=request.many)
+        body = answer(event, record)
     except ZeroloopError as error:
-        if http.status_of(error) >= http.INTERNAL:
+        record.status, record.code, body = http.status_of(error), error.code, refusal(error)
+        if record.status >= http.INTERNAL:
             sys.stderr.write(traceback.format_exc())
-        status, code, body = http.status_of(error), error.code, dict(http.refusal(error))
     except Exception:  # noqa: BLE001 - a bug is answered 500 without details; the log has them
         sys.stderr.write(traceback.format_exc())
-        status, code, body = http.INTERNAL, "internal", {"code": "internal", "message": "an error of ours"}
-    _log(name, known, outcome, status=status, code=code, request_id=request_id, at=at, started=started)
-    return {"statusCode": status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}
+        record.status, record.code = http.INTERNAL, "internal"
+        body = refusal(ZeroloopError("an error of ours"))
+    if not route.startswith("GET "):  # who asks for metadata or health predicts nothing
+        _log(record, started)
+    return {"statusCode": record.status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}
 
 
-def _log(  # noqa: PLR0913 - the facts of a request
-    name: str,
-    known: Known,
-    outcome: Outcome | None,
-    *,
-    status: int,
-    code: str | None,
-    request_id: str,
-    at: int,
-    started: float,
-) -> None:
-    record = LogRecord(
-        time=at,
-        request_id=request_id,
-        model=name[:128],
-        model_id=known.model_id,
-        version=known.version,
-        variant=known.variant,
-        status=status,
-        code=code,
-        latency_ms=round((clock.monotonic() - started) * 1000, 3),
-        unit_hash=outcome.unit_hash if outcome else None,
-        predictions=[
-            Prediction(prediction_id, service.label(answer), service.score(answer))
-            for answer, prediction_id in (outcome.predictions if outcome else [])
-        ],
-    )
-    for line in lines(record, stale=name in stale):
+def _predict(event: dict[str, Any], record: LogRecord) -> dict[str, Any]:
+    name = http.name(event["pathParameters"]["model"])
+    record.model = name[:128]
+    request = http.parse(http.body(event), PredictRequest)
+    return service.present(predictor.predict(name, request, record), record, many=request.many)
+
+
+def _open_inference(event: dict[str, Any], record: LogRecord) -> Mapping[str, Any]:
+    """The protocol's paths: server, health, and models with and without a version."""
+    path = (event.get("pathParameters") or {}).get("proxy", "")
+    record.model = path[:128]  # until it is known better
+    version: int | None = None
+    match [event["routeKey"].split()[0], *map(http.name, path.split("/"))]:
+        case ["GET", ""]:
+            return v2.SERVER
+        case ["GET", "health", "live"]:
+            return {"live": True}
+        case ["GET", "health", "ready"]:
+            predictor.check()
+            return {"live": True, "ready": True}
+        case [method, "models", model, "versions", text, *rest]:
+            version = http.number(text, "version")
+        case [method, "models", model, *rest]:
+            pass
+        case _:
+            raise _no_route(event)
+    record.model = model[:128]
+    match [method, *rest]:
+        case ["GET"]:
+            served, versions = predictor.look(model, version)
+            return v2.metadata(model, versions, served.model)
+        case ["GET", "ready"]:
+            predictor.look(model, version)
+            return {"name": model, "ready": True}
+        case ["POST", "infer"]:
+            return _infer(event, record, model, version)
+    raise _no_route(event)
+
+
+def _infer(event: dict[str, Any], record: LogRecord, model: str, version: int | None) -> dict[str, Any]:
+    v2.check_headers(event.get("headers") or {})
+    request = http.parse(http.body(event), InferRequest)
+    served, outputs = predictor.infer(model, version, request, record)
+    return service.present_inferred(served, record, request, outputs)
+
+
+def _no_route(event: dict[str, Any]) -> NotFound:
+    return NotFound(f"there is no {event['routeKey'].split()[0]} {event.get('rawPath', '')}", code="no_route")
+
+
+def _log(record: LogRecord, started: float) -> None:
+    record.latency_ms = round((clock.monotonic() - started) * 1e6) / 1e3
+    for line in lines(record, share=settings.log_share, stale=record.model in stale):
         sys.stdout.write(line + "\n")
-    stale.discard(name)
+    stale.discard(record.model)

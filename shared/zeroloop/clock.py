@@ -1,12 +1,14 @@
 """Time, waiting and randomness: the one place that isn't a function of its arguments. Passed in as arguments."""
 
 import random
-import secrets
 import time
 from datetime import UTC, datetime
+from os import urandom
 
 monotonic = time.monotonic
 sleep = time.sleep
+reseed = random.seed
+"""To be called after a restore: all environments of a snapshot would wait the same `pause_seconds`."""
 
 
 def now_ms() -> int:
@@ -25,8 +27,8 @@ def iso(at_ms: int) -> str:
 
 
 def new_id() -> str:
-    """128 random bits in hex."""
-    return secrets.token_hex(16)
+    """128 random bits in hex, from the kernel: nothing of them is in a snapshot."""
+    return urandom(16).hex()
 
 
 def pause_seconds(attempt: int, *, first: float = 0.02, most: float = 1.0) -> float:

@@ -22,13 +22,22 @@ def canonical(value: Any) -> bytes:
     ValueError
         NaN or an infinity: they have no JSON.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return _encoder.encode(value).encode()
+
+
+# Made once: json.dumps makes one each time.
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+# Copied: to look the algorithm up takes longer than to hash a sentence.
+_sha256 = hashlib.sha256()
 
 
 def sha256(data: bytes) -> str:
     """SHA-256 of `data`: 64 hex digits."""
-    return hashlib.sha256(data).hexdigest()
+    state = _sha256.copy()
+    state.update(data)
+    return state.hexdigest()
 
 
 def package_digest(files: Iterable[PackageFile]) -> str:

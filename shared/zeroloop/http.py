@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STATUS: dict[type[ZeroloopError], int] = {InvalidInput: 422, NotFound: 404, Conflict: 409, Unavailable: 503}
-INTERNAL = 500
+OK, INTERNAL = 200, 500
 
 # Lambda takes 6 MB an event; base64 makes 4 of them 5.3.
 MAX_BODY_BYTES = 4_000_000
@@ -104,7 +104,7 @@ def number(text: str, field: str) -> int:
 
 def name(text: str) -> str:
     """A path parameter as its author wrote it: gateways differ in whether they decode the path."""
-    return unquote(text)
+    return unquote(text) if "%" in text else text
 
 
 def actor(event: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """The predict function on moto: registry's own rows and objects, read through a stand-in for the signed session."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -67,8 +66,8 @@ class World:
         self.store = RegistryStore("registry")
         self.registry = Registry(self.store, Bucket("artifacts"), lambda *_: None, max_package_bytes=10_000_000)
 
-    def register(self, name: str, package: Path) -> int:
-        files = {path.name: path.read_bytes() for path in package.iterdir()}
+    def register(self, name: str, package: Path | dict[str, bytes]) -> int:
+        files = package if isinstance(package, dict) else {path.name: path.read_bytes() for path in package.iterdir()}
         manifest = [PackageFile(path, sha256(data), len(data)) for path, data in files.items()]
         version = self.registry.register(name, manifest, actor="test", at=0).version
         for path, data in files.items():
@@ -84,11 +83,23 @@ class World:
         answer = self.predict.lambda_handler(sent, Context())
         return answer["statusCode"], json.loads(answer["body"])
 
+    def infer(self, path: str, *inputs: dict[str, Any], **fields: Any) -> tuple[int, dict[str, Any]]:
+        """POST /v2/models/`path`, by the Open Inference Protocol."""
+        body = json.dumps({"inputs": inputs, **fields})
+        return self.ask("v2_infer", pathParameters={"proxy": f"models/{path}"}, body=body)
+
+
+def configured(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    settings = {
+        "RECEIPT_SECRET": "receipts", "MAX_WARM_MEGABYTES": "600", "LOG_SHARE": "1", "LOG_INSTANCES": "false"
+    }  # fmt: skip
+    for name, value in {**settings, **changes}.items():
+        monkeypatch.setenv(name, value)
+
 
 @pytest.fixture(name="world")
 def _world(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setenv("RECEIPT_SECRET", "receipts")
-    monkeypatch.setenv("MAX_WARM_MEGABYTES", "600")
+    configured(monkeypatch)
     world = World(load("predict"))
     world.promote("sentiment", world.register("sentiment", SMALL))
     return world
@@ -125,6 +136,44 @@ def test_a_request_writes_one_record_and_no_text_of_its_caller(
     assert (record["status"], record["model"], record["version"]) == (200, "sentiment", 1)
     assert record["predictions"][0]["prediction_id"] == body["prediction_id"]
     assert "wonderful" not in lines[-1]
+
+
+def test_the_record_keeps_features_and_a_digest_and_the_instance_only_if_told_to(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.ask("text")
+    [kept] = last_record(capsys)["predictions"]
+    assert kept.keys() == {"prediction_id", "label", "score", "input_digest", "features"}
+    assert len(kept["features"]) == 4
+    world.predict.predictor._log_instances = True
+    world.ask("text")
+    assert last_record(capsys)["predictions"][0]["instance"] == "A wonderful, moving film."
+
+
+def test_a_slice_is_in_the_receipt_and_in_the_record(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    _, body = world.ask("text", body=json.dumps({"text": "a good film", "slice": "country=DE"}))
+    receipt = verify(body["prediction_id"], {"5f2b9a01": Key("5f2b9a01", SECRET.encode())})
+    assert receipt.slice == last_record(capsys)["slice"] == "country=DE"
+
+
+def test_a_receipt_says_everything_that_feedback_needs(world: World) -> None:
+    _, body = world.ask("text", body=json.dumps({"text": "a good film", "slice": "s", "unit": "user-17"}))
+    receipt = verify(body["prediction_id"], {"5f2b9a01": Key("5f2b9a01", SECRET.encode())})
+    empty = {name for name in receipt.__struct_fields__ if getattr(receipt, name) in {None, ""}}
+    assert empty == {"test_id"}  # no test runs
+
+
+def test_a_share_of_the_answered_requests_is_told_and_every_refused_one(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured(monkeypatch, LOG_SHARE="0")
+    world = World(load("predict"))
+    world.promote("sentiment", world.register("sentiment", SMALL))
+    world.ask("text")
+    assert last_record(capsys).keys() == {"request_id", "model", "_aws", "Latency", "Faults", "Version"}
+    world.ask("empty_text")
+    refused = last_record(capsys)
+    assert (refused["status"], refused["code"], refused["weight"]) == (422, "invalid_input", 1)
 
 
 def test_a_warm_model_costs_no_call_while_the_lineup_is_fresh(world: World) -> None:
@@ -198,7 +247,7 @@ def test_a_failing_model_is_counted_as_its_own_fault(world: World, capsys: pytes
     def broken(*_: Any) -> None:
         raise ModelFailed("it broke")
 
-    world.predict.models.get(world.registry.model("sentiment").model_id, 1).model.predict = broken
+    world.predict.models.get(world.registry.model("sentiment").model_id, 1).model.run = broken
     capsys.readouterr()
     status, body = world.ask("text")
     record = last_record(capsys)
@@ -206,7 +255,7 @@ def test_a_failing_model_is_counted_as_its_own_fault(world: World, capsys: pytes
     assert (record["model_id"], record["version"], record["variant"]) == (
         world.registry.model("sentiment").model_id, 1, "champion"
     )  # fmt: skip
-    assert record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]
+    assert record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"], ["model", "Version"]]
 
 
 def test_a_version_that_this_stack_can_not_load_is_a_fault_of_ours(
@@ -246,6 +295,18 @@ def test_a_bug_is_a_500_without_details(world: World, capsys: pytest.CaptureFixt
         ("empty_text", 422, "invalid_input"),
         ("not_json", 422, "not_json"),
         ("unknown_model", 404, "unknown_model"),
+        ("v2_server", 200, None),
+        ("v2_live", 200, None),
+        ("v2_ready", 200, None),
+        ("v2_model", 200, None),
+        ("v2_model_version", 200, None),
+        ("v2_model_ready", 200, None),
+        ("v2_model_version_ready", 200, None),
+        ("v2_no_route", 404, "no_route"),
+        ("v2_infer", 200, None),
+        ("v2_infer_version", 200, None),
+        ("v2_infer_columns", 404, "unknown_model"),
+        ("v2_binary", 422, "invalid_input"),
     ],
 )
 def test_each_event_is_answered(world: World, case: str, status: int, code: str | None) -> None:
@@ -253,28 +314,9 @@ def test_each_event_is_answered(world: World, case: str, status: int, code: str 
     assert (got, body.get("code")) == (status, code)
 
 
-def test_the_runtime_is_asked_to_tell_of_a_restore(
-    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RECEIPT_SECRET", "receipts")
-    monkeypatch.setenv("MAX_WARM_MEGABYTES", "600")
-    runtime = ModuleType("snapshot_restore_py")
-    registered: list[Any] = []
-    runtime.register_after_restore = registered.append  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
-    predict = load("predict")
-    assert registered == [predict.restored]
-
-
 def test_every_event_is_among_them() -> None:
     assert {path.stem for path in (ROOT / "events/predict").glob("*.json")} == {
-        "text", "instances", "pinned", "features", "empty_text", "not_json", "unknown_model"
+        "text", "instances", "pinned", "features", "empty_text", "not_json", "unknown_model",
+        "v2_server", "v2_live", "v2_ready", "v2_model", "v2_model_version", "v2_model_ready", "v2_model_version_ready",
+        "v2_no_route", "v2_infer", "v2_infer_version", "v2_infer_columns", "v2_binary",
     }  # fmt: skip
-
-
-def test_after_a_restore_everything_that_ages_is_read_anew(world: World) -> None:
-    world.ask("text")
-    world.session.calls.clear()
-    world.predict.restored()
-    world.ask("text")
-    assert [call.split(".")[-1] for call in world.session.calls] == ["GetItem", "GetSecretValue"]

@@ -58,7 +58,7 @@ def test_what_is_no_model_is_refused(model_bytes: bytes) -> None:
 
 
 def test_ids_out_of_the_vocabulary_can_not_reach_the_interpreter(model: Model) -> None:
-    ids = model._encoder.encode(SENTENCES, ["text"] * len(SENTENCES))
+    [ids] = model._reader.take(SENTENCES, ["text"] * len(SENTENCES)).arrays
     assert ids.min() >= 0
     assert ids.max() < model.package.preprocessing.parameters["buckets"]
     assert ids.dtype == np.int32

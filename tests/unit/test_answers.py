@@ -14,6 +14,12 @@ def package(task: str, labels: list[str], threshold: float = 0.5) -> Package:
     return msgspec.convert({**about, "task": task, "labels": labels, "threshold": threshold}, Package)
 
 
+def row(values: list[Any]) -> list[float]:
+    """As float32, which is what models answer."""
+    told: list[float] = np.array(values, np.float32).tolist()
+    return told
+
+
 BINARY = package("binary", ["no", "yes"])
 
 
@@ -31,16 +37,16 @@ BINARY = package("binary", ["no", "yes"])
     ],
 )
 def test_a_binary_answer_is_yes_from_the_threshold_on(threshold: float, outputs: list[float], expected: Answer) -> None:
-    assert answer(package("binary", ["no", "yes"], threshold), np.array(outputs, np.float32)) == expected
+    assert answer(package("binary", ["no", "yes"], threshold), row(outputs)) == expected
 
 
 def test_a_multiclass_answer_is_the_label_of_the_highest_score() -> None:
-    given = answer(package("multiclass", ["a", "b", "c"], 0.99), np.array([0.25, 0.625, 0.125], np.float32))
+    given = answer(package("multiclass", ["a", "b", "c"], 0.99), row([0.25, 0.625, 0.125]))
     assert given == Answer("b", 0.625, {"a": 0.25, "b": 0.625, "c": 0.125})
 
 
 def test_of_equal_scores_the_first_label_is_answered() -> None:
-    assert answer(package("multiclass", ["a", "b"]), np.array([0.5, 0.5])).prediction == "a"
+    assert answer(package("multiclass", ["a", "b"]), row([0.5, 0.5])).prediction == "a"
 
 
 @pytest.mark.parametrize(
@@ -54,22 +60,22 @@ def test_of_equal_scores_the_first_label_is_answered() -> None:
 def test_a_multilabel_answer_is_every_label_from_the_threshold_on(
     outputs: list[float], labels: list[str], confidence: float
 ) -> None:
-    given = answer(package("multilabel", ["a", "b", "c"]), np.array(outputs, np.float32))
+    given = answer(package("multilabel", ["a", "b", "c"]), row(outputs))
     assert (given.prediction, given.confidence) == (labels, confidence)
     assert given.scores == dict(zip("abc", outputs, strict=True))
 
 
 def test_a_regression_answers_the_number_itself() -> None:
-    assert answer(package("regression", []), np.array([-12.5], np.float32)) == Answer(-12.5, None, {})
+    assert answer(package("regression", []), row([-12.5])) == Answer(-12.5, None, {})
 
 
 def test_scores_have_no_more_digits_than_float32_knows() -> None:
-    assert answer(BINARY, np.array([0.1], np.float32)).scores == {"no": 0.9, "yes": 0.1}
+    assert answer(BINARY, row([0.1])).scores == {"no": 0.9, "yes": 0.1}
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "regression"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinities_are_no_answer(task: str, value: Any) -> None:
     with pytest.raises(NotANumber) as refused:
-        answer(package(task, ["a", "b"]), np.array([0.5, value], np.float32))
+        answer(package(task, ["a", "b"]), row([0.5, value]))
     assert refused.value.code == "model_not_a_number"

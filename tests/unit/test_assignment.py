@@ -89,6 +89,32 @@ def test_raising_the_share_moves_nobody_back(number: int, one: float, other: flo
         assert assign(replace(CANARY, traffic=more), str(number), None).variant == "challenger"
 
 
+NUMBERS = st.integers(1, 5)
+LINEUPS = st.builds(
+    Lineup,
+    model_id=st.sampled_from(["m-0123456789abcdef", "m-fedcba9876543210"]),
+    model=st.just("sentiment"),
+    champion=NUMBERS,
+    challenger=st.none() | NUMBERS,
+    previous=st.none() | NUMBERS,
+    traffic=st.floats(0, 1),
+    revision=st.integers(0, 9),
+)
+
+
+@given(LINEUPS, LINEUPS, st.text(min_size=1), st.none() | NUMBERS)
+def test_lineup_unit_and_pinned_version_alone_say_who_answers(
+    lineup: Lineup, other: Lineup, unit: str, pinned: int | None
+) -> None:
+    answered = assign(lineup, unit, pinned)
+    who = {"pinned": pinned, "champion": lineup.champion, "challenger": lineup.challenger}
+    assert who[answered.variant] == answered.version
+    assert (answered.variant == "pinned") is (pinned is not None)
+    assign(other, unit, pinned)
+    same = replace(lineup, model="renamed", previous=other.previous, revision=other.revision)
+    assert assign(same, unit, pinned) == answered
+
+
 def test_another_challenger_is_tried_on_other_units() -> None:
     def tried(lineup: Lineup) -> set[str]:
         return {unit for unit in UNITS[:10_000] if assign(lineup, unit, None).variant == "challenger"}

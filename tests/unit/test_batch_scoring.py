@@ -266,6 +266,17 @@ def test_a_file_that_can_not_be_read_says_why(data: bytes, key: str, why: str, m
         Run(data, f"inbox/m/{key}", TEXT).score()
 
 
+def test_a_model_of_tensors_answers_its_outputs_by_name() -> None:
+    model = Model(models.echo(["float32", "int32", "string"]))
+    instance = model.package.golden.cases[0].instance
+    run = Run(jsonl([instance, {"inputs": {}}, instance]), "inbox/m/f.jsonl", model).score()
+    assert [row["row"] for row in run.rows] == [1, 3]
+    stated = [one.name for one in model.package.signature.outputs]
+    assert list(run.rows[0]["prediction"]) == stated
+    assert list(run.rows[0]["prediction"].values()) == list(instance["inputs"].values())
+    assert "is missing" in run.rejects[0]["reason"]
+
+
 @pytest.mark.parametrize("package", ["sentiment/packages/small", "sentiment/packages/float"])
 def test_a_row_of_a_batch_has_the_answer_of_a_single_one_bit_for_bit(package: str) -> None:
     folder = Path(__file__).parents[2] / "examples" / package

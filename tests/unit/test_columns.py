@@ -118,3 +118,10 @@ def test_refuses_parameters_and_names_them(parameters: Any, field: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         Columns(parameters)
     assert refusal.value.field == f"preprocessing.parameters{field}"
+
+
+def test_the_log_keeps_numbers_and_known_categories_and_no_words_of_the_caller() -> None:
+    rows = [ROW, {**ROW, "colour": "Jane Doe, 12 High Street", "size": None, "shape": None}]
+    encoder = Columns(ALL)
+    encoded = encoder.encode(rows, ["features"] * 2)
+    assert encoder.features(rows, encoded) == [ROW, {**ROW, "colour": None, "size": None, "shape": None}]

@@ -48,6 +48,9 @@ LENIENT = {
 Path_ = tuple[str | int, ...]
 
 
+[IN], [OUT] = CONTRACTS["package"]["examples"][0]["signature"].values()
+
+
 def validator(contract: str) -> Draft202012Validator:
     return Draft202012Validator(CONTRACTS[contract])
 
@@ -242,11 +245,15 @@ def test_a_sealed_audit_record_holds_and_has_the_hash_of_the_contract() -> None:
 
 @pytest.mark.parametrize("code", [None, "invalid_input"])
 def test_the_line_that_predict_writes_holds(code: str | None) -> None:
-    answered = [] if code else [Prediction("zr1.a.b", "positive", 0.92), Prediction("zr1.a.b", None, float("nan"))]
+    answered = (
+        []
+        if code
+        else [Prediction("zr1.a.b", "positive", 0.92, "0" * 32, [7, 4]), Prediction("zr1.a.b", None, float("nan"))]
+    )
     made = LogRecord(
         time=1, request_id="8c2e", model="sentiment", status=200, code=code, latency_ms=0.9, predictions=answered
     )
-    validator("log-record").validate(json.loads(next(record.lines(made))))
+    validator("log-record").validate(json.loads(record.lines(made)[0]))
 
 
 def test_the_receipt_in_a_prediction_id_holds() -> None:
@@ -278,6 +285,7 @@ def test_the_packages_of_these_tests_hold() -> None:
         ("multilabel", []),
         ("regression", ["one"]),
         ("multiclass", ["one", "one"]),
+        ("tensors", ["one"]),
     ],
 )
 def test_labels_that_do_not_fit_the_task_are_refused(task: str, labels: list[str]) -> None:
@@ -285,6 +293,27 @@ def test_labels_that_do_not_fit_the_task_are_refused(task: str, labels: list[str
     with pytest.raises(InvalidInput) as refused:
         read("package", {**example, "task": task, "labels": labels})
     assert refused.value.field == "labels"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"answer": "other"}, "answer"),
+        ({"task": "tensors", "labels": []}, "preprocessing.kind"),
+        ({"signature": {"inputs": [IN, IN], "outputs": [OUT]}}, "signature.inputs"),
+        ({"signature": {"inputs": [IN], "outputs": [OUT, OUT]}}, "signature.outputs"),
+        (
+            {"golden": {"tolerance": 1, "cases": [{"instance": {}, "scores": {"yes": [1]}}]}},
+            "golden.cases[0].scores.yes",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(changes: dict[str, Any], field: str) -> None:
+    example = CONTRACTS["package"]["examples"][0]
+    validator("package").validate({**example, **changes})
+    with pytest.raises(InvalidInput) as refused:
+        read("package", {**example, **changes})
+    assert (refused.value.code, refused.value.field) == ("bad_package", field)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b'{"schema_version": 2}', b"[" * 100_000])

@@ -1,13 +1,15 @@
+import copy
+import json
 from typing import Any
 
 import pytest
 
 from tests import models
 from zeroloop.errors import InvalidInput
-from zeroloop.inference import golden
+from zeroloop.inference import golden, preprocessing
 from zeroloop.inference.answers import NotANumber
 from zeroloop.inference.model import Model
-from zeroloop.inference.runtime import ModelFailed
+from zeroloop.inference.runtime import ModelFailed, Runner
 
 CASES: list[dict[str, Any]] = models.contents(models.dense())["golden"]["cases"]
 
@@ -97,3 +99,135 @@ def test_a_model_that_loses_rows_of_a_batch_is_refused() -> None:
 def test_a_model_of_nan_is_refused() -> None:
     with pytest.raises(NotANumber):
         check(models.dense(bias=float("nan")), described=models.dense())
+
+
+def of_tensors(model: bytes = models.recommender(), *args: Any, **changes: Any) -> None:
+    golden.check(Model(models.tensors(model, *args, **changes)))
+
+
+ANSWERED = json.loads(models.tensors(models.recommender())["package.json"])["golden"]["cases"]
+
+
+def with_outputs(**scores: Any) -> dict[str, Any]:
+    return {"tolerance": 0.01, "cases": [ANSWERED[0], {**ANSWERED[1], "scores": scores}, ANSWERED[2]]}
+
+
+@pytest.mark.parametrize("rows", [None, 1, 2])
+def test_tensors_that_come_out_as_at_training_pass(rows: int | None) -> None:
+    of_tensors(models.recommender(rows=rows))
+
+
+def test_tensors_of_varying_shape_pass() -> None:
+    free = (-1, -1)
+    of_tensors(
+        models.identity("float32", free), models.signature("float32", free), [{"x": [1]}, {"x": [2, 3]}, {"x": [4]}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "message", "field"),
+    [
+        ({"sums": [0.5, 1.25], "best": 0}, "best should score 0 +- 0.01, the model answers 1", "scores.best"),
+        ({"sums": [0.5, 1.3], "best": 1}, "sums should score [0.5, 1.3]", "scores.sums"),
+        ({"sums": [0.5], "best": 1}, "sums should score [0.5]", "scores.sums"),
+        ({"sums": [[0.5], [1, 2]], "best": 1}, "sums should score", "scores.sums"),
+        ({"sums": ["a", "b"], "best": 1}, "sums should score", "scores.sums"),
+        ({"sums": [0.5, 1.25]}, "scores of ['sums'], the model answers ['best', 'sums']", "scores"),
+    ],
+)
+def test_other_tensors_than_at_training_are_refused(scores: dict[str, Any], message: str, field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        of_tensors(golden=with_outputs(**scores))
+    assert message in refused.value.message
+    assert refused.value.field == f"golden.cases[1].{field}"
+
+
+def test_a_text_that_is_off_by_a_letter_is_refused() -> None:
+    stated = models.signature("string")
+    cases = [{"instance": {"inputs": {"x": ["a", "b"]}}, "scores": {"y": ["a", "c"]}}] * 3
+    with pytest.raises(InvalidInput, match="y should score"):
+        of_tensors(models.identity("string"), stated, [], golden={"tolerance": 1, "cases": cases})
+
+
+def test_nan_in_any_tensor_is_refused() -> None:
+    cases = [{"instance": {"inputs": {"x": [0, 0, 0]}}, "scores": {"y": [0.5, 0.5]}}] * 3
+    stated = {**models.signature("float32", (-1, 3)), "outputs": models.signature("float32")["outputs"]}
+    with pytest.raises(InvalidInput, match="y should score"):
+        of_tensors(models.dense(bias=float("nan")), stated, [], golden={"tolerance": 1, "cases": cases})
+
+
+def test_a_model_that_fails_on_ids_that_it_may_get_is_refused() -> None:
+    wide = copy.deepcopy(models.RECOMMENDER)
+    wide["inputs"][0]["maximum"] = 4  # the table has 0 to 3
+    with pytest.raises(InvalidInput, match=r"fails on ids that it may get \(4\)") as refused:
+        of_tensors(signature=wide)
+    assert (refused.value.code, refused.value.field) == ("bad_package", "signature.inputs")
+
+
+def test_a_table_smaller_than_its_preprocessing_is_refused() -> None:
+    parameters = {"buckets": 8, "length": 1, "ngrams": 1}
+    declared = {
+        "kind": "hashed_ngrams", "parameters": parameters, "digest": preprocessing.digest("hashed_ngrams", parameters)
+    }  # fmt: skip
+    rows = preprocessing.encoder("hashed_ngrams", parameters).encode(["a", "b", "c"], [""] * 3)
+    scores = [dict(zip(("no", "yes"), row, strict=True)) for row in Runner(models.lookup(8)).run([rows])[0].tolist()]
+    cases = [{"instance": {"text": text}, "scores": one} for text, one in zip("abc", scores, strict=True)]
+    about: dict[str, Any] = {"preprocessing": declared, "golden": {"tolerance": 0.1, "cases": cases}}
+    signature = {
+        "inputs": [{"name": "ids", "dtype": "int32", "shape": [-1, 1]}],
+        "outputs": [{"name": "scores", "dtype": "float32", "shape": [-1, 2]}],
+    }
+    check(models.lookup(8), described=models.dense(), signature=signature, **about)
+    largest = int(rows.max()) + 1
+    assert largest < 8, "else the smaller table is too small for the golden predictions themselves"
+    with pytest.raises(InvalidInput, match=r"fails on ids that it may get \(7\)"):
+        check(models.lookup(largest), described=models.dense(), signature=signature, **about)
+
+
+def changed(side: str, number: int, **fields: Any) -> dict[str, Any]:
+    stated = copy.deepcopy(models.RECOMMENDER)
+    stated[side][number].update(fields)
+    return stated
+
+
+@pytest.mark.parametrize(
+    ("stated", "message", "field"),
+    [
+        ({**models.RECOMMENDER, "inputs": models.RECOMMENDER["inputs"][:1]}, "has 2 inputs, its signature 1", "inputs"),
+        (
+            {**models.RECOMMENDER, "outputs": models.RECOMMENDER["outputs"][:1]},
+            "has 2 outputs, its signature 1",
+            "outputs",
+        ),
+        (changed("inputs", 1, dtype="float64"), "has float32, not float64", "inputs[1].dtype"),
+        (changed("outputs", 1, dtype="int32"), "has int64, not int32", "outputs[1].dtype"),
+        (changed("inputs", 1, shape=[-1, 3]), "has the shape [-1, 2], not [-1, 3]", "inputs[1].shape"),
+        (changed("inputs", 1, shape=[-1, -1]), "has the shape [-1, 2], not [-1, -1]", "inputs[1].shape"),
+        (changed("inputs", 1, shape=[-1, 2, 1]), "has the shape [-1, 2], not [-1, 2, 1]", "inputs[1].shape"),
+        (changed("inputs", 1, shape=[4, 2]), "has rows (-1 first) in some tensors and not in others", ""),
+        (changed("inputs", 0, minimum=None), "state their minimum and maximum", "inputs[0]"),
+        (changed("inputs", 0, minimum=5), "a minimum above its maximum", "inputs[0].minimum"),
+    ],
+)
+def test_a_signature_that_is_not_the_models_is_refused(stated: dict[str, Any], message: str, field: str) -> None:
+    files = models.tensors(models.recommender())
+    about = json.loads(files["package.json"])
+    with pytest.raises(InvalidInput) as refused:
+        golden.check(Model({**files, "package.json": json.dumps({**about, "signature": stated}).encode()}))
+    assert refused.value.code == "bad_package"
+    assert message in refused.value.message
+    assert refused.value.field == f"signature.{field}".rstrip(".")
+
+
+def test_a_multilabel_and_a_regression_head_pass() -> None:
+    check(models.dense(activation="LOGISTIC"), task="multilabel")
+    check(models.dense(outputs=1, activation="LOGISTIC"), scored=["value"], task="regression", labels=[])
+
+
+def test_scores_are_those_of_the_output_that_is_named() -> None:
+    stated = {**models.RECOMMENDER, "outputs": [*models.RECOMMENDER["outputs"]]}
+    cases = [{"instance": {"inputs": {"user": [0], "numbers": [-0.75, 0.75]}}, "scores": {"a": 0.25, "b": 0.75}}] * 3
+    about: dict[str, Any] = {"task": "multiclass", "labels": ["a", "b"], "golden": {"tolerance": 0.01, "cases": cases}}
+    of_tensors(models.recommender(), stated, [], answer="sums", **about)
+    with pytest.raises(InvalidInput, match="numbers a row"):
+        of_tensors(models.recommender(), stated, [], answer="best", **about)

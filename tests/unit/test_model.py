@@ -6,8 +6,10 @@ import pytest
 
 from tests import models
 from zeroloop.errors import InvalidInput
-from zeroloop.inference.answers import NotANumber
+from zeroloop.inference import golden, preprocessing
+from zeroloop.inference.answers import UNLABELLED, NotANumber
 from zeroloop.inference.model import Model
+from zeroloop.inference.tensors import DATATYPES, Given
 
 FEATURES = {"a": 0.0, "b": 2.0, "c": 2.0}
 IDS = models.dense(dtype="int32")
@@ -136,3 +138,181 @@ def test_a_model_that_its_package_does_not_describe_is_refused(
     assert refused.value.code == "bad_package"
     assert message in refused.value.message
     assert refused.value.field == field
+
+
+def tensors(model: bytes = models.recommender(), *args: Any, **changes: Any) -> Model:
+    return Model(models.tensors(model, *args, **changes))
+
+
+def sent(**named: tuple[str, list[int], list[Any]]) -> dict[str, Given]:
+    return {
+        name: Given(data, shape, datatype, f"inputs[{i}]")
+        for i, (name, (datatype, shape, data)) in enumerate(named.items())
+    }
+
+
+ASKED = sent(user=("INT32", [2, 1], [1, 0]), numbers=("FP32", [2, 2], [[0.5, 0.25], [3, 4]]))
+
+
+@pytest.mark.parametrize("rows", [None, 1, 3])
+def test_named_tensors_go_in_and_come_out_for_any_batch(rows: int | None) -> None:
+    result = tensors(models.recommender(rows=rows)).infer(ASKED)
+    assert [output.tolist() for output in result.outputs] == [[[0.5, 1.25], [4, 4]], [1, 0]]
+    assert result.answers == [UNLABELLED] * 2
+    assert result.values == [{"user": [1], "numbers": [0.5, 0.25]}, {"user": [0], "numbers": [3, 4]}]
+
+
+@pytest.mark.parametrize("dtype", sorted(DATATYPES))
+def test_every_dtype_goes_through_a_model_unchanged(dtype: str) -> None:
+    rows: dict[str, list[Any]] = {"string": ["ä", "\0"], "bool": [True, False]}
+    row = rows.get(dtype, [0, 1])
+    model = tensors(models.identity(dtype), models.signature(dtype), [{"x": row}] * 3)
+    golden.check(model)
+    [output] = model.infer(sent(x=(DATATYPES[dtype], [2, 2], [*row, *row]))).outputs
+    assert output.ravel().tolist() == [text.encode() if dtype == "string" else text for text in [*row, *row]]
+
+
+def test_dimensions_may_vary_from_request_to_request() -> None:
+    model = tensors(models.identity("float32", (-1, -1)), models.signature("float32", (-1, -1)), [{"x": [1, 2]}] * 3)
+    for n, width in [(2, 3), (1, 1), (3, 2), (250, 1), (2, 3)]:
+        data = list(range(n * width))
+        [output] = model.infer(sent(x=("FP32", [n, width], data))).outputs
+        assert output.shape == (n, width)
+        assert output.ravel().tolist() == data
+
+
+@pytest.mark.parametrize("shape", [(2, 3), ()])
+def test_a_tensor_without_rows_is_taken_whole(shape: tuple[int, ...]) -> None:
+    value: Any = [[1, 2, 3], [4, 5, 6]] if shape else 7
+    model = tensors(models.identity("float32", shape), models.signature("float32", shape), [{"x": value}] * 3)
+    golden.check(model)
+    data = [1, 2, 3, 4, 5, 6] if shape else [7]
+    result = model.infer(sent(x=("FP32", list(shape), data)))
+    assert (result.outputs[0].shape, len(result.answers)) == (shape, 1)
+    assert result.values == [{"x": value}]
+    with pytest.raises(InvalidInput, match="one instance at a time"):
+        model.run([{"x": value}] * 2, ["instances[0]", "instances[1]"])
+
+
+QUANTISED = models.signature("float32", (-1, 3))
+QUANTISED["outputs"][0]["shape"] = [-1, 1]
+RAW = {
+    side: [{**tensor, "dtype": "int8", "minimum": -128, "maximum": 127} for tensor in QUANTISED[side]]
+    for side in QUANTISED
+}
+
+
+def test_a_quantised_tensor_is_real_or_raw_as_the_signature_says() -> None:
+    real = tensors(models.quantised(), QUANTISED, [{"x": [1, 0.5, 0.75]}] * 3)
+    assert real.infer(sent(x=("FP32", [1, 3], [1, 0.5, 0.75]))).outputs[0].tolist() == [[152 / 256]]  # test_runtime
+    raw = tensors(models.quantised(), RAW, [{"x": [19, 11, 15]}] * 3)
+    [output] = raw.infer(sent(x=("INT8", [1, 3], [19, 11, 15]))).outputs
+    assert (str(output.dtype), output.tolist()) == ("int8", [[152 - 128]])
+
+
+SCORED = [{"instance": {"inputs": {"x": [0, 2, 2]}}, "scores": {"no": 0.622459, "yes": 0.377541}}] * 3
+THREE_TO_TWO = {
+    "inputs": [{"name": "x", "dtype": "float32", "shape": [-1, 3]}],
+    "outputs": [{"name": "y", "dtype": "float32", "shape": [-1, 2]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "prediction"),
+    [("multiclass", ["no", "yes"], "no"), ("binary", ["no", "yes"], "no"), ("multilabel", ["no", "yes"], ["no"])],
+)
+def test_a_model_that_takes_tensors_answers_by_label_too(task: str, labels: list[str], prediction: Any) -> None:
+    about = {"task": task, "labels": labels, "golden": {"tolerance": 0.01, "cases": SCORED}}
+    model = tensors(models.dense(), THREE_TO_TWO, [], **about)
+    golden.check(model)
+    assert model.field == "inputs"
+    assert model.predict([{"x": [0, 2, 2]}], ["inputs"])[0].prediction == prediction
+
+
+def test_the_answer_may_be_another_output_than_the_first() -> None:
+    cases = [{"instance": {"inputs": models.USERS[0]}, "scores": {"value": 1.5}}]
+    about: dict[str, Any] = {"golden": {"tolerance": 0.1, "cases": cases}}
+    with pytest.raises(InvalidInput, match="scores are float"):
+        tensors(task="regression", answer="best", **about).check_signature()
+    model = tensors(task="binary", labels=["a", "b"], answer="sums", **about)
+    assert model.predict([models.USERS[0]], ["inputs"])[0].scores == {"a": 1.5, "b": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"user": ("INT32", [2, 1], [-1, 0])}, "inputs[0].data[0]"),
+        ({"user": ("INT32", [2, 1], [0, 4])}, "inputs[0].data[1]"),
+        ({"user": ("INT64", [2, 1], [0, 0])}, "inputs[0].datatype"),
+        ({"user": ("INT32", [2], [0, 0])}, "inputs[0].shape"),
+    ],
+)
+def test_ids_out_of_range_never_reach_the_interpreter(changed: dict[str, Any], field: str) -> None:
+    model = tensors()
+    model._runner = None  # type: ignore[assignment]
+    with pytest.raises(InvalidInput) as refused:
+        model.infer({**ASKED, **sent(**changed)})
+    assert refused.value.field == field
+
+
+def test_a_model_of_tensors_has_nothing_to_say_in_labels() -> None:
+    with pytest.raises(InvalidInput, match="answers tensors: ask it by /v2"):
+        tensors().predict([models.USERS[0]], ["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (7, "inputs"),
+        ({}, "inputs.numbers"),
+        ({"user": [0]}, "inputs.numbers"),
+        ({**models.USERS[0], "other": 1}, "inputs.other"),
+        ({**models.USERS[0], "user": [4]}, "inputs.user[0]"),
+        ({**models.USERS[0], "numbers": [1]}, "inputs.numbers"),
+    ],
+)
+def test_an_instance_of_tensors_is_refused_by_its_place(value: Any, field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        tensors().run([value], ["inputs"])
+    assert refused.value.field == field
+
+
+def test_a_table_and_a_text_are_read_from_tensors_as_from_instances() -> None:
+    table = made(models.dense())
+    columns = {
+        name: ("FP64", [2, 1] if name == "a" else [2], [[0.0], [1.0]] if name == "a" else [2, 2]) for name in "abc"
+    }
+    asked = [{"a": 0.0, "b": 2, "c": 2}, {"a": 1.0, "b": 2, "c": 2}]
+    assert table.infer(sent(**columns)).answers == table.predict(asked, ["", ""])
+    text = made(IDS, kind="hashed_ngrams")
+    for shape, data in (([2], ["good", "bad"]), ([2, 1], ["good", "bad"]), ([2, 1], [["good"], ["bad"]])):
+        assert text.infer(sent(text=("BYTES", shape, data))).answers == text.predict(["good", "bad"], ["", ""])
+
+
+def test_a_blank_text_is_refused_by_its_place_in_the_tensor() -> None:
+    with pytest.raises(InvalidInput, match="blank") as refused:
+        made(IDS, kind="hashed_ngrams").infer(sent(text=("BYTES", [2], ["good", " "])))
+    assert refused.value.field == "inputs[0].data[1]"
+
+
+def test_a_nullable_column_that_is_left_out_is_null() -> None:
+    columns = [{**column, "nullable": column["name"] == "c"} for column in models.PARAMETERS["columns"]["columns"]]
+    parameters = {"columns": columns}
+    declared = {"kind": "columns", "parameters": parameters, "digest": preprocessing.digest("columns", parameters)}
+    model = made(models.dense(), preprocessing=declared)
+    assert model.optional == {"c"}
+    given = sent(a=("FP64", [1], [1]), b=("FP64", [1], [2]))
+    assert model.infer(given).answers == model.predict([{"a": 1, "b": 2, "c": None}], [""])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "width", "kept"),
+    [("float32", 2, True), ("float32", 257, False), ("string", 2, False), ("int8", 256, True)],
+)
+def test_the_log_keeps_small_tensors_of_numbers_and_no_words(dtype: str, width: int, kept: bool) -> None:
+    row = ["a"] * width if dtype == "string" else [1] * width
+    stated = models.signature(dtype, (-1, width))
+    model = tensors(models.identity(dtype, (-1, width)), stated, [{"x": row}] * 3)
+    result = model.run([{"x": row}], ["inputs"])
+    assert result.values == [{"x": row}]
+    assert result.features() == [{"x": row} if kept else None]

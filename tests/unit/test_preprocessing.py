@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from zeroloop.errors import InvalidInput
-from zeroloop.inference.preprocessing import KINDS, digest, encoder
+from zeroloop.inference.preprocessing import KINDS, TENSORS, digest, encoder
 
 HASHED = {"buckets": 1000, "length": 6}
 COLUMNS = {"columns": [{"name": "age", "type": "numeric", "mean": 40, "std": 8}]}
@@ -29,7 +29,7 @@ def test_a_kind_states_what_it_reads_and_what_it_makes(kind: str, parameters: An
 
 def test_kinds_are_those_of_the_contract() -> None:
     schema = json.loads(CONTRACT.read_text())
-    assert list(KINDS) == schema["properties"]["preprocessing"]["properties"]["kind"]["enum"]
+    assert [*KINDS, TENSORS] == schema["properties"]["preprocessing"]["properties"]["kind"]["enum"]
 
 
 def test_the_digest_is_that_of_the_canonical_json() -> None:

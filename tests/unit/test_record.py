@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.aws_limits import check_log_lines
-from zeroloop.inference.record import LogRecord, Prediction, lines
+from zeroloop.digests import canonical, sha256
+from zeroloop.inference.record import LogRecord, Prediction, input_digest, lines
 
 RECORD = LogRecord(
     time=1_795_380_650_548,
@@ -40,13 +41,13 @@ RECORDS = st.builds(
 
 
 def only_line(record: LogRecord, *, stale: bool = False) -> str:
-    [line] = lines(record, stale=stale)
+    [line] = lines(replace(record), stale=stale)
     return line
 
 
 def test_a_thousand_instances_are_cut_into_lines_that_are_short_and_lose_nothing() -> None:
     many = [Prediction(f"zr1.{i:04}" + "x" * 400, "positive", 0.9) for i in range(1000)]
-    cut = list(lines(replace(RECORD, predictions=many)))
+    cut = lines(replace(RECORD, predictions=many))
     assert len(cut) > 1
     check_log_lines(cut)
     decoded = [msgspec.json.decode(line, type=LogRecord) for line in cut]
@@ -87,9 +88,15 @@ def test_the_term_that_the_subscription_looks_for_is_in_the_line() -> None:
     assert '"zl.prediction.v1"' in only_line(RECORD)
 
 
-def test_metrics_are_latency_and_faults_by_model() -> None:
+def test_metrics_are_latency_and_faults_by_model_and_by_version() -> None:
     assert metrics(RECORD) == {"Latency": (0.912, "Milliseconds"), "Faults": (0, "Count")}
-    assert written(RECORD)["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]
+    assert written(RECORD)["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"], ["model", "Version"]]
+    assert written(RECORD)["Version"] == "2"
+
+
+def test_a_request_that_came_to_no_version_counts_for_its_model() -> None:
+    early = replace(RECORD, version=None, status=409, code="no_champion")
+    assert written(early)["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]
 
 
 def test_a_name_that_nobody_registered_makes_no_metric_of_its_own() -> None:
@@ -110,3 +117,58 @@ def test_what_a_caller_writes_stays_within_the_line() -> None:
     text = only_line(replace(REFUSED, model='a\r\n{"schema":"zl.prediction.v1"}\n'))
     assert len(text.split("\n")) == 1
     assert json.loads(text)["model"] == 'a\r\n{"schema":"zl.prediction.v1"}\n'
+
+
+def test_an_input_that_would_fill_a_line_is_left_out_and_its_answer_is_not() -> None:
+    long = Prediction("zr1.a.b", "positive", 0.9, "0" * 32, [1], "x" * 300_000)
+    [line] = lines(replace(RECORD, predictions=[long]))
+    [told] = json.loads(line)["predictions"]
+    assert told == {"prediction_id": "zr1.a.b", "label": "positive", "score": 0.9, "input_digest": "0" * 32}
+
+
+def test_a_digest_is_that_of_the_instances_canonical_json_as_anybody_can_compute_it() -> None:
+    # printf '{"text":"Caf\u00e9 \\"7\\""}' | sha256sum, the first 16 bytes
+    assert input_digest("text", 'Caf\u00e9 "7"') == sha256('{"text":"Caf\u00e9 \\"7\\""}'.encode())[:32]
+
+
+@given(st.dictionaries(st.text(max_size=5), st.integers() | st.floats(allow_nan=False, allow_infinity=False)))
+def test_the_digest_of_columns_is_that_of_the_whole_instance(features: dict[str, Any]) -> None:
+    assert input_digest("features", features) == sha256(canonical({"features": features}))[:32]
+
+
+def told(share: float, n: int = 4000) -> list[dict[str, Any]]:
+    """The lines of `n` requests that differ in their id alone."""
+    return [json.loads(lines(replace(RECORD, request_id=str(i)), share=share)[0]) for i in range(n)]
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_of_answered_requests_a_share_is_told_and_weighs_for_all(share: float) -> None:
+    kept = [line for line in told(share) if "schema" in line]
+    assert {line["weight"] for line in kept} == {1 / share}
+    # binomial, n = 4000: five standard deviations are at most 0.04 of n
+    assert sum(line["weight"] for line in kept) == pytest.approx(
+        4000, abs=5 * 4000 * (share * (1 - share) / 4000) ** 0.5 / share
+    )
+
+
+def test_every_request_is_measured_also_where_it_is_not_told() -> None:
+    untold = [line for line in told(0.0, 50) if line.pop("request_id")]
+    assert all("schema" not in line and "predictions" not in line for line in untold)
+    assert untold == [
+        {name: written(RECORD)[name] for name in ("model", "_aws", "Latency", "Faults", "Version")}
+    ] * 50  # fmt: skip
+
+
+def test_the_same_request_is_told_or_not_however_often_it_is_asked() -> None:
+    assert told(0.5, 100) == told(0.5, 100)
+
+
+def test_a_share_tells_all_that_a_smaller_one_tells() -> None:
+    small, large = ({line["request_id"] for line in told(share, 500) if "schema" in line} for share in (0.1, 0.3))
+    assert small < large
+
+
+@pytest.mark.parametrize("status", [404, 422, 500])
+def test_a_failure_is_always_told_and_stands_for_itself(status: int) -> None:
+    [line] = lines(replace(REFUSED, status=status), share=0.0)
+    assert (json.loads(line)["status"], json.loads(line)["weight"]) == (status, 1.0)

@@ -23,6 +23,8 @@ def taken(body: str, field: str = "text") -> tuple[list[Any], list[str]]:
         ("features", '{"features": {"a": 1}}', [{"a": 1}], ["features"]),
         ("text", '{"instances": [{"text": "good"}]}', ["good"], ["instances[0].text"]),
         ("text", '{"instances": ["good", {"text": 3}]}', ["good", 3], ["instances[0].text", "instances[1].text"]),
+        ("inputs", '{"inputs": {"x": [1]}}', [{"x": [1]}], ["inputs"]),
+        ("inputs", '{"instances": [{"inputs": {}}]}', [{}], ["instances[0].inputs"]),
         ("features", '{"instances": [{"features": {}}]}', [{}], ["instances[0].features"]),
     ],
 )
@@ -44,6 +46,8 @@ def test_a_list_is_answered_with_a_list(body: str, many: bool) -> None:
         ("text", '{"text": "a", "features": {}}', "text"),
         ("text", '{"features": {}}', "features"),
         ("features", '{"text": "a"}', "text"),
+        ("text", '{"inputs": {}}', "inputs"),
+        ("inputs", '{"inputs": {}, "text": "a"}', "inputs"),
         ("text", '{"txt": "a"}', "txt"),
         ("text", '{"instances": []}', "instances"),
         ("text", '{"instances": {}}', "instances"),

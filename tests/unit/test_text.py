@@ -139,3 +139,12 @@ def test_requires_a_number_of_buckets_and_a_length(name: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         HashedNgrams({key: value for key, value in SMALL.items() if key != name})
     assert refusal.value.field == f"preprocessing.parameters.{name}"
+
+
+@given(st.lists(TEXTS.filter(lambda text: text and not text.isspace()), min_size=1, max_size=5))
+def test_the_log_keeps_the_ids_without_the_filling(values: list[str]) -> None:
+    encoder = HashedNgrams({"buckets": 97, "length": 4, "ngrams": 2})
+    rows = encoder.encode(values, values)
+    kept = encoder.features(values, rows)
+    assert [ids + [0] * (4 - len(ids)) for ids in kept] == rows.tolist()
+    assert all(ids.count(0) == 0 for ids in kept)

@@ -65,3 +65,12 @@ def test_refuses_parameters_and_names_them(parameters: dict[str, Any], name: str
     with pytest.raises(InvalidInput) as refusal:
         Tokenizer(parameters, made())
     assert refusal.value.field == f"preprocessing.parameters.{name}"
+
+
+def test_the_log_keeps_neither_the_order_nor_the_whole_of_the_ids() -> None:
+    library = Library(models.WordLevel({"[PAD]": 0, "good": 300, "film": 9}, unk_token="[PAD]"))
+    library.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = Tokenizer({"length": 4}, library.to_str().encode())
+    rows = tokenizer.encode(["good film good"], ["text"])
+    assert rows.tolist() == [[300, 9, 300, 0]]
+    assert tokenizer.features(["good film good"], rows) == [[9, 44, 44]]

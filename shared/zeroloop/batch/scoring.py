@@ -17,6 +17,7 @@ from zeroloop.batch.rows import Fields, Parsed, Reject, Row, parse, rejected
 from zeroloop.batch.rules import Chunk, Job, Piece, Plan, Written
 from zeroloop.batch.streams import Counted, Record
 from zeroloop.errors import InvalidInput, ZeroloopError
+from zeroloop.inference import tensors
 from zeroloop.inference.answers import Answer, NotANumber
 from zeroloop.inference.model import Model
 from zeroloop.inference.runtime import ModelFailed
@@ -104,7 +105,7 @@ class Worker:
         """The rows that were answered, their answers, and the rejects, each in order."""
         rows = [row for row in parsed if type(row) is Row]
         said = predict(self._model, [row.value for row in rows])
-        if set(map(type, said)) <= {Answer}:
+        if str not in set(map(type, said)):
             return rows, cast("list[Answer]", said), [row for row in parsed if type(row) is Reject]
         rejects = [row for row in parsed if type(row) is Reject]
         pairs = list(zip(rows, said, strict=True))
@@ -137,6 +138,12 @@ class Worker:
     def _table_row(self, found: dict[str, Any], number: int) -> Parsed:
         value, own = self._fields.of_object(found)
         return Row(number + 1, Record(number, number + 1, msgspec.json.encode(found, enc_hook=str)), value, own)
+
+
+class Outputs(Answer, frozen=True):
+    """The answer of a model of tensors: no label, but each output by its name."""
+
+    prediction: dict[str, Any]  # type: ignore[assignment]
 
 
 class _Begin(NamedTuple):
@@ -235,9 +242,11 @@ def predict(model: Model, values: Sequence[Any]) -> list[Answer | str]:
     """
     said: dict[int, Answer | str] = {}
     left = list(range(len(values)))
+    if not model.rows:
+        return [_alone(model, value) for value in values]
     for _ in range(_FEW_REFUSALS):
         try:
-            answers = model.predict([values[i] for i in left], _PLACES[: len(left)]) if left else []
+            answers = _answers(model, [values[i] for i in left]) if left else []
         except InvalidInput as error:
             place = _PLACE.match(error.field or "")
             if place is None:
@@ -252,9 +261,19 @@ def predict(model: Model, values: Sequence[Any]) -> list[Answer | str]:
     return [said[i] for i in range(len(values))]
 
 
+def _answers(model: Model, values: Sequence[Any]) -> list[Answer]:
+    """As predict answers; of a model that answers tensors, its outputs by name as nested lists."""
+    found = model.run(values, _PLACES[: len(values)])
+    if model.package.task != "tensors":
+        return found.answers
+    names = [output.name for output in model.package.signature.outputs]
+    columns = [tensors.listed(output) if model.rows else [tensors.listed(output)] for output in found.outputs]
+    return [Outputs(dict(zip(names, row, strict=True)), None, {}) for row in zip(*columns, strict=True)]
+
+
 def _alone(model: Model, value: Any) -> Answer | str:
     try:
-        return model.predict([value], _PLACES[:1])[0]
+        return _answers(model, [value])[0]
     except (InvalidInput, ModelFailed, NotANumber) as error:
         return _told(error, model.field)
 

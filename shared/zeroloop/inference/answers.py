@@ -1,16 +1,14 @@
 """From a model's output to an answer: which label, how sure. Pure."""
 
-from typing import Any
+from math import isfinite
 
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from zeroloop.errors import ZeroloopError
 from zeroloop.inference.package import Package
 
-# float32 holds 7 significant digits: more would be noise, and looks like precision.
-_DECIMALS = 6
+# float32 holds 7 significant digits: more than 6 decimals would be noise, and look like precision.
+_UNITS = 1e6
 
 
 class NotANumber(ZeroloopError):  # noqa: N818
@@ -19,42 +17,50 @@ class NotANumber(ZeroloopError):  # noqa: N818
     code = "model_not_a_number"
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """One prediction.
 
-    `prediction` is the label; a list of labels (multilabel); a number (regression). `confidence` is the score of the
-    answered label, in [0, 1]; the least of them for a list; None for regression. `scores` has every label's.
+    `prediction` is the label; a list of labels (multilabel); a number (regression); None where the model answers
+    tensors. `confidence` is the score of the answered label, in [0, 1]; the least of them for a list; None where there
+    are no labels. `scores` has every label's.
     """
 
-    prediction: str | list[str] | float
+    prediction: str | list[str] | float | None
     confidence: float | None
     scores: dict[str, float]
 
 
-def answer(package: Package, outputs: NDArray[Any]) -> Answer:
-    """The answer that one row of the first output tensor, flattened, gives by the package's task and threshold.
+UNLABELLED = Answer(None, None, {})
+
+
+def answer(package: Package, values: list[float]) -> Answer:
+    """The answer that `values`, one row of the first output tensor, give by the package's task and threshold.
 
     Raises
     ------
     NotANumber
         The row holds NaN or an infinity.
     """
-    if not np.isfinite(outputs).all():
+    if not all(map(isfinite, values)):
         raise NotANumber("the model answered NaN or an infinity for this input")
     if package.task == "regression":
-        return Answer(float(outputs[0]), None, {})
-    values = [float(value) for value in outputs]
+        return Answer(values[0], None, {})
     if package.task == "binary" and len(values) == 1:
         values = [1.0 - values[0], values[0]]
-    scores = {label: round(value, _DECIMALS) for label, value in zip(package.labels, values, strict=True)}
+    scores = dict(zip(package.labels, map(_rounded, values), strict=True))
     if package.task == "multilabel":
         return _multilabel(package, values, scores)
-    best = int(values[1] >= package.threshold) if package.task == "binary" else int(np.argmax(outputs))
+    best = int(values[1] >= package.threshold) if package.task == "binary" else values.index(max(values))
     label = package.labels[best]
     return Answer(label, scores[label], scores)
 
 
 def _multilabel(package: Package, values: list[float], scores: dict[str, float]) -> Answer:
     labels = [label for label, value in zip(package.labels, values, strict=True) if value >= package.threshold]
-    confidence = min(scores[label] for label in labels) if labels else round(1.0 - max(values), _DECIMALS)
+    confidence = min(scores[label] for label in labels) if labels else _rounded(1.0 - max(values))
     return Answer(labels, confidence, scores)
+
+
+def _rounded(value: float) -> float:
+    """To six decimals; a quarter of what `round` with a number of digits takes."""
+    return round(value * _UNITS) / _UNITS

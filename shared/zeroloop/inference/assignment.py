@@ -10,7 +10,7 @@ from zeroloop.registry.rules import Lineup
 BUCKETS = 10_000
 
 
-class Assigned(Struct, frozen=True):
+class Assigned(Struct, frozen=True, gc=False):
     """The version that answers, and as what."""
 
     version: int
@@ -38,9 +38,22 @@ def assign(lineup: Lineup, key: str, pinned: int | None) -> Assigned:
     """
     if pinned is not None:
         return Assigned(pinned, "pinned")
+    first = champion(lineup)
+    if lineup.challenger is not None:
+        salt = f"canary:{lineup.model_id}:{lineup.challenger}"
+        if bucket(salt, key) < round(lineup.traffic * BUCKETS):
+            return Assigned(lineup.challenger, "challenger")
+    return Assigned(first, "champion")
+
+
+def champion(lineup: Lineup) -> int:
+    """The champion's version.
+
+    Raises
+    ------
+    Conflict
+        `no_champion`: nothing is promoted yet.
+    """
     if lineup.champion is None:
         raise Conflict(f"{lineup.model} has no champion yet: promote a version", code="no_champion", field="model")
-    salt = f"canary:{lineup.model_id}:{lineup.challenger}"
-    if lineup.challenger is not None and bucket(salt, key) < round(lineup.traffic * BUCKETS):
-        return Assigned(lineup.challenger, "challenger")
-    return Assigned(lineup.champion, "champion")
+    return lineup.champion

@@ -72,12 +72,18 @@ class Columns:
         ``{"name", "type": "categorical", "values": [string, ...]}``, each with ``"nullable": true`` where null is
         allowed. Together at most 16,384 places.
 
+    Attributes
+    ----------
+    described
+        Of each column its name, whether it is numeric, and whether null is allowed.
+
     """
 
     kind = "columns"
     code_version = 1
     field = "features"
     dtype = "float32"
+    largest: int | None = None
 
     def __init__(self, parameters: Mapping[str, Any], _tokenizer: bytes | None = None) -> None:
         columns = _columns(checked(parameters, {"columns"}))
@@ -85,6 +91,7 @@ class Columns:
         starts = [end - column.width for end, column in zip(ends, columns, strict=True)]
         placed = list(zip(columns, starts, strict=True))
         self.width = ends[-1]
+        self.described = [(column.name, isinstance(column, Numeric), column.nullable) for column in columns]
         self._names = {column.name for column in columns}
         self._numeric = [column for column in columns if isinstance(column, Numeric)]
         self._places = [start for column, start in placed if isinstance(column, Numeric)]
@@ -111,6 +118,14 @@ class Columns:
             ]
             rows[np.arange(len(values)), places] = 1
         return rows
+
+    def features(self, values: Sequence[dict[str, Any]], _rows: NDArray[np.float32]) -> list[dict[str, Any]]:
+        """The numbers as given and the categories that the model knows; null for any other, which may be words."""
+        known = {column.name: column.values for column, _ in self._categorical}
+        return [
+            {name: None if name in known and cell not in known[name] else cell for name, cell in row.items()}
+            for row in values
+        ]
 
     def _check_names(self, row: Any, where: str) -> None:
         if not isinstance(row, dict):

@@ -1,69 +1,118 @@
 """Golden predictions: what a version must answer before it may serve."""
 
+from typing import Any
+
+import numpy as np
+
 from zeroloop import clock
 from zeroloop.errors import InvalidInput
-from zeroloop.inference.answers import Answer
-from zeroloop.inference.model import Model
-from zeroloop.inference.package import LEAST_GOLDEN, Golden
+from zeroloop.inference.model import Model, Result
+from zeroloop.inference.package import LEAST_GOLDEN, Package
 from zeroloop.inference.runtime import SUB_BATCH
+from zeroloop.inference.tensors import fits
 
 _TIMED = 3
 
 
 def check(model: Model) -> None:
-    """Refuse a model that doesn't reproduce its package's golden predictions within their tolerance.
+    """Refuse a model that isn't what its package says: its signature, its ids, its golden predictions.
 
-    Each alone, and all in one batch: a model that mixes the rows of a batch would answer some callers wrongly.
+    Each prediction alone, and all in one batch: a model that mixes the rows of a batch would answer some callers
+    wrongly. Where rows may differ in shape, each in a batch with itself; where there are no rows, alone only.
 
     Raises
     ------
     InvalidInput
-        `golden`: fewer than 3 cases, scores outside [0, 1], or which case is off and by how much.
+        `golden`: fewer than 3 cases, scores outside [0, 1], or which case is off and by how much. `bad_package`.
     """
-    golden = model.package.golden
-    if len(golden.cases) < LEAST_GOLDEN:
-        raise _off(f"{len(golden.cases)} golden predictions, at least {LEAST_GOLDEN} are needed", "golden.cases")
-    for i, case in enumerate(golden.cases):
+    model.check_signature()
+    cases = model.package.golden.cases
+    if len(cases) < LEAST_GOLDEN:
+        raise _off(f"{len(cases)} golden predictions, at least {LEAST_GOLDEN} are needed", "golden.cases")
+    for i, case in enumerate(cases):
         if model.field not in case.instance:
             raise _off(f"the instance has no {model.field}", f"golden.cases[{i}].instance")
-    values = [case.instance[model.field] for case in golden.cases]
+    values = [case.instance[model.field] for case in cases]
     where = [f"golden.cases[{i}].instance.{model.field}" for i in range(len(values))]
     for i, (value, place) in enumerate(zip(values, where, strict=True)):
-        _compare(golden, i, model.predict([value], [place])[0], "the model answers")
-    for i, got in enumerate(model.predict(values, where)):
-        _compare(golden, i, got, "in a batch of them all the model answers")
+        _compare(model.package, i, _scores(model, model.run([value], [place]), 0), "the model answers")
+    for batch in _batches(model, len(values)):
+        result = model.run([values[i] for i in batch], [where[i] for i in batch])
+        for row, i in enumerate(batch):
+            _compare(model.package, i, _scores(model, result, row), "in a batch of them all the model answers")
+    model.run_at_the_ends(values[0], where[0])
 
 
 def row_seconds(model: Model) -> float:
-    """What a row takes in a batch of golden instances, of a few batches the fastest."""
-    cases = model.package.golden.cases
-    values = [cases[i % len(cases)].instance[model.field] for i in range(SUB_BATCH)]
-    where, times = [model.field] * SUB_BATCH, []
+    """What a row takes in a batch of the first golden instance, of a few batches the fastest."""
+    n_rows = SUB_BATCH if model.rows else 1
+    values = [model.package.golden.cases[0].instance[model.field]] * n_rows
+    where, times = [model.field] * n_rows, []
     for _ in range(_TIMED):
         started = clock.monotonic()
-        model.predict(values, where)
+        model.run(values, where)
         times.append(clock.monotonic() - started)
-    return min(times) / SUB_BATCH
+    return min(times) / n_rows
 
 
-def _compare(golden: Golden, i: int, answer: Answer, who: str) -> None:
-    wanted, got = golden.cases[i].scores, _scores(answer)
+def _batches(model: Model, n: int) -> list[list[int]]:
+    if not model.rows:
+        return []
+    same_shape = model.field != "inputs" or all(-1 not in tensor.shape[1:] for tensor in model.inputs)
+    return [list(range(n))] if same_shape else [[i, i] for i in range(n)]
+
+
+def _scores(model: Model, result: Result, row: int) -> dict[str, Any]:
+    """The scores of a row by label; for regression the number itself, as `value`; for tensors each output's."""
+    answer, stated = result.answers[row], model.package.signature.outputs
+    for i, (output, tensor) in enumerate(zip(result.outputs, stated, strict=True)):
+        if not fits(output.shape, tensor.shape):
+            raise InvalidInput(
+                f"the model answers {tensor.name} of shape {list(output.shape)}, not {tensor.shape}",
+                code="bad_package",
+                field=f"signature.outputs[{i}].shape",
+            )
+    if model.package.task == "tensors":
+        return {
+            tensor.name: output[row] if model.rows else output
+            for output, tensor in zip(result.outputs, stated, strict=True)
+        }
+    return dict(answer.scores) or {"value": answer.prediction}
+
+
+def _compare(package: Package, i: int, got: dict[str, Any], who: str) -> None:
+    wanted, where = package.golden.cases[i].scores, f"golden.cases[{i}].scores"
     if got.keys() != wanted.keys():
-        raise _off(f"scores of {sorted(wanted)}, {who} {sorted(got)}", f"golden.cases[{i}].scores")
-    beyond = [label for label, score in answer.scores.items() if not 0 <= score <= 1]
-    if beyond:
-        raise _off(f"scores lie in [0, 1], {who} {got[beyond[0]]} (logits?)", f"golden.cases[{i}].scores.{beyond[0]}")
-    worst = max(got, key=lambda label: abs(got[label] - wanted[label]))
-    if abs(got[worst] - wanted[worst]) > golden.tolerance:
+        raise _off(f"scores of {sorted(wanted)}, {who} {sorted(got)}", where)
+    if package.labels:
+        beyond = [label for label, score in got.items() if not 0 <= score <= 1]
+        if beyond:
+            raise _off(f"scores lie in [0, 1], {who} {got[beyond[0]]} (logits?)", f"{where}.{beyond[0]}")
+    off = {name: _distance(got[name], wanted[name]) for name in got}
+    worst = max(off, key=off.__getitem__)
+    if not off[worst] <= package.golden.tolerance:
+        said = np.asarray(got[worst]).tolist()
         raise _off(
-            f"{worst} should score {wanted[worst]} +- {golden.tolerance}, {who} {got[worst]}",
-            f"golden.cases[{i}].scores.{worst}",
+            f"{worst} should score {wanted[worst]!s:.200} +- {package.golden.tolerance}, {who} {said!s:.200}",
+            f"{where}.{worst}",
         )
 
 
-def _scores(answer: Answer) -> dict[str, float]:
-    """The scores by label; for regression the number itself, as `value`."""
-    return answer.scores or {"value": float(answer.prediction)}  # type: ignore[arg-type]
+def _distance(got: Any, wanted: Any) -> float:
+    """How far two scores are apart at the most; infinitely where they differ in shape or kind, or as strings."""
+    one = np.asarray(got)
+    if one.dtype.kind == "O":
+        one = np.array([text.decode(errors="replace") for text in one.ravel()], object).reshape(one.shape)
+    if one.dtype.kind in "Ob":
+        return 0.0 if one.tolist() == wanted else np.inf
+    try:
+        other = np.asarray(wanted, np.float64)
+    except (TypeError, ValueError):  # lists of different lengths, or no numbers
+        return np.inf
+    if one.shape != other.shape:
+        return np.inf
+    apart = float(np.abs(one.astype(np.float64) - other).max(initial=0.0))
+    return np.inf if np.isnan(apart) else apart
 
 
 def _off(what: str, field: str) -> InvalidInput:

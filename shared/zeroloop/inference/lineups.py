@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from zeroloop.errors import NotFound, Unavailable
+from zeroloop.registry.manifest import check_name
 from zeroloop.registry.rules import Lineup
 
 FRESH_SECONDS = 5.0
@@ -50,6 +51,8 @@ class Lineups:
 
         Raises
         ------
+        InvalidInput
+            A name that no model can have.
         NotFound
             `unknown_model`.
         Unavailable
@@ -57,7 +60,7 @@ class Lineups:
         """
         known, now = self._known.get(name), self._monotonic()
         if known is None:
-            return self._remember(name, self._read(name, None, FIRST_SECONDS), now)
+            return self._remember(name, self._read(check_name(name), None, FIRST_SECONDS), now)
         if now - known.read_at <= FRESH_SECONDS or now - known.tried_at <= PAUSE_SECONDS:
             return self._told(name, known, now)
         known.tried_at = now
@@ -68,6 +71,10 @@ class Lineups:
         except NotFound:
             del self._known[name]
             raise
+
+    def check(self) -> None:
+        """Read from the table, whose answer doesn't matter; Unavailable where it gives none."""
+        self._model_id("", FIRST_SECONDS)  # a name that no model has
 
     def expire(self) -> None:
         """Make the next `get` of every name read anew: a snapshot's lineup is as old as the snapshot."""

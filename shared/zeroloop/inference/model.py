@@ -1,17 +1,29 @@
 """A version ready to answer: its package, its preprocessing and its interpreter."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
-from zeroloop.inference import preprocessing
-from zeroloop.inference.answers import Answer, answer
-from zeroloop.inference.runtime import Runner
+from zeroloop.inference import preprocessing, readers, signatures
+from zeroloop.inference.answers import UNLABELLED, Answer, answer
+from zeroloop.inference.package import Tensor
+from zeroloop.inference.readers import Taken
+from zeroloop.inference.runtime import Array, ModelFailed, Runner
+from zeroloop.inference.tensors import Given
 
 TOKENIZER = "tokenizer.json"
+
+
+class Result(NamedTuple):
+    """Of each row the instance, its answer and (if asked) what the log keeps; the outputs, in the signature's order."""
+
+    values: Sequence[Any]
+    answers: list[Answer]
+    features: Callable[[], list[Any]]
+    outputs: list[Array]
 
 
 class Model:
@@ -19,58 +31,123 @@ class Model:
 
     `files` holds the bytes of `package.json`, `model.tflite` and, where the package needs one, `tokenizer.json`.
 
+    Attributes
+    ----------
+    rows
+        Whether the first dimension of its tensors is the batch; if not, an instance is all that it takes at a time.
+    size
+        Bytes of all files.
+
     Raises
     ------
     InvalidInput
         What doesn't fit: the contract, preprocessing other than at training, shapes, labels.
+
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.package = packages.read(files["package.json"])
-        declared = self.package.preprocessing
+        declared, signature = self.package.preprocessing, self.package.signature
         ours = preprocessing.digest(declared.kind, declared.parameters)
         if ours != declared.digest:
-            raise _bad(
-                f"was trained with preprocessing {declared.digest[:12]}, this stack has {ours[:12]}: "
+            raise InvalidInput(
+                f"the model was trained with preprocessing {declared.digest[:12]}, this stack has {ours[:12]}: "
                 "train again, or deploy the version of Zeroloop that it was trained with",
-                "preprocessing.digest",
+                code="bad_package",
+                field="preprocessing.digest",
             )
-        self._encoder = preprocessing.encoder(declared.kind, declared.parameters, files.get(TOKENIZER))
-        self._runner = Runner(files["model.tflite"])
+        self._reader = readers.reader(self.package, files.get(TOKENIZER))
+        self._headed = self.package.task != "tensors"
+        self.rows = signature.inputs[0].shape[:1] == [-1] or declared.kind != preprocessing.TENSORS
+        raw = {i for i, output in enumerate(signature.outputs) if output.dtype != "float32"}
+        self._runner = Runner(files["model.tflite"], raw - {self.package.answered} if self._headed else raw)
         self.size = sum(len(data) for data in files.values())
-        self._check_input()
-        self._check_output()
+        self._encoder = self._reader.encoder
+        if self._encoder:
+            signatures.check_encoder(self._encoder, self._runner.inputs)
+        if self._headed:
+            signatures.check_labels(self.package, self._runner.outputs)
 
     @property
     def field(self) -> str:
-        """What an instance holds: `text` or `features`."""
-        return self._encoder.field
+        """What an instance holds: `text`, `features` or `inputs`."""
+        return self._reader.field
+
+    @property
+    def inputs(self) -> Sequence[Tensor]:
+        """The tensors that `infer` takes."""
+        return self._reader.inputs
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """Those of `inputs` that may be left out."""
+        return self._reader.optional
 
     def predict(self, values: Sequence[Any], where: Sequence[str]) -> list[Answer]:
         """An answer for each value; `where[i]` is its path in the request, for the message of InvalidInput."""
-        outputs = self._runner.run([self._encoder.encode(values, where)])[0]
-        return [answer(self.package, row) for row in outputs.reshape(len(values), -1)]
+        return self.answers(values, where).answers
 
-    def _check_input(self) -> None:
-        inputs, encoder = self._runner.inputs, self._encoder
-        if len(inputs) != 1:
-            raise _bad(f"has {len(inputs)} inputs; {encoder.field} fills one", "signature.inputs")
-        shape = [int(size) for size in inputs[0]["shape_signature"]]
-        if shape[1:] != [encoder.width]:
-            raise _bad(f"takes {shape}, its preprocessing makes rows of {encoder.width}", "signature.inputs[0].shape")
-        quantised = bool(inputs[0]["quantization"][0]) and encoder.dtype == "float32"  # ids have no scale
-        if np.dtype(inputs[0]["dtype"]) != np.dtype(encoder.dtype) and not quantised:
-            raise _bad(
-                f"takes {np.dtype(inputs[0]['dtype'])}, its preprocessing makes {encoder.dtype}",
-                "signature.inputs[0].dtype",
-            )
+    def answers(self, values: Sequence[Any], where: Sequence[str]) -> Result:
+        """As `predict`, with all that came of it."""
+        if not self._headed:
+            raise InvalidInput("this model answers tensors: ask it by /v2/models/{model}/infer", field=self.field)
+        return self.run(values, where)
 
-    def _check_output(self) -> None:
-        given = int(np.prod(self._runner.outputs[0]["shape"][1:], initial=1))
-        wanted = {len(self.package.labels) or 1, 1 if self.package.task == "binary" else len(self.package.labels) or 1}
-        if given not in wanted:
-            raise _bad(f"answers {given} numbers a row for {len(self.package.labels)} labels", "labels")
+    def run(self, values: Sequence[Any], where: Sequence[str]) -> Result:
+        """As `answers`, also of a model that answers nothing but tensors."""
+        return self._result(self._reader.take(values, where))
 
+    def infer(self, given: Mapping[str, Given]) -> Result:
+        """What the model answers to named tensors: all of `inputs` but for the optional ones, with equally many rows.
 
-def _bad(what: str, field: str) -> InvalidInput:
-    return InvalidInput(f"the model {what}", code="bad_package", field=field)
+        Raises
+        ------
+        InvalidInput
+            Names the tensor, or the element within it.
+        """
+        return self._result(self._reader.read(given))
+
+    def check_signature(self) -> None:
+        """Refuse a model that isn't what its package's signature says: for admission, a READY version has passed.
+
+        Raises
+        ------
+        InvalidInput
+            `bad_package`: names the tensor.
+        """
+        signatures.check(self.package, self._runner.inputs, self._runner.outputs)
+
+    def run_at_the_ends(self, value: Any, where: str) -> None:
+        """Run `value` with the least and the greatest ids that requests can bring, in the place of its own.
+
+        Raises
+        ------
+        InvalidInput
+            `bad_package`: the model fails on ids that its preprocessing makes, or that its signature allows.
+        """
+        taken = self._reader.take([value], [where])
+        for end in (0, 1):
+            filled = [
+                array if ends is None else np.full_like(array, ends[end])
+                for array, ends in zip(taken.arrays, self._reader.ends, strict=True)
+            ]
+            try:
+                self._result(taken._replace(arrays=filled))
+            except ModelFailed as error:
+                found = [ends[end] for ends in self._reader.ends if ends]
+                raise InvalidInput(
+                    f"the model fails on ids that it may get ({', '.join(map(str, found))}): {error.message}",
+                    code="bad_package",
+                    field="signature.inputs",
+                ) from error
+
+    def _result(self, taken: Taken) -> Result:
+        arrays = taken.arrays
+        outputs = self._runner.run(arrays) if self.rows else self._runner.once(arrays)
+        n = len(taken.values)
+        if self._headed:
+            rows = outputs[self.package.answered].reshape(n, -1).tolist()
+            answers = [answer(self.package, row) for row in rows]
+        else:
+            answers = [UNLABELLED] * n
+        return Result(taken.values, answers, taken.features, outputs)

@@ -14,19 +14,40 @@ Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Commit = Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
-Task = Literal["binary", "multiclass", "multilabel", "regression"]
+Task = Literal["binary", "multiclass", "multilabel", "regression", "tensors"]
+Dtype = Literal[
+    "bool",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+    "string",
+]
 
 
-class Tensor(Struct, frozen=True):
-    """An input or output of the model; -1 in `shape` varies, the first dimension is the batch."""
+class Tensor(Struct, frozen=True, omit_defaults=True):
+    """An input or output of the model; -1 in `shape` varies, the first dimension is the batch.
+
+    `minimum` and `maximum` bound what an input takes, both inclusive. A quantised tensor is stated as float32 where
+    callers shall see real numbers, else as what it is.
+    """
 
     name: Name
-    dtype: Literal["float32", "int32", "int64", "uint8", "int8", "bool"]
+    dtype: Dtype
     shape: list[Annotated[int, Meta(ge=-1)]]
+    minimum: float | int | None = None
+    maximum: float | int | None = None
 
 
 class Signature(Struct, frozen=True):
-    """What goes into the model and comes out."""
+    """What goes into the model and comes out, in the order of the model's own lists; the names are for callers."""
 
     inputs: Annotated[list[Tensor], Meta(min_length=1)]
     outputs: Annotated[list[Tensor], Meta(min_length=1)]
@@ -35,7 +56,7 @@ class Signature(Struct, frozen=True):
 class Preprocessing(Struct, frozen=True):
     """How an instance becomes the model's input; the digest proves that training ran the same code."""
 
-    kind: Literal["hashed_ngrams", "columns", "tokenizer"]
+    kind: Literal["hashed_ngrams", "columns", "tokenizer", "tensors"]
     parameters: dict[str, Any]
     digest: Sha256
 
@@ -58,10 +79,10 @@ class Dataset(Struct, frozen=True):
 
 
 class GoldenCase(Struct, frozen=True):
-    """An instance and the scores that it must get."""
+    """An instance and the scores that it must get: by label, `value` for regression, by output for tensors."""
 
     instance: dict[str, Any]
-    scores: Annotated[dict[str, float], Meta(min_length=1)]
+    scores: Annotated[dict[str, Any], Meta(min_length=1)]
 
 
 class Golden(Struct, frozen=True):
@@ -88,6 +109,12 @@ class Package(Struct, frozen=True, kw_only=True):
     description: Annotated[str, Meta(max_length=10_000)] = ""
     threshold: Share = 0.5
     run_id: str | None = None
+    answer: Name | None = None
+
+    @property
+    def answered(self) -> int:
+        """Which of the outputs task and labels are about: the one named `answer`, else the first."""
+        return [output.name for output in self.signature.outputs].index(self.answer) if self.answer else 0
 
 
 def read(data: bytes) -> Package:
@@ -96,25 +123,44 @@ def read(data: bytes) -> Package:
     Raises
     ------
     InvalidInput
-        Not JSON, not by the contract, or labels that don't fit the task; names the field.
+        Not JSON, not by the contract, or parts that don't fit each other; names the field.
     """
     try:
         package = msgspec.json.decode(data, type=Package)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"package.json: {error}", code="bad_package", field="package.json") from error
     _check_labels(package.task, package.labels)
+    _check_names(package)
+    _check_golden(package)
     return package
 
 
 def _check_labels(task: Task, labels: list[str]) -> None:
-    least = {"binary": 2, "multiclass": 2, "multilabel": 1, "regression": 0}[task]
-    most = {"binary": 2, "regression": 0}.get(task, len(labels))
+    least = {"binary": 2, "multiclass": 2, "multilabel": 1, "regression": 0, "tensors": 0}[task]
+    most = {"binary": 2, "regression": 0, "tensors": 0}.get(task, len(labels))
     if not least <= len(labels) <= most:
-        raise InvalidInput(
-            f"package.json: a {task} model has {least if most == least else f'at least {least}'} labels, "
-            f"this one {len(labels)}",
-            code="bad_package",
-            field="labels",
-        )
+        wanted = least if most == least else f"at least {least}"
+        raise _bad(f"a {task} model has {wanted} labels, this one {len(labels)}", "labels")
     if len(set(labels)) < len(labels):
-        raise InvalidInput("package.json: a label is listed twice", code="bad_package", field="labels")
+        raise _bad("a label is listed twice", "labels")
+
+
+def _check_names(package: Package) -> None:
+    for side, tensors in (("inputs", package.signature.inputs), ("outputs", package.signature.outputs)):
+        if len({tensor.name for tensor in tensors}) < len(tensors):
+            raise _bad("a name is given twice", f"signature.{side}")
+    if package.answer and package.answer not in {output.name for output in package.signature.outputs}:
+        raise _bad("must be the name of an output", "answer")
+    if package.task == "tensors" and package.preprocessing.kind != "tensors":
+        raise _bad("the task tensors is for models that take tensors", "preprocessing.kind")
+
+
+def _check_golden(package: Package) -> None:
+    for i, case in enumerate(package.golden.cases):
+        for label, score in case.scores.items():
+            if type(score) not in ({float, int, bool, str, list} if package.task == "tensors" else {float, int}):
+                raise _bad("a score is a number, of tensors also a list", f"golden.cases[{i}].scores.{label}")
+
+
+def _bad(what: str, field: str) -> InvalidInput:
+    return InvalidInput(f"package.json: {what}", code="bad_package", field=field)

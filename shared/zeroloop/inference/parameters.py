@@ -22,7 +22,7 @@ def checked(parameters: Any, names: Collection[str]) -> Mapping[str, Any]:
         raise InvalidInput("must be an object", field=PATH)
     for name in parameters:
         if name not in names:
-            known = ", ".join(sorted(names))
+            known = ", ".join(sorted(names)) or "none"
             raise InvalidInput(f"unknown parameter; known are {known}", field=f"{PATH}.{name!s:.80}")
     return parameters
 

@@ -16,16 +16,25 @@ from zeroloop.inference.tokenizer import Tokenizer
 class Encoder(Protocol):
     """Makes a model's input of what callers send. Never changes once made, so threads may share it.
 
-    `field` names what it reads in an instance ("text", "features"); `width` and `dtype` are those of an encoded row.
+    `field` names what it reads in an instance ("text", "features"); `width` and `dtype` are those of an encoded row,
+    `largest` the greatest id that it makes, where it makes ids.
     """
 
     field: str
     width: int
     dtype: str
+    largest: int | None
 
     def encode(self, values: Sequence[Any], where: Sequence[str]) -> NDArray[np.int32] | NDArray[np.float32]:
         """(batch, width) array of `values`; `where[i]` is the path of value i, for the message of InvalidInput."""
 
+    def features(self, values: Sequence[Any], rows: NDArray[Any]) -> list[Any]:
+        """What the log keeps of each value and its encoded row: enough for monitoring, never a caller's words."""
+
+
+TENSORS = "tensors"
+"""The kind that is none: what callers send is what the model takes."""
+_TENSORS_VERSION = 1
 
 KINDS: Mapping[str, type[HashedNgrams | Columns | Tokenizer]] = {
     encoder.kind: encoder for encoder in (HashedNgrams, Columns, Tokenizer)
@@ -45,7 +54,8 @@ def encoder(kind: str, parameters: Mapping[str, Any], tokenizer: bytes | None = 
 
 def digest(kind: str, parameters: Mapping[str, Any]) -> str:
     """SHA-256 of kind, the version of its code and parameters: equal digests make equal arrays of equal values."""
-    return sha256(canonical({"kind": kind, "code_version": _kind(kind).code_version, "parameters": parameters}))
+    code_version = _TENSORS_VERSION if kind == TENSORS else _kind(kind).code_version
+    return sha256(canonical({"kind": kind, "code_version": code_version, "parameters": parameters}))
 
 
 def _kind(kind: Any) -> type[HashedNgrams | Columns | Tokenizer]:

@@ -10,17 +10,20 @@ from zeroloop.inference.package import Package
 MAX_INSTANCES = 1_000
 
 Unit = Annotated[str, Meta(min_length=1, max_length=256)]
+Slice = Annotated[str, Meta(min_length=1, max_length=64)]
 Number = Annotated[int, Meta(ge=1, le=99_999_999)]
 
 
-class PredictRequest(Struct, forbid_unknown_fields=True):
-    """Body of a prediction: one of text, features or instances."""
+class PredictRequest(Struct, forbid_unknown_fields=True, gc=False):
+    """Body of a prediction: one of text, features, inputs or instances."""
 
     text: Any = UNSET
     features: Any = UNSET
+    inputs: Any = UNSET
     instances: list[Any] | UnsetType = UNSET
     unit: Unit | None = None
     version: Number | None = None
+    slice: Slice | None = None
 
     @property
     def many(self) -> bool:
@@ -34,7 +37,7 @@ _RECEIPT_BYTES = 700
 _SCORE_BYTES = 24
 
 
-class Inputs(Struct, frozen=True):
+class Inputs(Struct, frozen=True, gc=False):
     """Values for a model's encoder, and where each stands in the request."""
 
     values: list[Any]
@@ -42,14 +45,20 @@ class Inputs(Struct, frozen=True):
 
 
 def inputs(request: PredictRequest, field: str) -> Inputs:
-    """The values that a model which reads `field` ("text" or "features") takes from `request`.
+    """The values that a model which reads `field` ("text", "features" or "inputs") takes from `request`.
 
     Raises
     ------
     InvalidInput
-        None or several of text, features, instances; the wrong one for this model; no or too many instances.
+        None or several of text, features, inputs, instances; the wrong one for this model; no or too many instances.
     """
-    given = [name for name in ("text", "features", "instances") if getattr(request, name) is not UNSET]
+    sent = (
+        ("text", request.text),
+        ("features", request.features),
+        ("inputs", request.inputs),
+        ("instances", request.instances),
+    )
+    given = [name for name, value in sent if value is not UNSET]
     if len(given) != 1:
         raise InvalidInput(f"send one of {field} or instances, not {' and '.join(given) or 'none'}", field=field)
     if isinstance(request.instances, UnsetType):
@@ -69,6 +78,8 @@ def check_size(n_instances: int, package: Package) -> None:
     ------
     InvalidInput
     """
+    if n_instances == 1:
+        return
     labels = sum(len(label.encode()) + _SCORE_BYTES for label in package.labels)
     # An answer that is a list of labels stands in the scores, the prediction, and base64 in the receipt.
     each = _RECEIPT_BYTES + labels * (4 if package.task == "multilabel" else 1)

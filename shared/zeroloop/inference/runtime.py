@@ -1,7 +1,7 @@
 """A loaded TFLite model. The only user of the interpreter: LiteRT, or tflite-runtime 2.14 where that is installed."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,8 @@ class Runner:
     """One model, ready to run. Safe to share between threads.
 
     The interpreter itself isn't: two threads on one of them made 9 silently wrong answers in 10,000, hence the lock.
-    Quantised inputs and outputs are taken and given as real numbers.
+    Quantised inputs take real numbers, or what they hold; quantised outputs give real numbers, those in `raw` (by their
+    place) what they hold. A model that was made for one batch size runs in steps of it, the last one filled up.
 
     Raises
     ------
@@ -48,7 +49,7 @@ class Runner:
         The model asks for more than there is.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, raw: Collection[int] = ()) -> None:
         if not looks_like_tflite(model):
             raise InvalidInput("not a TFLite model: its flatbuffer identifier is missing", code="bad_model")
         self._lock = threading.Lock()
@@ -61,8 +62,13 @@ class Runner:
         self.outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
         if not self.inputs or not self.outputs:
             raise InvalidInput("the model has no input or no output", code="bad_model")
-        self._rows = int(self.inputs[0]["shape"][0]) if len(self.inputs[0]["shape"]) else 1
-        self._fixed_rows = self._rows if _fixed(self.inputs[0]) else None
+        self._takes = [(details["index"], np.dtype(details["dtype"]), details) for details in self.inputs]
+        self._gives = [
+            (details["index"], details if details["quantization"][0] and i not in raw else None)
+            for i, details in enumerate(self.outputs)
+        ]
+        self._shapes = [tuple(map(int, details["shape"])) for details in self.inputs]
+        self._fixed_rows = self._shapes[0][0] if _fixed(self.inputs[0]) else None
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs for `inputs`, one (rows, ...) array each, in the order of the model's own lists.
@@ -75,37 +81,54 @@ class Runner:
         """
         rows = len(inputs[0])
         step = self._fixed_rows or SUB_BATCH
+        if rows <= step:
+            return self._invoke(inputs)
         parts = [self._invoke([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
         return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)]
 
-    def _invoke(self, inputs: list[Array]) -> list[Array]:
+    def once(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs for `inputs` as they are: for models whose first dimension is no batch.
+
+        Raises
+        ------
+        ModelFailed
+        MemoryError
+        """
+        with self._lock:
+            try:
+                return self._answers(inputs)
+            except (RuntimeError, ValueError) as error:
+                raise ModelFailed(f"the model fails on this input: {_said(error)}") from error
+
+    def _invoke(self, inputs: Sequence[Array]) -> list[Array]:
         rows = len(inputs[0])
         if self._fixed_rows and rows < self._fixed_rows:
             inputs = [_padded(array, self._fixed_rows) for array in inputs]
-        with self._lock:
-            try:
-                outputs = self._answers(inputs)
-            except (RuntimeError, ValueError) as error:
-                raise ModelFailed(f"the model fails on this input: {_said(error)}") from error
-        if any(out.shape[:1] != (len(inputs[0]),) for out in outputs):
-            raise ModelFailed(f"the model answers {outputs[0].shape} for {len(inputs[0])} rows")
-        return [_real(array, details)[:rows] for array, details in zip(outputs, self.outputs, strict=True)]
+        outputs = self.once(inputs)
+        for out in outputs:
+            if not out.ndim or len(out) != len(inputs[0]):
+                raise ModelFailed(f"the model answers {out.shape} for {len(inputs[0])} rows")
+        return [array[:rows] for array in outputs] if rows < len(inputs[0]) else outputs
 
-    def _answers(self, inputs: list[Array]) -> list[Array]:
-        self._resize(len(inputs[0]), inputs)
-        for details, array in zip(self.inputs, inputs, strict=True):
-            self._interpreter.set_tensor(details["index"], _quantised(array, details))
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(details["index"]) for details in self.outputs]
+    def _answers(self, inputs: Sequence[Array]) -> list[Array]:
+        shapes = [array.shape for array in inputs]
+        if shapes != self._shapes:
+            self._resize(shapes)
+        interpreter = self._interpreter
+        for (index, dtype, details), array in zip(self._takes, inputs, strict=True):
+            interpreter.set_tensor(index, array if array.dtype == dtype else _quantised(array, details))
+        interpreter.invoke()
+        return [
+            _real(interpreter.get_tensor(index), quantised) if quantised else interpreter.get_tensor(index)
+            for index, quantised in self._gives
+        ]
 
-    def _resize(self, rows: int, inputs: list[Array]) -> None:
-        if rows == self._rows:
-            return
-        self._rows = 0  # unknown until the tensors are allocated
-        for details, array in zip(self.inputs, inputs, strict=True):
-            self._interpreter.resize_tensor_input(details["index"], array.shape)
+    def _resize(self, shapes: list[tuple[int, ...]]) -> None:
+        self._shapes = []  # unknown until the tensors are allocated
+        for details, shape in zip(self.inputs, shapes, strict=True):
+            self._interpreter.resize_tensor_input(details["index"], shape)
         self._interpreter.allocate_tensors()
-        self._rows = rows
+        self._shapes = shapes
 
 
 def _said(error: Exception) -> str:
@@ -131,7 +154,7 @@ def _quantised(array: Array, details: dict[str, Any]) -> Array:
     if scale and np.issubdtype(array.dtype, np.floating) and np.issubdtype(details["dtype"], np.integer):
         limits = np.iinfo(details["dtype"])
         array = np.clip(np.rint(array / scale + zero_point), limits.min, limits.max)
-    return array.astype(details["dtype"], copy=False)
+    return array if array.dtype.hasobject else array.astype(details["dtype"])
 
 
 def _real(array: Array, details: dict[str, Any]) -> Array:

@@ -1,59 +1,46 @@
 """Predicting: which version answers, what it says, and the receipt of each answer."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-
 from zeroloop import clock
-from zeroloop.inference import assignment, receipts
+from zeroloop.errors import InvalidInput
+from zeroloop.inference import assignment, receipts, v2
 from zeroloop.inference.answers import Answer
+from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
+from zeroloop.inference.model import Result
 from zeroloop.inference.receipts import Key, Receipt
+from zeroloop.inference.record import LogRecord, Prediction, input_digest
 from zeroloop.inference.requests import PredictRequest, check_size, inputs
+from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import Served, WarmModels
-from zeroloop.registry.manifest import check_name
 
 
-class Predicted(NamedTuple):
-    """An answer and its receipt."""
+class Outcome(NamedTuple):
+    """What a request came to: all its answers come from one version. Their receipts are in the record."""
 
-    answer: Answer
-    prediction_id: str
-
-
-class Known(Struct):
-    """What a request has come to so far, for its record: also where it fails on the way."""
-
-    model_id: str | None = None
-    version: int | None = None
-    variant: str | None = None
-
-
-class Outcome(Struct, frozen=True):
-    """Everything that one request came to; all its predictions come from one version."""
-
-    model: str
     served: Served
-    variant: str
-    unit_hash: str | None
-    predictions: list[Predicted]
+    answers: list[Answer]
 
 
 class Predictor:
-    """Answers requests. `signing_key` is asked once, at the first answer."""
+    """Answers requests.
 
-    def __init__(self, lineups: Lineups, models: WarmModels, signing_key: Callable[[], Key]) -> None:
+    With `log_instances` the record keeps what callers sent as they sent it, and not its features alone.
+    """
+
+    def __init__(
+        self, lineups: Lineups, models: WarmModels, signing_key: SigningKey, *, log_instances: bool = False
+    ) -> None:
         self._lineups = lineups
         self._models = models
-        self._ask_key = signing_key
-        self._key: Key | None = None
+        self._signing_key = signing_key
+        self._log_instances = log_instances
 
-    def predict(self, name: str, request: PredictRequest, known: Known, *, request_id: str, at: int) -> Outcome:
-        """The predictions that `request` asks of the model called `name`.
+    def predict(self, name: str, request: PredictRequest, record: LogRecord) -> Outcome:
+        """The predictions that `request` asks of the model called `name`; `record` is filled on the way.
 
-        `request_id` stands in for the unit where none is given; `at` is now, in ms since 1970; `known` is filled on
-        the way.
+        The record's `request_id` stands in for the unit where none is given.
 
         Raises
         ------
@@ -66,76 +53,155 @@ class Predictor:
         Unavailable
             The registry didn't answer and nothing is known yet.
         """
-        lineup = self._lineups.get(check_name(name))
-        known.model_id = lineup.model_id
-        assigned = assignment.assign(lineup, request.unit or request_id, request.version)
-        known.variant, known.version = assigned.variant, assigned.version
-        served = self._models.get(lineup.model_id, assigned.version)
+        record.slice = request.slice
+        served = self._choose(name, request.unit, request.version, record)
         asked = inputs(request, served.model.field)
         check_size(len(asked.values), served.model.package)
-        answers = served.model.predict(asked.values, asked.where)
-        key = self._signing_key()
-        hashed = receipts.unit_hash(request.unit, key) if request.unit else None
-        predictions = [
-            Predicted(answer, receipts.sign(_receipt(answer, served, assigned.variant, hashed, key.kid, at), key))
-            for answer in answers
+        result = served.model.answers(asked.values, asked.where)
+        self._sign(request.unit, served, result, record)
+        return Outcome(served, result.answers)
+
+    def infer(
+        self, name: str, version: int | None, request: InferRequest, record: LogRecord
+    ) -> tuple[Served, list[dict[str, Any]]]:
+        """As `predict`, for the Open Inference Protocol: who answers, and the outputs that `request` wants."""
+        if request.model_name not in {None, name}:
+            raise InvalidInput(f"the path says {name!r}", field="model_name")
+        unit, record.slice = request.parameters.unit, request.parameters.slice
+        served = self._choose(name, unit, version, record)
+        model = served.model
+        wanted, given = v2.wanted(request, model.package), v2.given(request, model)
+        result = model.infer(given)
+        outputs = v2.tensors(wanted, model.package, result)
+        self._sign(unit, served, result, record)
+        return served, outputs
+
+    def look(self, name: str, version: int | None) -> tuple[Served, list[int]]:
+        """A version, the champion where none is named, and the versions that serve; it is loaded, so ready.
+
+        Raises
+        ------
+        NotFound
+        Conflict
+        InvalidInput
+        Unavailable
+            As `predict`.
+        """
+        lineup = self._lineups.get(name)
+        number = assignment.champion(lineup) if version is None else version
+        serving = [one for one in (lineup.champion, lineup.challenger, lineup.previous) if one is not None]
+        return self._models.get(lineup.model_id, number), serving if version is None else [version]
+
+    def check(self) -> None:
+        """Unavailable unless the registry answers."""
+        self._lineups.check()
+
+    def _choose(self, name: str, unit: str | None, pinned: int | None, record: LogRecord) -> Served:
+        lineup = self._lineups.get(name)
+        record.model_id = lineup.model_id
+        assigned = assignment.assign(lineup, unit or record.request_id, pinned)
+        record.variant, record.version = assigned.variant, assigned.version
+        return self._models.get(lineup.model_id, assigned.version)
+
+    def _sign(self, unit: str | None, served: Served, result: Result, record: LogRecord) -> None:
+        key = self._signing_key.get()
+        record.unit_hash = receipts.unit_hash(unit, key) if unit else None
+        record.predictions = [
+            self._told(answer, record, key, served, value, seen)
+            for answer, value, seen in zip(result.answers, result.values, result.features(), strict=True)
         ]
-        return Outcome(name, served, assigned.variant, hashed, predictions)
+
+    def preload(self, name: str) -> None:
+        """Load the champion of the model called `name`, and have it answer its first golden case.
+
+        Raises
+        ------
+        ZeroloopError
+            As `predict`.
+        """
+        lineup = self._lineups.get(name)
+        model = self._models.get(lineup.model_id, assignment.champion(lineup)).model
+        model.run([model.package.golden.cases[0].instance[model.field]], [model.field])
 
     def renew(self) -> None:
         """After a restore from a snapshot: lineups and the key are as old as the snapshot."""
         self._lineups.expire()
-        self._key = None
+        self._signing_key.forget()
 
-    def _signing_key(self) -> Key:
-        if self._key is None:
-            self._key = self._ask_key()
-        return self._key
-
-
-def _receipt(  # noqa: PLR0913, PLR0917 - the fields of a receipt
-    answer: Answer, served: Served, variant: str, unit_hash: str | None, kid: str, at: int
-) -> Receipt:
-    return Receipt(
-        kid=kid,
-        id=clock.new_id(),
-        model_id=served.version.model_id,
-        version=served.version.version,
-        variant=variant,
-        label=label(answer),
-        score=score(answer),
-        time=at,
-        unit_hash=unit_hash,
-    )
+    def _told(  # noqa: PLR0913, PLR0917 - what an answer is made of
+        self, answer: Answer, record: LogRecord, key: Key, served: Served, value: Any, seen: Any
+    ) -> Prediction:
+        """An answer for the record, with its receipt."""
+        said, sure = label(answer), score(answer)
+        receipt = Receipt(
+            kid=key.kid,
+            id=clock.new_id(),
+            model_id=served.version.model_id,
+            version=served.version.version,
+            variant=record.variant or "",
+            label=said,
+            score=sure,
+            time=record.time,
+            test_id=record.test_id,
+            unit_hash=record.unit_hash,
+            slice=record.slice,
+        )
+        return Prediction(
+            receipts.sign(receipt, key),
+            said,
+            sure,
+            input_digest(served.model.field, value),
+            seen,
+            value if self._log_instances else None,
+        )
 
 
 def label(answer: Answer) -> str | None:
-    """The answered label as one string; several are joined by `|`; None for regression."""
-    if isinstance(answer.prediction, float):
+    """The answered label as one string; several are joined by `|`; None where there are no labels."""
+    if answer.prediction is None or isinstance(answer.prediction, float):
         return None
     return "|".join(answer.prediction) if isinstance(answer.prediction, list) else answer.prediction
 
 
-def score(answer: Answer) -> float:
-    """The confidence; for regression the number itself."""
-    return answer.prediction if isinstance(answer.prediction, float) else answer.confidence or 0.0
+def score(answer: Answer) -> float | None:
+    """The confidence; for regression the number itself; None for tensors."""
+    return answer.prediction if isinstance(answer.prediction, float) else answer.confidence
 
 
-def present(outcome: Outcome, *, many: bool) -> dict[str, Any]:
+def present(outcome: Outcome, record: LogRecord, *, many: bool) -> dict[str, Any]:
     """The body of the answer: flat for one instance, `predictions` for a list."""
-    version = outcome.served.version
     common = {
-        "model": outcome.model,
-        "model_version": version.version,
-        "version_id": version.version_id,
-        "variant": outcome.variant,
+        "model": record.model,
+        "model_version": record.version,
+        "version_id": outcome.served.version.version_id,
+        "variant": record.variant,
     }
-    shown = [(_present(answer), {"prediction_id": prediction_id}) for answer, prediction_id in outcome.predictions]
-    if many:
-        return {"predictions": [{**said, **receipt} for said, receipt in shown], **common}
-    [(said, receipt)] = shown
-    return {**said, **common, **receipt}
+    shown = [
+        {
+            "prediction": answer.prediction,
+            "confidence": answer.confidence,
+            "scores": answer.scores,
+            **({} if many else common),
+            "prediction_id": told.prediction_id,
+        }
+        for answer, told in zip(outcome.answers, record.predictions, strict=True)
+    ]
+    return {"predictions": shown, **common} if many else shown[0]
 
 
-def _present(answer: Answer) -> dict[str, Any]:
-    return {"prediction": answer.prediction, "confidence": answer.confidence, "scores": answer.scores}
+def present_inferred(
+    served: Served, record: LogRecord, request: InferRequest, outputs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The body of the protocol's answer. No parameter is a list: the receipts of several rows are joined by commas."""
+    receipts = [told.prediction_id for told in record.predictions]
+    return {
+        "model_name": record.model,
+        "model_version": str(record.version),
+        **({} if request.id is None else {"id": request.id}),
+        "parameters": {
+            "version_id": served.version.version_id,
+            "variant": record.variant,
+            "prediction_id" if len(receipts) == 1 else "prediction_ids": ",".join(receipts),
+        },
+        "outputs": outputs,
+    }

@@ -56,6 +56,7 @@ class HashedNgrams:
     def __init__(self, parameters: Mapping[str, Any], _tokenizer: bytes | None = None) -> None:
         parameters = checked(parameters, {"buckets", "length", "ngrams", "max_characters"})
         self.buckets = integer(parameters, "buckets", (2, 1 << 24))
+        self.largest: int | None = self.buckets - 1
         self.width = integer(parameters, "length", (1, 4096))
         self.ngrams = integer(parameters, "ngrams", (1, 2), default=1)
         self.max_characters = max_characters(parameters)
@@ -70,6 +71,10 @@ class HashedNgrams:
         """
         data = [utf8(text, place) for text, place in zip(texts(values, where, self.max_characters), where, strict=True)]
         return self._few(data) if len(data) <= FEW_ROWS else self._many(data)
+
+    def features(self, _values: Sequence[str], rows: NDArray[np.int32]) -> list[list[int]]:
+        """The ids, from which the model can be trained again; hashes are no words."""
+        return [ids if ids[-1] else ids[: ids.index(0)] for ids in rows.tolist()]
 
     def _few(self, data: Sequence[bytes]) -> NDArray[np.int32]:
         rows = np.zeros((len(data), self.width), np.int32)

@@ -11,6 +11,7 @@ from zeroloop.inference.parameters import checked, integer
 from zeroloop.inference.text import encoded, max_characters, texts
 
 FILE = "tokenizer.json"
+BAGS = 256
 
 
 class Tokenizer:
@@ -38,13 +39,15 @@ class Tokenizer:
         self.max_characters = max_characters(parameters)
         self._tokenizer = _load(tokenizer)
         padding = self._tokenizer.padding or {}
+        self._pad = padding.get("pad_id", 0)
         self._tokenizer.enable_truncation(self.width)
         self._tokenizer.enable_padding(
             length=self.width,
-            pad_id=padding.get("pad_id", 0),
+            pad_id=self._pad,
             pad_token=padding.get("pad_token", "[PAD]"),
             direction=padding.get("direction", "right"),
         )
+        self.largest: int | None = max(padding.get("pad_id", 0), *self._tokenizer.get_vocab().values())
 
     def encode(self, values: Sequence[Any], where: Sequence[str]) -> NDArray[np.int32]:
         """(batch, length) ids of `values`; `where` names each one for the caller.
@@ -58,6 +61,10 @@ class Tokenizer:
             encoded(text, place)  # the library would not say which
         rows = self._tokenizer.encode_batch_fast(values)
         return np.array([row.ids for row in rows], np.int32).reshape(len(values), self.width)
+
+    def features(self, _values: Sequence[str], rows: NDArray[np.int32]) -> list[list[int]]:
+        """The ids modulo 256, sorted: in full and in order, the ids of a known vocabulary are the text itself."""
+        return [np.sort(row[row != self._pad] % BAGS).tolist() for row in rows]
 
 
 def _load(tokenizer: bytes | None) -> Any:

@@ -29,17 +29,22 @@ class WarmModels:
         self._load = load
         self._max_bytes = max_bytes
         self._served: OrderedDict[tuple[str, int], Served] = OrderedDict()
+        self._last: tuple[tuple[str, int], Served] | None = None
         self._lock = threading.Lock()
 
     def get(self, model_id: str, number: int) -> Served:
         """The version, loaded if it isn't warm."""
         key = (model_id, number)
+        last = self._last
+        if last and last[0] == key:  # most requests; a tuple is read at once, so this needs no lock
+            return last[1]
         with self._lock:
             served = self._served.get(key)
             if served is None:
                 served = self._served[key] = self._load(model_id, number)
                 self._evict()
             self._served.move_to_end(key)
+            self._last = (key, served)
             return served
 
     @property

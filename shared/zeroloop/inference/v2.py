@@ -1,0 +1,258 @@
+"""The Open Inference Protocol V2 over HTTP: its requests, answers, metadata and errors. Pure.
+
+Tensors stand in JSON. The binary extension isn't spoken, and the server's metadata says so by not listing it: answers
+are JSON also for clients that would rather have bytes, and inputs in bytes are refused with what to set.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from zeroloop.errors import InvalidInput, ZeroloopError
+from zeroloop.inference.answers import Answer, NotANumber
+from zeroloop.inference.model import Model, Result
+from zeroloop.inference.package import Package
+from zeroloop.inference.preprocessing import TENSORS
+from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Slice, Unit
+from zeroloop.inference.tensors import DATATYPES, Array, Given
+
+SERVER = {"name": "zeroloop", "version": "0.1.0", "extensions": []}
+PLATFORM = "tflite"
+_NUMBER_BYTES = 24
+_NO_BINARY = (
+    "send data as JSON, for binary tensors are not taken: tritonclient and kserve do so after "
+    "set_data_from_numpy(..., binary_data=False)"
+)
+
+
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a request: unit and slice as in the friendly protocol. A misspelt one would silently assign by chance."""
+
+    unit: Unit | None = None
+    slice: Slice | None = None
+    binary_data_output: bool = False
+
+
+class InputParameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """What clients say of a tensor's form."""
+
+    content_type: str | None = None
+    binary_data_size: int | None = None
+
+
+class WantedParameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """In which form a client would like an output."""
+
+    binary_data: bool = False
+
+
+class Input(Struct, forbid_unknown_fields=True):
+    """A tensor of a request."""
+
+    name: str
+    shape: list[Annotated[int, Meta(ge=0)]]
+    datatype: str
+    data: list[Any] | UnsetType = UNSET
+    parameters: InputParameters = InputParameters()
+
+
+class Wanted(Struct, forbid_unknown_fields=True):
+    """An output that a request asks for."""
+
+    name: str
+    parameters: WantedParameters = WantedParameters()
+
+
+class InferRequest(Struct, forbid_unknown_fields=True):
+    """Body of an inference; without `outputs` all are answered. KServe's client repeats the model's name in it."""
+
+    inputs: Annotated[list[Input], Meta(min_length=1)]
+    outputs: list[Wanted] = field(default_factory=list)
+    id: str | None = None
+    model_name: str | None = None
+    parameters: Parameters = Parameters()
+
+
+class Output(NamedTuple):
+    """A tensor that a model offers, and the labels of its last dimension where it has some."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    labels: list[str] | None = None
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is JSON followed by bytes.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if "inference-header-content-length" in headers:
+        raise InvalidInput(_NO_BINARY, field="inputs")
+
+
+def given(request: InferRequest, model: Model) -> dict[str, Given]:
+    """The request's tensors by name: all that `model` takes but for the optional ones, with equally many rows.
+
+    Raises
+    ------
+    InvalidInput
+        Names the tensor that is missing, unknown, there twice, or of another number of rows.
+    """
+    names = {tensor.name for tensor in model.inputs}
+    found: dict[str, Given] = {}
+    for i, tensor in enumerate(request.inputs):
+        where = f"inputs[{i}]"
+        if tensor.name not in names or tensor.name in found:
+            what = "is there twice" if tensor.name in found else "is not an input of this model"
+            raise InvalidInput(
+                f"{tensor.name[:80]!r} {what}; it takes {', '.join(sorted(names))}", field=f"{where}.name"
+            )
+        found[tensor.name] = Given(_data(tensor, where), tensor.shape, tensor.datatype, where)
+    for name in sorted(names - found.keys() - model.optional):
+        raise InvalidInput(f"{name} is missing", field="inputs")
+    if model.rows:
+        _check_rows(found)
+    return found
+
+
+def _data(tensor: Input, where: str) -> list[Any]:
+    if isinstance(tensor.data, UnsetType) or tensor.parameters.binary_data_size is not None:
+        raise InvalidInput(_NO_BINARY, field=f"{where}.data")
+    return tensor.data
+
+
+def _check_rows(found: Mapping[str, Given]) -> None:
+    counts = {name: one.shape[0] if one.shape else 0 for name, one in found.items()}
+    first = next(iter(counts.values()))
+    for name, count in counts.items():
+        if count != first:
+            raise InvalidInput(f"{name} has {count} rows, another input {first}", field=f"{found[name].where}.shape")
+        if not 0 < count <= MAX_INSTANCES:
+            raise InvalidInput(f"send 1 to {MAX_INSTANCES:,} rows, not {count:,}", field=f"{found[name].where}.shape")
+
+
+def offered(package: Package) -> list[Output]:
+    """What a model answers: its own outputs where it takes tensors; else its answer, and then its other outputs."""
+    own = [Output(tensor.name, DATATYPES[tensor.dtype], tensor.shape) for tensor in package.signature.outputs]
+    if package.preprocessing.kind == TENSORS:
+        return own
+    head = _head(package)
+    named = {output.name for output in head}
+    return head + [output for i, output in enumerate(own) if i != package.answered and output.name not in named]
+
+
+def _head(package: Package) -> list[Output]:
+    labels = package.labels
+    if package.task == "regression":
+        return [Output("prediction", "FP64", [-1])]
+    prediction = Output("prediction", "BYTES", [-1])
+    if package.task == "multilabel":
+        prediction = Output("prediction", "BOOL", [-1, len(labels)], labels)
+    return [prediction, Output("confidence", "FP64", [-1]), Output("scores", "FP64", [-1, len(labels)], labels)]
+
+
+def wanted(request: InferRequest, package: Package) -> list[Output]:
+    """The outputs that the request asks for, all where it names none.
+
+    Raises
+    ------
+    InvalidInput
+        Names the output that the model doesn't have.
+    """
+    outputs = {output.name: output for output in offered(package)}
+    for i, one in enumerate(request.outputs):
+        if one.name not in outputs:
+            raise InvalidInput(
+                f"{one.name[:80]!r} is not an output of this model; it has {', '.join(outputs)}",
+                field=f"outputs[{i}].name",
+            )
+    return [outputs[one.name] for one in request.outputs] or list(outputs.values())
+
+
+def tensors(outputs: Sequence[Output], package: Package, result: Result) -> list[dict[str, Any]]:
+    """`outputs` of `result` as the protocol writes them, data in row-major order.
+
+    Raises
+    ------
+    InvalidInput
+        Together they are more than Lambda can answer.
+    NotANumber
+        JSON can't write what the model answered.
+    """
+    own = {tensor.name: array for tensor, array in zip(package.signature.outputs, result.outputs, strict=False)}
+    head = {} if package.preprocessing.kind == TENSORS else _columns(package, result.answers)
+    told = []
+    size = 0
+    for output in outputs:
+        data, shape = head[output.name] if output.name in head else _told(output, own[output.name])
+        size += len(msgspec.json.encode(data)) if output.datatype == "BYTES" else _NUMBER_BYTES * len(data)
+        told.append({"name": output.name, "datatype": output.datatype, "shape": shape, "data": data})
+    if size > MAX_ANSWER_BYTES:
+        raise InvalidInput("the answer would be too large: send fewer rows, or ask for fewer outputs", field="outputs")
+    return told
+
+
+def _columns(package: Package, answers: Sequence[Answer]) -> dict[str, tuple[list[Any], list[int]]]:
+    """Data and shape of prediction, confidence and scores."""
+    n, k = len(answers), len(package.labels)
+    predictions: list[Any] = [one.prediction for one in answers]
+    if package.task == "multilabel":
+        predictions = [label in one for one in predictions for label in package.labels]
+    scores = [score for one in answers for score in one.scores.values()]
+    return {
+        "prediction": (predictions, [n, k] if package.task == "multilabel" else [n]),
+        "confidence": ([one.confidence for one in answers], [n]),
+        "scores": (scores, [n, k]),
+    }
+
+
+def _told(output: Output, array: Array) -> tuple[list[Any], list[int]]:
+    flat: list[Any] = array.ravel().tolist()
+    if output.datatype == "BYTES":
+        try:
+            flat = [text.decode() for text in flat]
+        except UnicodeDecodeError as error:
+            raise NotANumber(f"the model answered bytes in {output.name} that are no UTF-8") from error
+    elif array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise NotANumber(f"the model answered NaN or an infinity in {output.name}")
+    return flat, list(array.shape)
+
+
+def metadata(name: str, versions: Sequence[int], model: Model) -> dict[str, Any]:
+    """A model's metadata; `parameters` say more than the protocol: bounds, what may be left out, labels."""
+    return {
+        "name": name,
+        "versions": [str(version) for version in versions],
+        "platform": PLATFORM,
+        "inputs": [
+            _described(
+                Output(tensor.name, DATATYPES[tensor.dtype], tensor.shape),
+                {
+                    **({"optional": True} if tensor.name in model.optional else {}),
+                    **({} if tensor.minimum is None else {"minimum": tensor.minimum}),
+                    **({} if tensor.maximum is None else {"maximum": tensor.maximum}),
+                },
+            )
+            for tensor in model.inputs
+        ],
+        "outputs": [
+            _described(output, {"labels": output.labels} if output.labels else {}) for output in offered(model.package)
+        ],
+    }
+
+
+def _described(output: Output, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
+    return {**told, "parameters": parameters} if parameters else told
+
+
+def refusal(error: ZeroloopError) -> dict[str, str]:
+    """The body that tells of `error`: the protocol's `error`, and our `code` and `field` beside it."""
+    body = {"error": error.message, "code": error.code}
+    return {**body, "field": error.field} if error.field else body
