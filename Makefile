@@ -46,6 +46,7 @@ lock: setup
 
 bench: setup ## Predict beside the bare loop; time nothing else meanwhile
 	$(run) python -m bench.predict
+	$(run) python -m bench.batch
 
 build: setup ## Build for AWS; ZEROLOOP_BUILD=x86_64 for the other processor
 	UV_PROJECT_ENVIRONMENT=.zeroloop/env/sam $(UV) sync --frozen --quiet --only-group sam --no-install-project
