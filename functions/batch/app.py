@@ -84,7 +84,7 @@ app = http.api(log_failure)
 def list_jobs() -> dict[str, Any]:
     """Jobs, newest first, 50 a page; `before` is the `next` of the page before."""
     page = jobs.page(app.current_event.get_query_string_value("before"), PAGE)
-    return {"jobs": [present(job) for _, job in page], "next": page[-1][0] if len(page) == PAGE else None}
+    return {"jobs": [present(job, listed=True) for _, job in page], "next": page[-1][0] if len(page) == PAGE else None}
 
 
 @app.post("/batch")
@@ -130,9 +130,9 @@ def redrive(job: str) -> Response[str]:
     return answer(202, present(jobs.redrive(http.name(job), order.max_reject_percent, clock.now_ms())))
 
 
-def present(job: Job) -> dict[str, Any]:
+def present(job: Job, *, listed: bool = False) -> dict[str, Any]:
     """A job as the API shows it, now."""
-    return presented(job, jobs.progress(job, clock.now_ms()))
+    return presented(job, jobs.progress(job, clock.now_ms(), listed=listed))
 
 
 def answer(status: int, body: dict[str, Any]) -> Response[str]:

@@ -77,10 +77,10 @@ class Jobs:
             raise NotFound(f"there is no job {job_id[:80]!r}", code="unknown_job", field="job")
         return job
 
-    def progress(self, job: Job, now: int) -> Progress:
-        """How far it is."""
-        pieces = self._store.pieces(job.job_id) if job.status != Status.COMPLETED else []
-        return rules.progress(job, pieces, now)
+    def progress(self, job: Job, now: int, *, listed: bool = False) -> Progress:
+        """How far it is; of a job in a list only if it is at work: a large one has tens of thousands of pieces."""
+        looks = job.status == Status.PROCESSING or (job.status != Status.COMPLETED and not listed)
+        return rules.progress(job, self._store.pieces(job.job_id) if looks else [], now)
 
     def page(self, before: str | None, limit: int) -> list[tuple[str, Job]]:
         """A page of jobs, newest first, each with its name in the list."""
@@ -112,9 +112,14 @@ class Jobs:
         job = self.get(job_id)
         if job.status != Status.COMPLETED:
             raise Conflict(f"the job is {job.status}", code="not_completed")
-        names = [piece.part.name for piece in self._store.pieces(job_id) if piece.part]
+        names = self._parts(job)
         listed = [*names[: _PRESIGNED - 2], "rejects.jsonl", "manifest.json"]
         return [{"name": name, "url": self._bucket.download(rules.prefix(job) + name)} for name in listed]
+
+    def _parts(self, job: Job) -> list[str]:
+        """Names of the parts, by the manifest: what the table has of them expires."""
+        written = msgspec.json.decode(self._bucket.read(f"{rules.prefix(job)}manifest.json"))
+        return [part["name"] for part in written["parts"]]
 
     def _job(self, wanted: Wanted, at: int, refused: Callable[[Job, ZeroloopError], Job]) -> Job:
         found = self._found(wanted)
