@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ResponseStreamingError
 
-from zeroloop import data
+from zeroloop import clock, data
 from zeroloop.data import ObjectVersion
 from zeroloop.errors import Unavailable
 
@@ -36,7 +36,7 @@ class S3:
 
 def version(monkeypatch: pytest.MonkeyPatch, s3: S3) -> ObjectVersion:
     monkeypatch.setattr(data, "client", lambda _service: s3)
-    monkeypatch.setattr(data.clock, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(clock, "sleep", lambda _seconds: None)
     return ObjectVersion("b", "k", {"VersionId": "v", "ETag": '"e"', "ContentLength": len(BYTES)})
 
 
