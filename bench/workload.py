@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from zeroloop.digests import PackageFile, sha256
+from zeroloop.digests import PackageFile, package_digest, sha256
 from zeroloop.inference.model import Model
 from zeroloop.inference.receipts import Key
 from zeroloop.inference.warm import Served
@@ -21,6 +21,7 @@ REVIEWS = ROOT / "examples" / "sentiment" / "data" / "movie_reviews.tsv.gz"
 EVENT = json.loads((ROOT / "events" / "predict" / "text.json").read_text())
 CONTEXT = SimpleNamespace(aws_request_id="8c2e0d3f-5f6a-4b1c-9d2e-3f4a5b6c7d8e")
 MODEL_ID = "m-0123456789abcdef"
+LINEUP = Lineup(model_id=MODEL_ID, model="sentiment", champion=1, revision=1)
 
 
 def reviews(n: int) -> list[str]:
@@ -40,14 +41,13 @@ def files() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in PACKAGE.iterdir()}
 
 
-def served(package: dict[str, bytes], number: int = 1) -> Served:
+def version(package: dict[str, bytes], number: int = 1) -> Version:
     """A version of the example, as the registry would tell it."""
     manifest = [PackageFile(name, sha256(data), len(data)) for name, data in package.items()]
-    version = Version(
-        model_id=MODEL_ID, version=number, version_id="20261122000000-00000000", digest="0" * 64, files=manifest,
-        created_at=0, created_by="bench", state=State.READY,
+    return Version(
+        model_id=MODEL_ID, version=number, version_id="20261122000000-00000000", digest=package_digest(manifest),
+        files=manifest, created_at=0, created_by="bench", state=State.READY,
     )  # fmt: skip
-    return Served(version, Model(package))
 
 
 def function(**environment: str) -> ModuleType:
@@ -61,9 +61,8 @@ def function(**environment: str) -> ModuleType:
     predict = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(predict)
     package = files()
-    lineup = Lineup(model_id=MODEL_ID, model="sentiment", champion=1, revision=1)
     predict.lineups._model_id = lambda _name, _timeout: MODEL_ID
-    predict.lineups._lineup = lambda _model_id, _timeout: lineup
-    predict.models._load = lambda _model_id, number: served(package, number)
-    predict.predictor._ask_key = lambda: Key("5f2b9a01", b"0" * 64)
+    predict.lineups._lineup = lambda _model_id, _timeout: LINEUP
+    predict.models._load = lambda _model_id, number: Served(version(package, number), Model(package))
+    predict.signing_key._ask = lambda: Key("5f2b9a01", b"0" * 64)
     return predict

@@ -15,6 +15,7 @@ import msgspec
 from zeroloop import clock, config, http
 from zeroloop.errors import NotFound, ZeroloopError
 from zeroloop.inference import service, v2
+from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.record import LogRecord, lines
 from zeroloop.inference.requests import PredictRequest
@@ -35,6 +36,8 @@ class Settings:
     max_warm_megabytes: int
     log_share: float
     log_instances: bool
+    preload_models: str = ""
+    aws_lambda_initialization_type: str = "on-demand"
 
 
 settings = config.read(Settings)
@@ -45,22 +48,36 @@ source = Source(
 stale: set[str] = set()
 lineups = Lineups(source.model_id, source.lineup, monotonic=clock.monotonic, on_stale=stale.add)
 models = WarmModels(source.load, settings.max_warm_megabytes * 1_000_000)
-predictor = Predictor(lineups, models, source.signing_key, log_instances=settings.log_instances)
+signing_key = SigningKey(source.signing_key, monotonic=clock.monotonic)
+predictor = Predictor(lineups, models, signing_key, log_instances=settings.log_instances)
 
 HEADERS = {"content-type": "application/json"}
 
 
+def prepare() -> None:
+    """Before a snapshot, or on time that is provisioned: have the champions of `preload_models` answer once."""
+    for name in filter(None, settings.preload_models.split(",")):
+        try:
+            predictor.preload(name)
+        except ZeroloopError as error:  # the function must start all the same, and the first request will tell
+            sys.stderr.write(f"{name} was not preloaded: {error.message}\n")
+
+
 def restored() -> None:
     """After a restore from a snapshot: nothing that ages is as it was."""
+    clock.reseed()
     session.renew(config.read(config.Aws))
     predictor.renew()
 
 
+if settings.aws_lambda_initialization_type == "provisioned-concurrency":
+    prepare()
 try:
-    from snapshot_restore_py import register_after_restore  # part of AWS's runtimes from Python 3.12 on
+    from snapshot_restore_py import register_after_restore, register_before_snapshot
 except ImportError:
-    pass
+    pass  # part of AWS's runtimes from Python 3.12 on
 else:
+    register_before_snapshot(prepare)
     register_after_restore(restored)
 
 

@@ -7,6 +7,8 @@ from os import urandom
 
 monotonic = time.monotonic
 sleep = time.sleep
+reseed = random.seed
+"""To be called after a restore: all environments of a snapshot would wait the same `pause_seconds`."""
 
 
 def now_ms() -> int:

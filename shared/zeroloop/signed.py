@@ -95,6 +95,8 @@ class Session:
 
         Raises
         ------
+        NotFound
+            A secret's version that isn't there.
         Unavailable
             No answer in time, or refused.
         """
@@ -154,7 +156,9 @@ class Session:
         if response.status == _OK:
             return answer
         what = f"{request.service} answered {response.status}: {answer[:300].decode(errors='replace')}"
-        if response.status == _NOT_FOUND:
+        # Of a table it would mean that the deployment is broken, which is no answer to give a caller.
+        gone = request.service == "secretsmanager" and b"ResourceNotFoundException" in answer
+        if response.status == _NOT_FOUND or gone:
             raise NotFound(f"{request.service} has no such object") from _Passing(what)
         if response.status >= _SERVER_ERRORS or any(word in answer for word in _PASSING):
             raise _Passing(what)
@@ -168,6 +172,7 @@ class Session:
         while part := response.read1(_BLOCK):
             parts.append(part)
             self._limit(connection, deadline)
+        response.close()  # read1 leaves it open, and then the connection would refuse the next request
         return b"".join(parts)
 
     def _limit(self, connection: http.client.HTTPConnection, deadline: float) -> None:

@@ -1,7 +1,6 @@
 """The predict function on moto: registry's own rows and objects, read through a stand-in for the signed session."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -315,29 +314,9 @@ def test_each_event_is_answered(world: World, case: str, status: int, code: str 
     assert (got, body.get("code")) == (status, code)
 
 
-def test_the_runtime_is_asked_to_tell_of_a_restore(
-    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configured(monkeypatch)
-    runtime = ModuleType("snapshot_restore_py")
-    registered: list[Any] = []
-    runtime.register_after_restore = registered.append  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
-    predict = load("predict")
-    assert registered == [predict.restored]
-
-
 def test_every_event_is_among_them() -> None:
     assert {path.stem for path in (ROOT / "events/predict").glob("*.json")} == {
         "text", "instances", "pinned", "features", "empty_text", "not_json", "unknown_model",
         "v2_server", "v2_live", "v2_ready", "v2_model", "v2_model_version", "v2_model_ready", "v2_model_version_ready",
         "v2_no_route", "v2_infer", "v2_infer_version", "v2_infer_columns", "v2_binary",
     }  # fmt: skip
-
-
-def test_after_a_restore_everything_that_ages_is_read_anew(world: World) -> None:
-    world.ask("text")
-    world.session.calls.clear()
-    world.predict.restored()
-    world.ask("text")
-    assert [call.split(".")[-1] for call in world.session.calls] == ["GetItem", "GetSecretValue"]

@@ -58,8 +58,12 @@ def layers(function: str) -> list[str]:
 
 
 def variables(function: str) -> dict[str, str]:
-    """An environment as Lambda would set it: the template's names, and values of no meaning that are numbers too."""
-    own = dict.fromkeys(FUNCTIONS[function]["Environment"]["Variables"], "7")
+    """An environment as Lambda would set it: a parameter's default, else a value of no meaning that is a number too."""
+    parameters = read()["Parameters"]
+    own = {
+        name: str(parameters.get(referred(value), {}).get("Default", "7"))
+        for name, value in FUNCTIONS[function]["Environment"]["Variables"].items()
+    }
     runtime = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": function}
     return own | runtime
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests import models
+from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import FRESH_SECONDS, Lineups
 from zeroloop.inference.model import Model
 from zeroloop.inference.receipts import Key, verify
@@ -52,7 +53,7 @@ def restless() -> Predictor:
             return next(moments)
 
     lineups = Lineups(lambda *_: MODEL_ID, lineup, monotonic=monotonic, on_stale=lambda _: None)
-    return Predictor(lineups, WarmModels(load, 10**9), lambda: KEY)
+    return Predictor(lineups, WarmModels(load, 10**9), SigningKey(lambda: KEY, monotonic=lambda: 0.0))
 
 
 def test_every_answer_comes_from_one_version_while_the_lineup_changes() -> None:

@@ -124,6 +124,15 @@ def test_an_object_that_is_not_there_is_not_found(wired: Any) -> None:
         session.get_object("bucket", "key", timeout=1)
 
 
+def test_a_secret_that_is_not_there_is_not_found_and_a_table_that_is_not_there_is_a_fault_of_ours(wired: Any) -> None:
+    gone = (400, b'{"__type": "ResourceNotFoundException"}')
+    session, _ = wired(gone, gone)
+    with pytest.raises(NotFound):
+        session.json("secretsmanager", "secretsmanager.GetSecretValue", {}, timeout=1)
+    with pytest.raises(Unavailable):
+        session.json("dynamodb", "DynamoDB_20120810.GetItem", {}, timeout=1)
+
+
 def test_all_tries_end_with_the_time(wired: Any) -> None:
     session, _ = wired(*[(500, b"")] * 1000)
     ticks = iter(range(1000))
@@ -142,6 +151,39 @@ def test_all_tries_end_with_the_time(wired: Any) -> None:
 )
 def test_where_a_service_listens(aws: Aws, service: str, origin: str) -> None:
     assert Session(aws)._origin(service) == origin
+
+
+class Wires:
+    """Stands for a socket, below http.client: what was answered in advance, whatever is asked."""
+
+    def __init__(self, *bodies: bytes) -> None:
+        told = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body) for body in bodies]
+        self._told = io.BufferedReader(io.BytesIO(b"".join(told)))  # type: ignore[arg-type]
+
+    def makefile(self, _mode: str) -> Any:
+        told = self._told
+        return Mock(wraps=told, readline=told.readline, read=told.read, read1=told.read1, close=lambda: None)
+
+    def sendall(self, _data: bytes) -> None:
+        pass
+
+    def settimeout(self, _seconds: float) -> None:
+        pass
+
+
+def test_a_kept_connection_answers_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def connect(self: http.client.HTTPConnection) -> None:
+        opened.append(self)
+        self.sock = Wires(b"{}", b"bytes", b"{}")  # type: ignore[assignment]
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", connect)
+    session = Session(Aws(aws_region="eu-west-1", aws_endpoint_url="http://127.0.0.1:4566"))
+    assert session.json("dynamodb", "GetItem", {}, timeout=1) == {}
+    assert session.get_object("bucket", "key", timeout=1) == b"bytes"
+    assert session.json("dynamodb", "GetItem", {}, timeout=1) == {}
+    assert len(opened) == 1
 
 
 def test_a_restore_drops_connections_and_keys(wired: Any) -> None:

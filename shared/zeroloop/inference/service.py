@@ -1,12 +1,12 @@
 """Predicting: which version answers, what it says, and the receipt of each answer."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from zeroloop import clock
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import assignment, receipts, v2
 from zeroloop.inference.answers import Answer
+from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.model import Result
 from zeroloop.inference.receipts import Key, Receipt
@@ -24,18 +24,17 @@ class Outcome(NamedTuple):
 
 
 class Predictor:
-    """Answers requests. `signing_key` is asked once, at the first answer.
+    """Answers requests.
 
     With `log_instances` the record keeps what callers sent as they sent it, and not its features alone.
     """
 
     def __init__(
-        self, lineups: Lineups, models: WarmModels, signing_key: Callable[[], Key], *, log_instances: bool = False
+        self, lineups: Lineups, models: WarmModels, signing_key: SigningKey, *, log_instances: bool = False
     ) -> None:
         self._lineups = lineups
         self._models = models
-        self._ask_key = signing_key
-        self._key: Key | None = None
+        self._signing_key = signing_key
         self._log_instances = log_instances
 
     def predict(self, name: str, request: PredictRequest, record: LogRecord) -> Outcome:
@@ -105,22 +104,29 @@ class Predictor:
         return self._models.get(lineup.model_id, assigned.version)
 
     def _sign(self, unit: str | None, served: Served, result: Result, record: LogRecord) -> None:
-        key = self._signing_key()
+        key = self._signing_key.get()
         record.unit_hash = receipts.unit_hash(unit, key) if unit else None
         record.predictions = [
             self._told(answer, record, key, served, value, seen)
             for answer, value, seen in zip(result.answers, result.values, result.features, strict=True)
         ]
 
+    def preload(self, name: str) -> None:
+        """Load the champion of the model called `name`, and have it answer its first golden case.
+
+        Raises
+        ------
+        ZeroloopError
+            As `predict`.
+        """
+        lineup = self._lineups.get(name)
+        model = self._models.get(lineup.model_id, assignment.champion(lineup)).model
+        model.run([model.package.golden.cases[0].instance[model.field]], [model.field])
+
     def renew(self) -> None:
         """After a restore from a snapshot: lineups and the key are as old as the snapshot."""
         self._lineups.expire()
-        self._key = None
-
-    def _signing_key(self) -> Key:
-        if self._key is None:
-            self._key = self._ask_key()
-        return self._key
+        self._signing_key.forget()
 
     def _told(  # noqa: PLR0913, PLR0917 - what an answer is made of
         self, answer: Answer, record: LogRecord, key: Key, served: Served, value: Any, seen: Any

@@ -4,12 +4,13 @@ Reads the `body` of RegistryTable's items (`registry/store.py`), whose format is
 a cold start 222 ms of imports and a client 358 ms more.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from zeroloop.digests import PackageFile, package_digest, sha256
-from zeroloop.errors import InvalidInput, NotFound, ZeroloopError
+from zeroloop.errors import InvalidInput, NotFound, Unavailable, ZeroloopError
 from zeroloop.inference.model import TOKENIZER, Model
 from zeroloop.inference.receipts import Key
 from zeroloop.inference.warm import Served
@@ -93,7 +94,20 @@ class Source:
 
     def signing_key(self) -> Key:
         """The current key of receipts; its id is that of the secret's version."""
-        request = {"SecretId": self._secret}
+        try:
+            return self._key("AWSCURRENT")
+        except NotFound as error:
+            raise Unavailable("the key of receipts is missing") from error
+
+    def verifying_keys(self) -> dict[str, Key]:
+        """By id, the current key and the one before the last rotation."""
+        keys = [self.signing_key()]
+        with suppress(NotFound):
+            keys.append(self._key("AWSPREVIOUS"))
+        return {key.kid: key for key in keys}
+
+    def _key(self, stage: str) -> Key:
+        request = {"SecretId": self._secret, "VersionStage": stage}
         answer = self._session.json("secretsmanager", "secretsmanager.GetSecretValue", request, timeout=_READ_SECONDS)
         return Key(answer["VersionId"][:8], answer["SecretString"].encode())
 
