@@ -158,7 +158,7 @@ class Wires:
 
     def __init__(self, *bodies: bytes) -> None:
         told = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body) for body in bodies]
-        self._told = io.BufferedReader(io.BytesIO(b"".join(told)))  # type: ignore[arg-type]
+        self._told = io.BufferedReader(io.BytesIO(b"".join(told)))
 
     def makefile(self, _mode: str) -> Any:
         told = self._told
@@ -176,7 +176,7 @@ def test_a_kept_connection_answers_more_than_once(monkeypatch: pytest.MonkeyPatc
 
     def connect(self: http.client.HTTPConnection) -> None:
         opened.append(self)
-        self.sock = Wires(b"{}", b"bytes", b"{}")  # type: ignore[assignment]
+        self.sock = Wires(b"{}", b"bytes", b"{}")
 
     monkeypatch.setattr(http.client.HTTPConnection, "connect", connect)
     session = Session(Aws(aws_region="eu-west-1", aws_endpoint_url="http://127.0.0.1:4566"))
