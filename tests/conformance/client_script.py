@@ -72,8 +72,8 @@ def plain(value: Any) -> Any:
         value = value.tolist()
     elif isinstance(value, mlflow.entities.LoggedModel):
         value = value.to_dictionary()
-    elif type(value).__module__.startswith("mlflow.entities") and isinstance(value, Iterable):
-        value = dict(value)
+    elif type(value).__module__.startswith("mlflow.entities") and not isinstance(value, str):
+        value = dict(value) if isinstance(value, Iterable) else str(value)
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

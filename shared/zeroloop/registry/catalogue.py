@@ -134,7 +134,8 @@ class Catalogue:
             about = self.about(name)
             if new_name == name:
                 return self.describe(name, about.model.description, caller)
-            if self._store.get_model(new_name):
+            taken = self._store.get_model(new_name)
+            if taken and taken.model_id != about.model.model_id:  # or somebody renamed this one a moment ago
                 raise AlreadyExists(f"Registered Model (name={new_name}) already exists.", field="new_name")
             after = rules.rename(about.lineup, new_name)
             turn = self._registry.turn(about.lineup, after, "rename", caller.because(f"renamed from {name}"))
