@@ -5,7 +5,8 @@ from typing import get_args
 
 from msgspec import UNSET, UnsetType, field
 
-from zeroloop.mlflow.wire import Int64, KeyValue, Message, Pair, ViewName, number, pairs
+from zeroloop.errors import InvalidInput
+from zeroloop.mlflow.wire import Int64, KeyValue, Message, Pair, number, pairs
 from zeroloop.tracking import rules
 from zeroloop.tracking.points import Point, unpack_latest
 
@@ -138,7 +139,7 @@ class SearchRuns(Message):
 
     experiment_ids: list[str] = field(default_factory=list)
     filter: str = ""
-    run_view_type: ViewName = "ACTIVE_ONLY"
+    run_view_type: str | int = "ACTIVE_ONLY"
     max_results: Int64 = 1000
     order_by: list[str] = field(default_factory=list)
     page_token: str = ""
@@ -160,6 +161,14 @@ class GetHistories(Message):
     start_step: Int64 | UnsetType = UNSET
     end_step: Int64 | UnsetType = UNSET
     max_results: Int64 = 2500
+
+
+class GetWholeHistories(Message):
+    """Request of MLflow's web pages: the history of several runs, the first 25,000 points."""
+
+    run_id: list[str] = field(default_factory=list)
+    metric_key: str = ""
+    max_results: Int64 = 25_000
 
 
 class SearchDatasets(Message):
@@ -285,9 +294,16 @@ class DatasetSummaries(Message):
 Datasets = Mapping[tuple[str, str], rules.Dataset]
 
 
-def status(text: str | int) -> rules.Status | None:
-    """The status that is meant; None where none is, which MLflow's server overlooks."""
-    return _STATUSES.get(str(text))
+def status(name: str | int) -> rules.Status | None:
+    """The status that is meant, by name or number; None where none is said.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if name and str(name) not in _STATUSES:
+        raise InvalidInput(f"Invalid value {name!r} for parameter 'status' supplied.", field="status")
+    return _STATUSES.get(str(name))
 
 
 def info(run: rules.Run) -> RunInfo:

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
@@ -34,6 +34,7 @@ _CODES: dict[str, tuple[str, int]] = {
     "already_exists": ("RESOURCE_ALREADY_EXISTS", 400),
     "busy": ("RESOURCE_EXHAUSTED", 429),  # which clients repeat
     "not_json": ("BAD_REQUEST", 400),
+    "repeated": ("BAD_REQUEST", 400),
     "no_route": ("ENDPOINT_NOT_FOUND", 404),
     "not_supported": ("ENDPOINT_NOT_FOUND", 404),
     "too_large": ("INVALID_PARAMETER_VALUE", 413),
@@ -46,7 +47,20 @@ class Message(Struct, omit_defaults=True):
     """A request or an answer. Absent is the default: UNSET, an empty text or an empty list, and isn't written."""
 
 
-ViewName = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
+View = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
+
+
+def view(name: str | int) -> View:
+    """The view that is meant, by name or number.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    for number, known in enumerate(get_args(View), 1):
+        if str(name) in {known, str(number)}:
+            return known  # type: ignore[no-any-return]
+    raise InvalidInput(f"Invalid value {name!r} for parameter 'view_type' supplied.", field="view_type")
 
 
 class KeyValue(Message):

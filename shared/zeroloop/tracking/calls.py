@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from zeroloop.errors import InvalidInput
 from zeroloop.mlflow import experiments, runs
-from zeroloop.mlflow.wire import KeyValue, Message, given, is_absent
+from zeroloop.mlflow.wire import KeyValue, Message, View, given, is_absent, view
 from zeroloop.rpc import Rpc
 from zeroloop.tracking import rules, searching
 from zeroloop.tracking.model_service import LoggedModels
@@ -64,6 +64,7 @@ class Calls:
             Rpc("POST", f"{r}/outputs", runs.LogOutputs, self.log_outputs, ("run_id", "models")),
             Rpc("POST", f"{r}/log-model", runs.LogModel, self.log_model, ("run_id", "model_json")),
             Rpc("GET", f"{m}/get-history", runs.GetHistory, self.get_history, ("metric_key",)),
+            Rpc("GET", f"{m}/get-history-bulk", runs.GetWholeHistories, self.get_whole_histories, ("metric_key",)),
             Rpc("GET", f"{m}/get-history-bulk-interval", runs.GetHistories, self.get_histories, ("metric_key",)),
         ]
 
@@ -85,7 +86,7 @@ class Calls:
 
     def search_experiments(self, asked: experiments.SearchExperiments) -> Message:
         """`max_results` must be said."""
-        search = _search(asked, asked.view_type)
+        search = _search(asked, view(asked.view_type))
         page = searching.experiments(self._tracking, search)
         shown = [experiments.shown(experiment) for experiment in page.found]
         return experiments.FoundMany(experiments=shown, next_page_token=page.token or "")
@@ -163,7 +164,7 @@ class Calls:
 
     def search_runs(self, asked: runs.SearchRuns) -> Message:
         """The page may be shorter than `max_results`: an answer has at most 4 MB."""
-        search = _search(asked, asked.run_view_type)
+        search = _search(asked, view(asked.run_view_type))
         page = searching.runs(self._store, self._tracking, asked.experiment_ids, search)
         datasets: dict[tuple[str, str, str], rules.Dataset] = {}
         for run in page.found:
@@ -271,14 +272,7 @@ class Calls:
             raise InvalidInput(
                 f"end_step must be greater than start_step. Found start_step={steps[0]} and end_step={steps[1]}."
             )
-        if not asked.run_ids:
-            raise InvalidInput("Missing value for required parameter 'run_ids'.", field="run_ids")
-        if len(asked.run_ids) > MAX_HISTORIES:
-            raise InvalidInput(
-                f"GetMetricHistoryBulkInterval request must specify at most {MAX_HISTORIES} run_ids. "
-                f"Received {len(asked.run_ids)} run_ids.",
-                field="run_ids",
-            )
+        _check_runs(asked.run_ids, "run_ids")
         if not 1 <= asked.max_results <= MAX_THINNED:
             raise InvalidInput(f"max_results must be between 1 and {MAX_THINNED}.", field="max_results")
         found = [
@@ -287,6 +281,25 @@ class Calls:
             for point in self._tracking.thinned(run_id, asked.metric_key, steps, asked.max_results)
         ]
         return runs.HistoryPage(metrics=found)
+
+    def get_whole_histories(self, asked: runs.GetWholeHistories) -> Message:
+        """Up to 25,000 points in all, run by run."""
+        _check_runs(asked.run_id, "run_id")
+        left = max(0, min(asked.max_results, MAX_HISTORY))
+        found: list[runs.ShownMetric] = []
+        for run_id in asked.run_id:
+            if left > len(found):
+                page = self._tracking.history(run_id, asked.metric_key, limit=left - len(found))
+                found += [runs.point(asked.metric_key, point, run_id) for point in page.points]
+        return runs.HistoryPage(metrics=found)
+
+
+def _check_runs(run_ids: Sequence[str], field: str) -> None:
+    if not run_ids:
+        raise InvalidInput(f"Missing value for required parameter '{field}'.", field=field)
+    if len(run_ids) > MAX_HISTORIES:
+        message = f"The request must specify at most {MAX_HISTORIES} {field}s. Received {len(run_ids)}."
+        raise InvalidInput(message, field=field)
 
 
 def _pairs(sent: Iterable[KeyValue]) -> list[tuple[str, str]]:
@@ -304,9 +317,9 @@ def _run_id(asked: Any) -> str:
     return run_id
 
 
-def _search(asked: Any, view: searching.View) -> Search:
+def _search(asked: Any, seen: View) -> Search:
     return Search(
-        filter=asked.filter, order_by=asked.order_by, view=view, limit=asked.max_results, token=asked.page_token
+        filter=asked.filter, order_by=asked.order_by, view=seen, limit=asked.max_results, token=asked.page_token
     )
 
 

@@ -9,7 +9,8 @@ from zeroloop.tracking.points import Point
 from zeroloop.tracking.rules import Dataset
 
 MAX_KEY, MAX_PARAM, MAX_TAG = 250, 6_000, 8_000
-MAX_EXPERIMENT_NAME, MAX_EXPERIMENT_TAG, MAX_LOCATION = 500, 5_000, 2_048
+MAX_EXPERIMENT_NAME, MAX_EXPERIMENT_TAG, MAX_LOCATION = 500, 20_000, 2_048
+MAX_FIRST_TAG = 100_000
 MAX_BATCH_METRICS, MAX_BATCH_PARAMS, MAX_BATCH_TAGS, MAX_BATCH = 1_000, 100, 100, 1_000
 MAX_BATCH_BYTES = 1_000_000
 MAX_DATASET = {"name": 500, "digest": 36, "schema": 1_048_575, "source": 65_535, "profile": 16_777_215}
@@ -69,15 +70,31 @@ def check_params(params: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return checked
 
 
-def check_tags(tags: Iterable[tuple[str, str]], *, most: int = MAX_TAG) -> list[tuple[str, str]]:
-    """`tags`, values cut to `most` characters.
+def check_tags(tags: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """`tags`, values cut to 8,000 characters.
 
     Raises
     ------
     InvalidInput
         A bad key.
     """
-    return _check_pairs(tags, "tags", most)
+    return _check_pairs(tags, "tags", MAX_TAG)
+
+
+def check_whole_tags(tags: Iterable[tuple[str, str]], most: int) -> dict[str, str]:
+    """`tags`, which nothing is cut from.
+
+    Raises
+    ------
+    InvalidInput
+        A bad key, one twice, or a value of more than `most` characters.
+    """
+    checked = _check_pairs(tags, "tags", most + 1)
+    for i, (_, value) in enumerate(checked):
+        check_length(value, most, f"tags[{i}].value")
+    if len(found := dict(checked)) < len(checked):
+        raise InvalidInput("one tag is given twice", code="repeated", field="tags")
+    return found
 
 
 def _check_pairs(pairs: Iterable[tuple[str, str]], field: str, most: int) -> list[tuple[str, str]]:

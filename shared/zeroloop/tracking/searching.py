@@ -1,7 +1,7 @@
 """Searches of experiments and runs: which rows to read, what of them, and which page of what was found to answer."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
@@ -10,13 +10,12 @@ from zeroloop.errors import InvalidInput
 from zeroloop.mlflow.kinds import EXPERIMENTS, RUNS
 from zeroloop.mlflow.ordering import Order, Position, page_start, page_token, parse_order, position, sort_key
 from zeroloop.mlflow.search import Clause, Value, matches, parse
+from zeroloop.mlflow.wire import View
 from zeroloop.tracking import ids, rows
 from zeroloop.tracking.points import latest_value
 from zeroloop.tracking.rules import Experiment, Run
 from zeroloop.tracking.service import Tracking
 from zeroloop.tracking.store import TrackingStore
-
-View = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
 
 MAX_RESULTS = 50_000
 # Lambda answers with 6 MB at the most; a page that would be more is cut, and its token goes on from there.

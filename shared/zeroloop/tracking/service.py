@@ -1,5 +1,6 @@
 """Tracking's use cases: read, decide by the rules, write once; on a conflict, again from the start."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -65,11 +66,11 @@ class Tracking:
 
     def _default(self) -> Experiment:
         try:
-            return self._create(DEFAULT_EXPERIMENT, "Default", "", [])
+            return self._create(DEFAULT_EXPERIMENT, "Default", "", {})
         except rules.NameTaken:
             found = self._store.get_experiment(DEFAULT_EXPERIMENT)
             if found is None:  # someone named another one so before number 0 was asked for
-                return self._create(DEFAULT_EXPERIMENT, f"Default {clock.new_id()[:8]}", "", [])
+                return self._create(DEFAULT_EXPERIMENT, f"Default {clock.new_id()[:8]}", "", {})
             return found
 
     def experiment_by_name(self, name: str) -> Experiment:
@@ -91,13 +92,13 @@ class Tracking:
     def create_experiment(self, name: str, location: str, tags: Pairs) -> Experiment:
         """A new experiment; NameTaken."""
         limits.check_length(name, limits.MAX_EXPERIMENT_NAME, "name")
-        checked = limits.check_tags(tags, most=limits.MAX_EXPERIMENT_TAG)
+        checked = limits.check_whole_tags(tags, limits.MAX_EXPERIMENT_TAG)
         location = limits.check_location(location) if location else ""
         if name == "Default":
             self.experiment(DEFAULT_EXPERIMENT)  # which is called so, whether or not anyone has asked for it yet
         return self._create(ids.new_experiment_id(clock.new_id()), name, location, checked)
 
-    def _create(self, experiment_id: str, name: str, location: str, tags: Pairs) -> Experiment:
+    def _create(self, experiment_id: str, name: str, location: str, tags: dict[str, str]) -> Experiment:
         now = clock.now_ms()
         experiment = Experiment(
             experiment_id=experiment_id,
@@ -105,7 +106,7 @@ class Tracking:
             artifact_location=location or self._root(experiment_id),
             created_at=now,
             updated_at=now,
-            tags=dict(tags),
+            tags=tags,
         )
         self._store.create_experiment(experiment)
         return experiment
@@ -121,7 +122,7 @@ class Tracking:
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
         """Tag an active experiment."""
-        [(key, value)] = limits.check_tags([(key, value)], most=limits.MAX_EXPERIMENT_TAG)
+        limits.check_whole_tags([(key, value)], limits.MAX_EXPERIMENT_TAG)
         self._change_active(experiment_id, lambda found: rules.tag_experiment(found, key, value))
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
@@ -150,7 +151,7 @@ class Tracking:
         """A run that is RUNNING. A call that is repeated makes another one, as with MLflow's own server."""
         experiment = self.experiment(new.experiment_id)
         rules.require_active(experiment)
-        tags = dict(limits.check_tags(new.tags))
+        tags = limits.check_whole_tags(new.tags, limits.MAX_FIRST_TAG)
         tagged = tags.get(rules.RUN_NAME, "")
         if new.name and tagged and new.name != tagged:
             raise InvalidInput(
@@ -318,9 +319,8 @@ class Tracking:
     def thinned(self, run_id: str, key: str, steps: tuple[int | None, int | None], most: int) -> list[Point]:
         """At most `most` of a metric's points at steps from the first to the last of `steps` (None: at all).
 
-        Evenly spaced by their order of (step, timestamp, value), the last one among them; NotFound for an unknown run.
+        Evenly spaced by their order of (step, timestamp, value), the last one among them; none of an unknown run.
         """
-        self._held(run_id)
         first, last = steps
         points = [
             point
@@ -348,14 +348,16 @@ def _page(pending: dict[bytes, str], limit: int, next_sk: str | None = None) -> 
     return History(unpack_history(page), f"{min(chunks)}|{page[-1].hex()}" if chunks else None)
 
 
+_TOKEN = re.compile(r"([0-9a-f]{16}#[0-9a-f]{16})\|([0-9a-f]{48})")
+
+
 def _position(after: str | None) -> tuple[str | None, bytes]:
     if after is None:
         return None, b""
-    first, _, last = after.partition("|")
-    try:
-        return first, bytes.fromhex(last)
-    except ValueError:
-        raise InvalidInput("not a page token: hand it back as it came", field="page_token") from None
+    found = _TOKEN.fullmatch(after)
+    if not found:
+        raise InvalidInput("not a page token: hand it back as it came", field="page_token")
+    return found[1], bytes.fromhex(found[2])
 
 
 def _no_run(run_id: str) -> NotFound:
