@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import signal
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -121,6 +124,37 @@ def slow_down(local: Local, name: str) -> None:
         ExpressionAttributeValues={":facts": {"S": json.dumps({**facts, "row_seconds": 0.01})}},
     )
     local.serving(name, SMALL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+def test_workers_that_are_killed_amid_their_chunks_leave_the_same_bytes(served: Local) -> None:
+    slow_down(served, "killed")
+    data = csv(sentences(30_000))
+    calm = over(served, put(served, "calm.csv", data, model="killed"), seconds=400)
+    job_id = put(served, "killed.csv", data, model="killed")
+    deadline, deaths = clock.monotonic() + 200, 0
+    while deaths < 2 and clock.monotonic() < deadline:
+        clock.sleep(0.2)
+        answer = served.send("GET", f"/batch/{job_id}")
+        if answer.status == 200 and answer.body["rows"] > 6_000 * deaths and answer.body["status"] not in OVER:
+            kill_workers(served)
+            deaths += 1
+    killed = over(served, job_id, seconds=400)
+    assert deaths == 2
+    assert (killed["status"], killed["error"], killed["rows"]) == ("completed", None, calm["rows"])
+    [undisturbed, disturbed] = [
+        {name: data for name, data in output(served, job).items() if name.startswith(("part-", "rejects"))}
+        for job in (calm, killed)
+    ]
+    assert disturbed == undisturbed
+    assert len(disturbed) > 10
+
+
+def kill_workers(local: Local) -> None:
+    """SIGKILL to every process in which the emulator runs a function."""
+    for children in Path(f"/proc/{local.record.pid}/task").glob("*/children"):
+        for pid in children.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def event(local: Local, name: str, version_id: str, sequencer: str, model: str = "scored") -> bytes:
