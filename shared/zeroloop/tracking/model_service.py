@@ -55,7 +55,8 @@ class LoggedModels:
         """A model that is PENDING until its files are uploaded. A call that is repeated makes another one."""
         if new.name:
             models.check_name(new.name)
-        params, tags = limits.check_params(new.params), limits.check_tags(new.tags)
+        params = limits.check_whole(new.params, "params", limits.MAX_WHOLE)
+        tags = limits.check_whole(new.tags, "tags", limits.MAX_WHOLE)
         experiment = self._tracking.experiment(new.experiment_id)
         rules.require_active(experiment)
         random, now = clock.new_id(), clock.now_ms()
@@ -69,8 +70,8 @@ class LoggedModels:
             updated_at=now,
             model_type=new.model_type,
             source_run_id=new.run_id,
-            params=dict(params),
-            tags=dict(tags),
+            params=params,
+            tags=tags,
         )
         self._store.create(model)
         return model
@@ -112,8 +113,8 @@ class LoggedModels:
 
     def log_params(self, model_id: str, params: Pairs) -> None:
         """Log params, once for all."""
-        checked = limits.check_params(params)
-        self._change(model_id, lambda model: models.set_params(model, checked))
+        checked = limits.check_whole(params, "params", limits.MAX_WHOLE)
+        self._change(model_id, lambda model: models.set_params(model, checked.items()))
 
     def require(self, model_ids: Iterable[str]) -> None:
         """Refuse models that don't exist.

@@ -92,7 +92,7 @@ class Tracking:
     def create_experiment(self, name: str, location: str, tags: Pairs) -> Experiment:
         """A new experiment; NameTaken."""
         limits.check_length(name, limits.MAX_EXPERIMENT_NAME, "name")
-        checked = limits.check_whole_tags(tags, limits.MAX_EXPERIMENT_TAG)
+        checked = limits.check_whole(tags, "tags", limits.MAX_EXPERIMENT_TAG)
         location = limits.check_location(location) if location else ""
         if name == "Default":
             self.experiment(DEFAULT_EXPERIMENT)  # which is called so, whether or not anyone has asked for it yet
@@ -122,7 +122,7 @@ class Tracking:
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
         """Tag an active experiment."""
-        limits.check_whole_tags([(key, value)], limits.MAX_EXPERIMENT_TAG)
+        limits.check_whole([(key, value)], "tags", limits.MAX_EXPERIMENT_TAG)
         self._change_active(experiment_id, lambda found: rules.tag_experiment(found, key, value))
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
@@ -151,7 +151,7 @@ class Tracking:
         """A run that is RUNNING. A call that is repeated makes another one, as with MLflow's own server."""
         experiment = self.experiment(new.experiment_id)
         rules.require_active(experiment)
-        tags = limits.check_whole_tags(new.tags, limits.MAX_FIRST_TAG)
+        tags = limits.check_whole(new.tags, "tags", limits.MAX_WHOLE)
         tagged = tags.get(rules.RUN_NAME, "")
         if new.name and tagged and new.name != tagged:
             raise InvalidInput(
