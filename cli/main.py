@@ -6,6 +6,7 @@ from cli.audit import audit
 from cli.demo import demo
 from cli.local.commands import local
 from cli.model import model
+from cli.runs import runs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,7 +15,7 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-for command in (demo, local, model, audit):
+for command in (demo, local, model, audit, runs):
     main.add_command(command)
 
 

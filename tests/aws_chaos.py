@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 from botocore.endpoint import Endpoint
@@ -72,15 +72,16 @@ class Chaos(Hook):
 
     def meet(self, call: str, context: dict[str, Any], send: Callable[[], Exchange]) -> Exchange:
         """One attempt: a fault in its place, or after it, or the attempt itself."""
-        fault, dice = self._draw(call)
+        fault, dice = self.draw(call)
         if fault is None:
             return send()
         if fault == "lost_answer":
             send()
             return None, _lost(dice)
-        return _refusal(fault, call, context, dice).answer(), None
+        return refusal(fault, call, context["tests.params"], dice).answer(), None
 
-    def _draw(self, call: str) -> tuple[str | None, random.Random]:
+    def draw(self, call: str) -> tuple[str | None, random.Random]:
+        """The fault of the next attempt of a call, if any, and the dice for what of it is chance."""
         with self._lock:
             self._attempts[call] += 1
             dice = random.Random(f"{self._seed} {call} {self._attempts[call]}")
@@ -120,17 +121,18 @@ def _lost(dice: random.Random) -> Exception:
     return error(endpoint_url="https://lost.invalid/", error="the answer got lost")
 
 
-def _refusal(fault: str, call: str, context: dict[str, Any], dice: random.Random) -> Refused:
+def refusal(fault: str, call: str, params: Mapping[str, Any], dice: random.Random) -> Refused:
+    """What the service says of a fault that it answers."""
     if fault == "conflict":
-        return _conflict(call, context, dice)
+        return _conflict(call, params, dice)
     return dice.choice(_ANSWERS[fault, call.partition(".")[0]])
 
 
-def _conflict(call: str, context: dict[str, Any], dice: random.Random) -> Refused:
+def _conflict(call: str, params: Mapping[str, Any], dice: random.Random) -> Refused:
     ongoing = "Transaction is ongoing for the item"
     if call in _PLAIN_WRITES:
         return Refused("TransactionConflictException", ongoing)
-    reasons = [{"Code": "None"} for _ in context["tests.params"]["TransactItems"]]
+    reasons = [{"Code": "None"} for _ in params["TransactItems"]]
     reasons[dice.randrange(len(reasons))] = {"Code": "TransactionConflict", "Message": ongoing}
     return cancelled(reasons)
 

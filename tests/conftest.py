@@ -5,3 +5,5 @@ from hypothesis import settings
 settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile("quick")
+
+pytest_plugins = ["tests.local_stack", "tests.conformance.stock"]  # one of each for tests in several folders

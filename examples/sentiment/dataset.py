@@ -5,8 +5,8 @@ import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from examples.packaging import Rows
 from zeroloop.digests import sha256
+from zeroloop_training.packaging import Rows
 
 DATA = Path(__file__).parent / "data"
 MOVIES = DATA / "movie_reviews.tsv.gz"

@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from examples.packaging import load, measure
 from examples.sentiment import dataset
 from zeroloop.inference.package import Metric
+from zeroloop_training.packaging import load, measure
 
 HERE = Path(__file__).parent
 

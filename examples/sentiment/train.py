@@ -1,21 +1,26 @@
 """Train the sentiment example and write its packages: `small` and `large` in int8, `float` is `small` in float32.
 
-`--check` trains again and compares with the packages that are checked in. Needs the dependency group `train`.
+`--check` trains again and compares with the packages that are checked in. Needs the dependency group `train`. Where
+MLFLOW_TRACKING_URI names a tracking server, each training is a run there, with its packages as models.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.export import deterministic, keras, quiet, tf, tflite
-from examples.packaging import Draft, HeldOut, build, finish
+from examples import tracking
+from examples.checked_in import finish, git_commit, libraries
 from examples.sentiment import dataset
 from examples.sentiment.dataset import Sentence, rows
+from examples.tracking import Run
 from zeroloop.inference import preprocessing
-from zeroloop.inference.package import Dataset
+from zeroloop.inference.package import Dataset, read
+from zeroloop_training.keras import deterministic, keras, quiet, tf, tflite
+from zeroloop_training.packaging import Draft, HeldOut, build
 
 HERE = Path(__file__).parent
 SEED = 7
@@ -48,6 +53,11 @@ class Recipe(NamedTuple):
         """Parameters of the preprocessing."""
         return {"buckets": self.buckets, "length": self.length, "ngrams": self.ngrams}
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a run and a package tell of it."""
+        return {**{name: value for name, value in self._asdict().items() if name != "description"}, "seed": SEED}
+
 
 SMALL = Recipe("Sentiment of a sentence, by its words", 65_536, 64, 1, 2, 0.0, 7)
 LARGE = Recipe("Sentiment of a sentence, by its words and word pairs", 262_144, 96, 2, 3, 0.3, 5)
@@ -61,11 +71,12 @@ class Weights(NamedTuple):
     bias: NDArray[np.float32]
 
 
-def train(recipe: Recipe, sentences: list[Sentence]) -> Weights:
+def train(recipe: Recipe, sentences: list[Sentence], run: Run) -> Weights:
     """Weights from the part `train`, which end in calibrated probabilities by the part `validation`.
 
     A row's embeddings are added up and divided by the square root of their number, which gives long texts their greater
-    certainty. The target is a rating's own probability, sigmoid(mean): 20 people know more than a sign.
+    certainty. The target is a rating's own probability, sigmoid(mean): 20 people know more than a sign. `run` is told
+    the loss of each epoch and the accuracy on the part `validation` after it.
     """
     deterministic(SEED)
     ids = keras.Input((recipe.length,), dtype="int32")
@@ -80,11 +91,22 @@ def train(recipe: Recipe, sentences: list[Sentence]) -> Weights:
 
     seen = dataset.part(sentences, "train")
     target = 1 / (1 + np.exp(-np.array([row.mean_sentiment for row in seen])))
-    model.fit(encode(recipe, seen), target, batch_size=recipe.batch, epochs=recipe.epochs, verbose=0)
-
     held_out = dataset.part(sentences, "validation")
-    p_positive = model.predict(encode(recipe, held_out), batch_size=1024, verbose=0)[:, 0]
-    steepness = calibration(p_positive, np.array([row.label == "positive" for row in held_out]))
+    unseen, positive = encode(recipe, held_out), np.array([row.label == "positive" for row in held_out])
+
+    def probabilities() -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = model.predict(unseen, batch_size=1024, verbose=0)[:, 0]
+        return scores
+
+    def tell(epoch: int, logs: dict[str, float]) -> None:
+        accuracy = float(np.mean((probabilities() > 0.5) == positive))
+        run.metrics({"loss": logs["loss"], "accuracy": accuracy}, step=epoch)
+
+    telling = keras.callbacks.LambdaCallback(on_epoch_end=tell)
+    model.fit(
+        encode(recipe, seen), target, batch_size=recipe.batch, epochs=recipe.epochs, verbose=0, callbacks=[telling]
+    )
+    steepness = calibration(probabilities(), positive)
     table = embedding.get_weights()[0]
     table[0] = 0
     kernel, bias = dense.get_weights()
@@ -123,10 +145,11 @@ def export(weights: Weights, length: int, *, quantised: bool) -> bytes:
     return tflite(scores, "ids", length, "int32")
 
 
-def package(recipe: Recipe, weights: Weights, sentences: list[Sentence], *, quantised: bool) -> dict[str, bytes]:
+def package(
+    recipe: Recipe, weights: Weights, sentences: list[Sentence], *, quantised: bool, run: Run
+) -> dict[str, bytes]:
     """The files of a version."""
     tensors = "int8" if quantised else "float32"
-    parameters = {**recipe._asdict(), "seed": SEED, "weights": tensors}
     draft = Draft(
         description=f"{recipe.description} ({tensors})",
         task="binary",
@@ -134,27 +157,39 @@ def package(recipe: Recipe, weights: Weights, sentences: list[Sentence], *, quan
         kind="hashed_ngrams",
         encoding=recipe.encoding,
         input_name="ids",
-        parameters={name: value for name, value in parameters.items() if name != "description"},
+        parameters={**recipe.parameters, "weights": tensors},
         dataset=Dataset(dataset.digest(), len(sentences), dataset.MOVIES.name),
+        libraries=libraries(),
+        git_commit=git_commit(),
+        run_id=run.id,
     )
     return build(
         draft,
         export(weights, recipe.length, quantised=quantised),
-        (HERE / "card.md").read_text(),
         HeldOut(rows(sentences, "validation"), rows(sentences, "test"), GOLDEN),
+        (HERE / "card.md").read_text(),
     )
+
+
+def versions(recipe: Recipe, sentences: list[Sentence], quantised: Mapping[str, bool]) -> dict[str, dict[str, bytes]]:
+    """The packages of one training, by name, the first of which gives the run its final metrics."""
+    with tracking.run("sentiment", next(iter(quantised)), recipe.parameters) as run:
+        weights = train(recipe, sentences, run)
+        made = {name: package(recipe, weights, sentences, quantised=q, run=run) for name, q in quantised.items()}
+        metrics = read(next(iter(made.values()))["package.json"]).metrics
+        last = recipe.epochs - 1
+        run.metrics({"final_accuracy": metrics["accuracy"].value, "final_loss": metrics["log_loss"].value}, last)
+        for name, files in made.items():
+            run.package(name, files, last)
+    return made
 
 
 def main() -> None:
     """Train all versions."""
     sentences = dataset.read()
     with quiet():
-        small, large = train(SMALL, sentences), train(LARGE, sentences)
-        made = {
-            "small": package(SMALL, small, sentences, quantised=True),
-            "float": package(SMALL, small, sentences, quantised=False),
-            "large": package(LARGE, large, sentences, quantised=True),
-        }
+        made = versions(SMALL, sentences, {"small": True, "float": False})
+        made |= versions(LARGE, sentences, {"large": True})
     finish(HERE / "packages", made, check="--check" in sys.argv[1:])
 
 

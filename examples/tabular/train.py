@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from examples.export import deterministic, keras, quiet, tflite
-from examples.packaging import Draft, HeldOut, Rows, build, finish
+from examples.checked_in import finish, git_commit, libraries
 from examples.tabular import machines
 from examples.tabular.machines import LABELS, Machine
 from zeroloop.inference import preprocessing
 from zeroloop.inference.package import Dataset
+from zeroloop_training.keras import deterministic, keras, quiet, tflite
+from zeroloop_training.packaging import Draft, HeldOut, Rows, build
 
 HERE = Path(__file__).parent
 SEED = 7
@@ -83,16 +84,18 @@ def package(recipe: Recipe, rows: list[Machine]) -> dict[str, bytes]:
         input_name="features",
         parameters=parameters,
         dataset=Dataset(machines.digest(rows), len(rows), f"machines.py, seed {machines.SEED}"),
+        libraries=libraries(),
+        git_commit=git_commit(),
     )
     return build(
         draft,
         train(recipe, encoding, machines.part(rows, "train")),
-        (HERE / "card.md").read_text(),
         HeldOut(
             held_out(machines.part(rows, "validation")),
             held_out(machines.part(rows, "test")),
             GOLDEN,
         ),
+        (HERE / "card.md").read_text(),
     )
 
 

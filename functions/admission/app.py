@@ -5,10 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from zeroloop import config
+from zeroloop.digests import PackageFile, package_digest
 from zeroloop.errors import InvalidInput, NotFound
 from zeroloop.inference import admission
 from zeroloop.objects import Bucket
@@ -28,8 +30,11 @@ class Settings:
     max_package_megabytes: int
 
 
+UNSEEN = "0" * 64  # the SHA-256 of a file whose size is looked at before its bytes
+
 settings = config.read(Settings)
 bucket = Bucket(settings.artifacts_bucket)
+max_bytes = settings.max_package_megabytes * 1_000_000
 admissions = Admissions(RegistryStore(settings.registry_table))
 
 
@@ -53,14 +58,42 @@ def settle(version: Version) -> Version:
     with TemporaryDirectory() as name:
         directory = Path(name)
         try:
-            manifest.check_files(version.files, max_bytes=settings.max_package_megabytes * 1_000_000)
-            fetch(version, directory)
+            if version.origin:
+                version = collect(version, directory)
+            else:
+                manifest.check_files(version.files, max_bytes=max_bytes)
+                fetch(version, directory)
             admission.check_bytes(directory, version.files, version.digest)
             facts = admission.facts(admission.read_package(directory))
             admission.try_out(directory)
         except InvalidInput as refused:
             return admissions.refuse(version, refused.message, facts)
+        if version.origin:
+            keep(version, directory)
     return admissions.admit(version, facts)
+
+
+def collect(version: Version, directory: Path) -> Version:
+    """The version, with the files of the folder that it was registered from, which are now in `directory`.
+
+    Raises
+    ------
+    InvalidInput
+        They make no package.
+    """
+    folder = version.origin.package if version.origin and version.origin.package else ""
+    sizes = bucket.list(folder)
+    manifest.check_files([PackageFile(path, UNSEEN, size) for path, size in sizes.items()], max_bytes=max_bytes)
+    for path in sizes:
+        bucket.fetch(folder + path, directory / path)
+    files = [admission.seen(directory, path) for path in sorted(sizes)]
+    return msgspec.structs.replace(version, files=files, digest=package_digest(files))
+
+
+def keep(version: Version, directory: Path) -> None:
+    """Put the files to where versions lie, write-once: what is there already was put by this same event before."""
+    for file in version.files:
+        bucket.put_once(object_key(version, file.path), directory / file.path)
 
 
 def fetch(version: Version, directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""Registry API: which versions exist and who serves. Wiring only; the rules live in `zeroloop.registry`."""
+"""Registry API, ours and MLflow's: which versions exist and who serves. Wiring only; see `zeroloop.registry`."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,14 +9,20 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from msgspec import Meta, Struct
 
-from zeroloop import clock, config, http
+from zeroloop import clock, config, http, rpc
 from zeroloop.digests import PackageFile
+from zeroloop.dynamo import Table
 from zeroloop.objects import Bucket, invoker
 from zeroloop.registry import manifest, rules
+from zeroloop.registry.catalogue import Caller, Catalogue, Made, run_of
+from zeroloop.registry.mlflow import Calls
 from zeroloop.registry.rules import Lineup, Version
 from zeroloop.registry.service import Change, Registry
 from zeroloop.registry.store import RegistryStore
+from zeroloop.signed import Session
 from zeroloop.telemetry import log_failure, logger, metrics
+from zeroloop.tracking.model_store import ModelStore
+from zeroloop.tracking.store import TrackingStore
 
 PAGE = 100
 
@@ -29,6 +35,7 @@ class Settings:
     """Environment of this function."""
 
     registry_table: str
+    tracking_table: str
     artifacts_bucket: str
     admission_function: str
     max_package_megabytes: int
@@ -74,14 +81,30 @@ class Challenge(Struct, forbid_unknown_fields=True):
 
 
 settings = config.read(Settings)
+store, bucket = RegistryStore(settings.registry_table), Bucket(settings.artifacts_bucket)
+tracking = Table(settings.tracking_table, Session(config.read(config.Aws)))
+runs, logged_models = TrackingStore(tracking), ModelStore(tracking)
 admission = invoker(settings.admission_function)
-registry = Registry(
-    RegistryStore(settings.registry_table),
-    Bucket(settings.artifacts_bucket),
-    lambda model_id, version: admission(msgspec.json.encode({"model_id": model_id, "version": version})),
-    max_package_bytes=settings.max_package_megabytes * 1_000_000,
-)
-app = http.api(log_failure)
+
+
+def admit(model_id: str, version: int) -> None:
+    """Start the admission of a version."""
+    admission(msgspec.json.encode({"model_id": model_id, "version": version}))
+
+
+def locate(made: str) -> Made | None:
+    """Where the artifacts of a run or a logged model lie."""
+    if made.startswith("m-"):
+        model = logged_models.get([made]).get(made)
+        return Made(model.artifact_uri, model.source_run_id) if model and model.life == "active" else None
+    held = runs.get_runs([made]).get(made)
+    return Made(held.run.artifact_uri, made) if held else None
+
+
+registry = Registry(store, bucket, admit, max_package_bytes=settings.max_package_megabytes * 1_000_000)
+catalogue = Catalogue(registry, store, bucket, admit=admit, locate=locate)
+app = http.api(log_failure, rpc.tell)
+rpc.serve(app, Calls(catalogue, lambda: Caller(actor(), clock.now_ms())).table())
 
 
 @app.get("/models")
@@ -210,8 +233,9 @@ def present_version(version: Version, lineup: Lineup) -> dict[str, Any]:
     facts = msgspec.to_builtins(version.facts or rules.Facts())
     shown = msgspec.to_builtins(version)
     own = {name: value for name, value in shown.items() if name not in {"facts", "served", "files"}}
+    told = {"description": version.description or facts["description"], "run_id": run_of(version) or None}
     files = [file._asdict() for file in version.files]
-    return {"model": lineup.model, **own, "stage": rules.stage(version, lineup), **facts, "files": files}
+    return {"model": lineup.model, **own, "stage": rules.stage(version, lineup), **facts, **told, "files": files}
 
 
 def answer(status: int, body: dict[str, Any]) -> Response[str]:

@@ -138,3 +138,13 @@ def save(row: Row, condition: Any = None) -> Action:
 def update(row: Row, actions: list[Any], condition: Any = None) -> Action:
     """Apply update `actions` to the item that `row` keys."""
     return lambda transaction: transaction.update(row, actions=actions, condition=condition)
+
+
+def check(row: Row, condition: Any) -> Action:
+    """Do nothing to the item that `row` keys, but fail the transaction unless it meets `condition`."""
+    return lambda transaction: transaction.condition_check(type(row), row.pk, row.sk, condition)
+
+
+def delete(row: Row, condition: Any = None) -> Action:
+    """Delete the item that `row` keys under `condition`; one that isn't there is deleted already."""
+    return lambda transaction: transaction.delete(row, condition=condition)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import PACKAGES, Local
+from tests.local_stack import PACKAGES, Local
 from tests.models import endless, gigabytes
 from zeroloop import clock
 from zeroloop.digests import PackageFile, package_digest, sha256

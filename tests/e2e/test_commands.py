@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from tests.e2e.conftest import PACKAGES, Local
+from tests.local_stack import PACKAGES, Local
 
 pytestmark = pytest.mark.e2e
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cli.local.home import PROJECT
-from tests.e2e.conftest import Local
+from tests.local_stack import Local
 
 pytestmark = pytest.mark.e2e
 
@@ -39,12 +39,28 @@ ANSWERS: dict[str, int | None] = {
     "registry/lineup": 200,
     "registry/list_models": 200,
     "registry/list_versions": 200,
+    "registry/mlflow_create_model": 200,
+    "registry/mlflow_create_version": 200,
+    "registry/mlflow_transition_stage": 200,
+    "registry/mlflow_delete_model": 200,
+    "registry/mlflow_get_by_alias": 200,
+    "registry/mlflow_get_model": 200,
+    "registry/mlflow_search_models": 200,
+    "registry/mlflow_search_versions": 200,
+    "registry/mlflow_set_alias": 200,
+    "registry/mlflow_set_alias_reserved": 400,
+    "registry/mlflow_unknown_version": 404,
     "registry/promote": 200,
     "registry/promote_stale": 409,
     "registry/promote_without_reason": 422,
     "registry/register": 201,
     "registry/register_bad_path": 422,
     "registry/rollback": 200,  # of the promotion above
+    "tracker/create_run": 200,
+    "tracker/get_experiment": 200,
+    "tracker/health": 200,
+    "tracker/log_metric_unknown_run": 404,
+    "tracker/traces": 404,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli import model as models
-from tests.e2e.conftest import Local
+from tests.local_stack import Local
 from zeroloop import clock
 from zeroloop.inference import package as packages
 from zeroloop.inference.lineups import FRESH_SECONDS

@@ -10,7 +10,7 @@ from cli import environment
 from cli.local import tools
 from cli.local.home import PROJECT, Home
 from tests import models
-from tests.e2e.conftest import Local
+from tests.local_stack import Local
 from zeroloop.inference.tensors import DATATYPES
 
 pytestmark = pytest.mark.e2e

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli.local.deployment import CREDENTIALS
-from tests.e2e.conftest import MOST_CLIENTS, Answer, Local
+from tests.local_stack import MOST_CLIENTS, Answer, Local
 from zeroloop.registry import audit
 
 pytestmark = pytest.mark.e2e

@@ -8,7 +8,7 @@ import pytest
 
 from cli import environment
 from cli.local.home import PROJECT
-from tests.e2e.conftest import Local
+from tests.local_stack import Local
 
 pytestmark = pytest.mark.e2e
 

@@ -5,8 +5,9 @@ import urllib3
 
 from cli.api import ApiError
 from cli.local import stack, tools
-from tests.e2e.conftest import Local
 from tests.e2e.test_readme import SIGNED, run
+from tests.local_stack import PACKAGES, Local
+from zeroloop import clock
 
 pytestmark = pytest.mark.e2e
 
@@ -47,6 +48,44 @@ def test_the_whole_loop_runs_with_each_functions_own_role(signed: Local) -> None
     assert signed.api.get("/models/enforced/history")["history"][0]["action"] == "rollback"
 
 
+def test_mlflows_registry_runs_with_each_functions_own_role(signed: Local) -> None:
+    """Every kind of row is written, read and deleted, and a package is copied from artifacts."""
+    models, versions = "/api/2.0/mlflow/registered-models", "/api/2.0/mlflow/model-versions"
+    bucket, api, named = signed.record.artifacts_bucket, signed.api, {"name": "enforced_too"}
+    one = {**named, "version": "1"}
+    for path in (PACKAGES / SMALL).iterdir():
+        signed.aws("s3").put_object(Bucket=bucket, Key=f"artifacts/signed/{path.name}", Body=path.read_bytes())
+    api.post(f"{models}/create", {**named, "tags": [{"key": "k", "value": "v"}]})
+    api.post(f"{versions}/create", {**named, "source": f"s3://{bucket}/artifacts/signed"})
+    deadline = clock.monotonic() + 60
+    while (found := api.get("/models/enforced_too/versions/1"))["state"] == "PENDING" and clock.monotonic() < deadline:
+        clock.sleep(0.3)
+    assert found["state"] == "READY", found
+    api.post(f"{versions}/set-tag", {**one, "key": "k", "value": "v"})
+    api.post(f"{versions}/transition-stage", {**one, "stage": "Production"})
+    api.post(f"{models}/alias", {**one, "alias": "best"})
+    api.post(f"{models}/rename", {**named, "new_name": "renamed"})
+    api.call("DELETE", f"{models}/alias", {"name": "renamed", "alias": "champion"}, repeat=False)
+    api.call("DELETE", f"{versions}/delete", {**one, "name": "renamed"}, repeat=False)
+    api.call("DELETE", f"{models}/delete", {"name": "renamed"}, repeat=False)
+    assert "renamed" not in [model["model"] for model in api.get("/models")["models"]]
+
+
+def test_files_come_and_go_by_the_trackers_own_role(signed: Local) -> None:
+    root = "/api/2.0/mlflow-artifacts"
+    signed.api.call("PUT", f"{root}/artifacts/role/a.json", {}, repeat=False)
+    for done in ("complete", "abort"):
+        started = signed.api.post(f"{root}/mpu/create/role", {"path": done, "num_parts": 1})
+        etag = urllib3.request("PUT", started["credentials"][0]["url"], body=b"part").headers["ETag"]
+        order = {"path": done, "upload_id": started["upload_id"], "parts": [{"part_number": 1, "etag": etag}]}
+        assert signed.api.post(f"{root}/mpu/{done}/role", order) == {}
+    listed = signed.api.get(f"{root}/artifacts?path=role")["files"]
+    assert [file["path"] for file in listed] == ["a.json", "complete"]
+    assert signed.api.download(signed.api.get(f"{root}/presigned/role/complete")["url"]) == b"part"
+    signed.api.call("DELETE", f"{root}/artifacts/role", repeat=False)
+    assert signed.api.get(f"{root}/artifacts?path=role") == {}
+
+
 def test_the_audit_names_the_caller(signed: Local) -> None:
     signed.register(SMALL, "named")
     signed.api.post("/models/named/promote", {"version": 1, "reason": "test"})
@@ -78,17 +117,25 @@ ROLES = [
     ("predict", "s3:GetObject", "artifacts/x", False),
     ("predict", "s3:PutObject", "models/x", False),
     ("registry", "dynamodb:PutItem", "table", True),
-    ("registry", "dynamodb:DeleteItem", "table", False),
+    ("registry", "dynamodb:DeleteItem", "table", True),
+    ("registry", "dynamodb:Scan", "table", False),
     ("registry", "s3:PutObject", "models/x", True),
     ("registry", "s3:PutObject", "artifacts/x", False),
     ("registry", "s3:DeleteObject", "models/x", False),
     ("registry", "secretsmanager:GetSecretValue", "table", False),
     ("admission", "s3:GetObject", "models/x", True),
-    ("admission", "s3:PutObject", "models/x", False),
+    ("admission", "s3:GetObject", "artifacts/x", True),
+    ("admission", "s3:PutObject", "models/x", True),
+    ("admission", "s3:PutObject", "artifacts/x", False),
+    ("admission", "s3:DeleteObject", "models/x", False),
     ("admission", "dynamodb:UpdateItem", "table", True),
     ("admission", "dynamodb:PutItem", "table", False),
     ("admission", "dynamodb:DeleteItem", "table", False),
     ("admission", "lambda:InvokeFunction", "table", False),
+    ("tracker", "s3:PutObject", "artifacts/x", True),
+    ("tracker", "s3:DeleteObject", "artifacts/x", True),
+    ("tracker", "s3:GetObject", "models/x", False),
+    ("tracker", "s3:PutObject", "models/x", False),
 ]
 
 

@@ -87,7 +87,7 @@ def test_threads_share_the_fates_of_a_seed() -> None:
     drawn: list[str | None] = []
 
     def draw() -> None:
-        drawn.extend([chaos._draw("s3.PutObject")[0] for _ in range(50)])
+        drawn.extend([chaos.draw("s3.PutObject")[0] for _ in range(50)])
 
     threads = [threading.Thread(target=draw) for _ in range(4)]
     for thread in threads:
@@ -95,7 +95,7 @@ def test_threads_share_the_fates_of_a_seed() -> None:
     for thread in threads:
         thread.join()
     alone = Chaos(7, throttle=0.5)
-    assert Counter(drawn) == Counter(alone._draw("s3.PutObject")[0] for _ in range(200))
+    assert Counter(drawn) == Counter(alone.draw("s3.PutObject")[0] for _ in range(200))
     assert chaos.injected == alone.injected
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -10,11 +11,15 @@ from types import ModuleType
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tests import aws_limits
 from tests.template import reader
+from zeroloop.signed import Refused
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
@@ -35,7 +40,7 @@ def client(service: str) -> Any:
 
 @pytest.fixture(name="aws")
 def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Empty RegistryTable and ArtifactsBucket as the template describes them."""
+    """Empty tables and ArtifactsBucket as the template describes them."""
     for name, value in {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
@@ -45,20 +50,46 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ARTIFACTS_BUCKET": "artifacts",
         "ADMISSION_FUNCTION": "admission",
         "MAX_PACKAGE_MEGABYTES": "100",
+        "TRACKING_TABLE": "tracking",
+        "ARTIFACT_ROOT": "s3",
+        "DELETED_RUNS_DAYS": "0",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
-        _create_table("registry", reader.of_type(reader.read(), "AWS::DynamoDB::Table")["RegistryTable"])
+        tables = reader.of_type(reader.read(), "AWS::DynamoDB::Table")
+        for word in ("registry", "tracking"):
+            _create_table(word, tables[f"{word.title()}Table"])
         location = {"LocationConstraint": REGION}
         client("s3").create_bucket(Bucket="artifacts", CreateBucketConfiguration=location)
         yield
 
 
 def _create_table(name: str, properties: dict[str, Any]) -> None:
-    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    wanted = ("AttributeDefinitions", "KeySchema", "BillingMode")
     client("dynamodb").create_table(TableName=name, **{key: properties[key] for key in wanted})
+
+
+class DynamoSession:
+    """Answers DynamoDB's calls as `signed.Session` does, from moto, and counts them by operation."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def call(self, service: str, target: str, body: dict[str, Any], *, timeout: float) -> bytes:
+        assert service == "dynamodb"
+        assert timeout > 0
+        operation = target.partition(".")[2]
+        self.calls[operation] += 1
+        try:
+            answer = getattr(client("dynamodb"), xform_name(operation))(**body)
+        except ClientError as error:
+            response: dict[str, Any] = {**error.response}
+            told = {"__type": f"com.amazonaws.dynamodb.v20120810#{response['Error']['Code']}"}
+            kept = {key: response[key] for key in ("Item", "CancellationReasons") if key in response}
+            raise Refused(msgspec.json.encode({**told, **kept})) from error
+        return msgspec.json.encode({key: value for key, value in answer.items() if key != "ResponseMetadata"})
 
 
 @pytest.fixture(name="load")

@@ -78,7 +78,7 @@ def roles_allow_only_named_actions_on_named_things(template: Template) -> list[s
         f"{role} allows {part!r}"
         for role, statement in _statements(template)
         for part in [*_listed(statement["Action"]), *map(_text, _listed(statement["Resource"]))]
-        if "*" in part.removesuffix("/models/*")
+        if "*" in part.removesuffix("/models/*").removesuffix("/artifacts/*")
     ]
 
 

@@ -29,7 +29,7 @@ def test_the_bytes_of_the_manifest_pass(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (None, "model.tflite is missing"),
-        (GOOD["model.tflite"][:-1], "model.tflite has 663 bytes, not 664"),
+        (GOOD["model.tflite"][:-1], "model.tflite has 667 bytes, not 668"),
         (GOOD["model.tflite"][:-1] + b"\x55", "model.tflite is not what was registered: its SHA-256 differs"),
     ],
 )

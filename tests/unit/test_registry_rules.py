@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from zeroloop.errors import Conflict, InvalidInput
 from zeroloop.registry import rules
-from zeroloop.registry.rules import Lineup, State, Version
+from zeroloop.registry.rules import Arm, Lineup, State, Version
 
 MODEL = "m-0123456789abcdef"
 EMPTY = Lineup(model_id=MODEL, model="sentiment")
@@ -75,6 +75,7 @@ def test_a_second_rollback_does_not_bring_the_bad_version_back() -> None:
     [
         (version(2, State.PENDING), "not_ready"),
         (version(2, State.FAILED), "not_ready"),
+        (version(2, State.UNPACKAGED), "no_package"),
         (version(1), "already_champion"),
     ],
 )
@@ -136,7 +137,10 @@ def test_a_challenger_is_taken_out_by_none_once() -> None:
     assert refused.value.code == "no_challenger"
 
 
-@given(st.lists(st.tuples(st.sampled_from(["promote", "rollback", "challenge"]), st.integers(1, 5)), max_size=30))
+ORDERS = ["promote", "rollback", "challenge", "empty", "forget", "rename"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ORDERS), st.integers(1, 5)), max_size=30))
 def test_whatever_happens_a_lineup_has_one_champion_and_a_history_without_gaps(orders: list[tuple[str, int]]) -> None:
     lineup, served, changes = EMPTY, set[int](), 0
     for word, number in orders:
@@ -146,16 +150,26 @@ def test_whatever_happens_a_lineup_has_one_champion_and_a_history_without_gaps(o
                 lineup = rules.promote(lineup, candidate)
             elif word == "rollback":
                 lineup = rules.roll_back(lineup, candidate)
-            else:
+            elif word == "challenge":
                 lineup = rules.challenge(lineup, candidate, 0.5)
+            elif word == "empty" and lineup.champion:
+                lineup = rules.empty(lineup)
+            elif word == "forget" and (after := rules.forget(lineup, number)) is not lineup:
+                lineup = after
+                served.discard(number)
+            elif word == "rename":
+                lineup = rules.rename(lineup, f"model {number}")
+            else:
+                continue
         except Conflict:
             continue
         changes += 1
         if lineup.champion:
             served.add(lineup.champion)
         assert lineup.revision == changes
-        assert lineup.champion in served
-        assert lineup.champion not in {lineup.challenger, lineup.previous}
+        assert lineup.champion in served | {None}
+        assert lineup.champion is None or lineup.champion not in {lineup.challenger, lineup.previous}
+        assert lineup.champion or not lineup.challenger
         assert (lineup.challenger is None) <= (lineup.traffic == 0)
         named = {lineup.champion, lineup.challenger, lineup.previous} - {None}
         assert set(lineup.digests) == {str(number) for number in named}
@@ -168,6 +182,7 @@ def test_whatever_happens_a_lineup_has_one_champion_and_a_history_without_gaps(o
         (State.READY, False, "staging"),
         (State.READY, True, "archived"),
         (State.FAILED, False, None),
+        (State.UNPACKAGED, False, None),
     ],
 )
 def test_the_stage_of_a_version_is_derived(state: State, served: bool, stage: str | None) -> None:
@@ -189,3 +204,42 @@ def test_a_stale_revision_is_refused_and_none_is_not_asked_for() -> None:
     rules.check_revision(EMPTY, 0)
     with pytest.raises(rules.StaleRevision):
         rules.check_revision(EMPTY, 1)
+
+
+def test_an_emptied_lineup_knows_who_served_and_can_go_back() -> None:
+    after = rules.empty(rules.challenge(rules.promote(EMPTY, version(1)), version(2), 0.1))
+    assert (after.champion, after.challenger, after.traffic, after.previous) == (None, None, 0.0, 1)
+    assert rules.roll_back(after, version(1, served=True)).champion == 1
+
+
+def test_a_renamed_model_serves_and_tests_on() -> None:
+    lineup = with_test(rules.promote(EMPTY, version(1)))
+    after = rules.rename(lineup, "other")
+    assert (after.model, after.revision) == ("other", 2)
+    assert replace(after, model=lineup.model, revision=1) == lineup
+
+
+@pytest.mark.parametrize(("number", "word"), [(1, "champion"), (2, "challenger"), (3, "test")])
+def test_a_version_that_serves_is_not_forgotten(number: int, word: str) -> None:
+    lineup = with_test(rules.challenge(rules.promote(EMPTY, version(1)), version(2), 0.1))
+    with pytest.raises(rules.Serving, match=word):
+        rules.forget(lineup, number)
+
+
+def test_a_version_that_never_serves_is_forgotten_without_a_change() -> None:
+    lineup = rules.promote(EMPTY, version(1))
+    assert rules.forget(lineup, 2) is lineup
+
+
+def test_a_model_that_serves_is_not_closed_and_one_that_does_not_is_closed_for_good() -> None:
+    lineup = rules.promote(EMPTY, version(1))
+    with pytest.raises(rules.Serving):
+        rules.close(lineup)
+    closed = rules.close(rules.empty(lineup))
+    assert (closed.champion, closed.previous, closed.digests, closed.revision) == (None, None, {}, 3)
+
+
+def with_test(lineup: Lineup) -> Lineup:
+    arms = [Arm(variant="treatment", version=3, first=0, last=9999)]
+    test = rules.Test(test_id="t", salt="s", coverage_salt="c", coverage=1.0, shadow=False, arms=arms)
+    return replace(lineup, test=test)

@@ -26,6 +26,8 @@ def read(body: str) -> LogMetric:
         ("", LogMetric()),
         ("{}", LogMetric()),
         ('"{}"', LogMetric()),
+        ("null", LogMetric()),
+        ('{"runId": "r", "orderBy": ["a"]}', LogMetric(run_id="r", order_by=["a"])),
         ('{"run_id": "r", "unknown": [1]}', LogMetric(run_id="r")),
         ('{"run_id": "null"}', LogMetric(run_id="null")),
         ('{"step": "3"}', LogMetric(step=3)),
@@ -49,6 +51,7 @@ def test_nan_is_a_text_on_the_wire() -> None:
     ("body", "named"),
     [
         ('{"run_id": 5}', "run_id"),
+        ('{"run_id": "r", "runId": "r"}', "run_id"),
         ('{"step": 1.5}', "step"),
         ('{"step": true}', "step"),
         ('{"step": 9223372036854775808}', "step"),

@@ -21,6 +21,12 @@ PROBE_SECONDS = 60.0
 MAX_FACTS_BYTES = 32_000
 
 
+def seen(directory: Path, path: str) -> PackageFile:
+    """A file of the package in `directory` as its manifest has it."""
+    data = (directory / path).read_bytes()
+    return PackageFile(path, sha256(data), len(data))
+
+
 def check_bytes(directory: Path, files: list[PackageFile], digest: str) -> None:
     """Refuse files in `directory` that are not those of the manifest.
 

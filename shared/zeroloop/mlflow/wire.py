@@ -4,8 +4,10 @@ Reference: MLflow's REST API documentation, and the server of MLflow 3.17, which
 """
 
 import math
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
@@ -16,10 +18,12 @@ T = TypeVar("T", bound="Message")
 
 # Both prefixes carry the same routes: clients use the first, MLflow's web pages the second.
 PREFIXES = ("/api", "/ajax-api")
+FILE_PATH = "/get-artifact"  # where those pages link to files, below neither
 VERSION = "3.17.2"  # the server that we answer like
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
+_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _KINDS: dict[type[ZeroloopError], tuple[str, int]] = {
     InvalidInput: ("INVALID_PARAMETER_VALUE", 400),
     NotFound: ("RESOURCE_DOES_NOT_EXIST", 404),
@@ -28,6 +32,7 @@ _KINDS: dict[type[ZeroloopError], tuple[str, int]] = {
 }
 _CODES: dict[str, tuple[str, int]] = {
     "already_exists": ("RESOURCE_ALREADY_EXISTS", 400),
+    "busy": ("RESOURCE_EXHAUSTED", 429),  # which clients repeat
     "not_json": ("BAD_REQUEST", 400),
     "no_route": ("ENDPOINT_NOT_FOUND", 404),
     "not_supported": ("ENDPOINT_NOT_FOUND", 404),
@@ -41,11 +46,26 @@ class Message(Struct, omit_defaults=True):
     """A request or an answer. Absent is the default: UNSET, an empty text or an empty list, and isn't written."""
 
 
+ViewName = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
+
+
 class KeyValue(Message):
-    """A tag or a param."""
+    """A tag or a param as it is sent."""
 
     key: str = ""
     value: str = ""
+
+
+class Pair(Message):
+    """A tag or a param as it is shown: an empty value too."""
+
+    key: str
+    value: str
+
+
+def pairs(values: Mapping[str, str]) -> list[Pair]:
+    """Params or tags as they are shown."""
+    return [Pair(key=key, value=value) for key, value in values.items()]
 
 
 def error(failure: Exception) -> tuple[int, dict[str, str]]:
@@ -58,11 +78,17 @@ def error(failure: Exception) -> tuple[int, dict[str, str]]:
     return status, {"error_code": code, "message": failure.message}
 
 
-def read(message: type[T], *, body: bytes = b"", query: Mapping[str, list[str]] | None = None) -> T:
-    """A request out of its query, where there is one, or its JSON body, which may be empty.
+def read(
+    message: type[T],
+    *,
+    body: bytes = b"",
+    query: Mapping[str, list[str]] | None = None,
+    path: Mapping[str, str] | None = None,
+) -> T:
+    """A request out of its query, where there is one, or its JSON body, which may be empty, and what its path names.
 
-    As protobuf's JSON mapping has it: null is absent, unknown fields are ignored, whole numbers may be text, and what
-    isn't finite is.
+    As protobuf's JSON mapping has it: null is absent, unknown fields are ignored, names may be in camel case, whole
+    numbers may be text, and what isn't finite is.
 
     Raises
     ------
@@ -71,10 +97,10 @@ def read(message: type[T], *, body: bytes = b"", query: Mapping[str, list[str]] 
     """
     fields = _from_query(message, query) if query else _from_body(body)
     try:
-        return msgspec.convert(_present(fields), message, strict=False)
+        return msgspec.convert({**_present(fields), **(path or {})}, message, strict=False)
     except msgspec.ValidationError as refused:
-        what, _, path = str(refused).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".") or "request"
+        what, _, where = str(refused).partition(" - at `$")
+        field = where.rstrip("`").lstrip(".") or "request"
         raise InvalidInput(f"Invalid value for parameter '{field}' supplied: {what}", field=field) from refused
 
 
@@ -86,8 +112,13 @@ def require(message: Message, *fields: str) -> None:
     InvalidInput
     """
     for field in fields:
-        if getattr(message, field) in {UNSET, ""}:
+        if is_absent(getattr(message, field)):
             raise InvalidInput(f"Missing value for required parameter '{field}'.", field=field)
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a request didn't say, or said nothing: MLflow takes an empty text for none."""
+    return value is UNSET or value == ""
 
 
 def given(value: Any) -> Any:
@@ -108,10 +139,21 @@ def write(answer: Any) -> str:
 
 
 def _present(value: Any) -> Any:
-    """`value` without what is null in it."""
-    if isinstance(value, dict):
-        return {name: _present(inner) for name, inner in value.items() if inner is not None}
-    return [_present(inner) for inner in value] if isinstance(value, list) else value
+    """`value` without what is null in it, its names in snake case."""
+    if isinstance(value, list):
+        return [_present(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    found = {_snake(name): _present(inner) for name, inner in value.items() if inner is not None}
+    for name in value:
+        if (snake := _snake(name)) != name and snake in value:
+            raise InvalidInput(f"Request specifies both '{snake}' and '{name}'; provide only one of them.", field=snake)
+    return found
+
+
+@lru_cache(1024)
+def _snake(name: str) -> str:
+    return _HUMP.sub(r"_\1", name).lower()
 
 
 def _from_query(message: type[Message], query: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -130,6 +172,8 @@ def _from_body(body: bytes) -> dict[str, Any]:
         raise InvalidInput(f"Malformed JSON: {broken}", code="not_json", field="body") from broken
     # The client sends its JSON as a JSON text now and then; MLflow's server takes that too.
     found = _from_text(found) if isinstance(found, str) else found
+    if found is None:
+        return {}
     if not isinstance(found, dict):
         raise InvalidInput("the body is not a JSON object", code="not_json", field="body")
     return found

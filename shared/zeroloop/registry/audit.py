@@ -12,7 +12,7 @@ from zeroloop.registry.rules import Lineup
 
 FIRST = "0" * 64
 
-Action = Literal["promote", "rollback", "challenger", "test"]
+Action = Literal["promote", "rollback", "challenger", "test", "clear", "rename", "delete"]
 
 
 class Serving(Struct, frozen=True, kw_only=True):
@@ -40,6 +40,14 @@ class Record(Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any] | None = None
     previous_hash: str
     hash: str = ""
+
+
+class Turn(Struct, frozen=True):
+    """A lineup as it was read, as it shall be, and the record of that; without a record it only has to be as read."""
+
+    before: Lineup
+    after: Lineup
+    record: Record | None = None
 
 
 def serving(lineup: Lineup) -> Serving:

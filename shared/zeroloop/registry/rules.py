@@ -14,11 +14,12 @@ from zeroloop.errors import Conflict, InvalidInput
 
 
 class State(StrEnum):
-    """Admission of a version: it waits, may serve, or never will."""
+    """Admission of a version: it waits, may serve, or never will; UNPACKAGED has nothing to admit."""
 
     PENDING = "PENDING"
     READY = "READY"
     FAILED = "FAILED"
+    UNPACKAGED = "UNPACKAGED"
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -27,6 +28,8 @@ class Model(Struct, frozen=True, kw_only=True):
     model_id: str
     name: str
     created_at: int
+    updated_at: int
+    description: str = ""
     latest_version: int = 0
 
 
@@ -44,8 +47,26 @@ class Facts(Struct, frozen=True, kw_only=True):
     libraries: dict[str, str] = field(default_factory=dict)
 
 
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where a version comes from that was registered by an address instead of a manifest.
+
+    `source` is the address as it was given, `location` that of the artifacts behind it, and `package` the folder of the
+    artifacts bucket which holds a package, if there is one: a key that ends in `/`.
+    """
+
+    source: str
+    location: str
+    package: str | None = None
+    run_id: str = ""
+    run_link: str = ""
+    logged_model: str = ""
+
+
 class Version(Struct, frozen=True, kw_only=True):
-    """An immutable numbered package of a model; only its admission and whether it ever served are added later."""
+    """An immutable numbered package of a model; its admission, its description and whether it ever served come later.
+
+    One with an `origin` has neither digest nor files before its admission has seen them, and never without a package.
+    """
 
     model_id: str
     version: int
@@ -58,6 +79,9 @@ class Version(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     served: bool = False
     facts: Facts | None = None
+    origin: Origin | None = None
+    description: str | None = None
+    updated_at: int | None = None
 
 
 class Arm(Struct, frozen=True, kw_only=True):
@@ -105,6 +129,12 @@ class NotPromotable(Conflict):
     code = "not_promotable"
 
 
+class Serving(Conflict):
+    """What is to be deleted serves."""
+
+    code = "serving"
+
+
 class StaleRevision(Conflict):
     """The lineup has changed since the caller looked."""
 
@@ -141,7 +171,7 @@ def check_revision(lineup: Lineup, expected: int | None) -> None:
 def stage(version: Version, lineup: Lineup) -> str | None:
     """`training` (pending), `staging` (ready), `production` (the champion), `archived` (a replaced champion).
 
-    None for a version that failed its admission.
+    None for a version that failed its admission, or that has no package.
     """
     if version.version == lineup.champion:
         return "production"
@@ -236,7 +266,59 @@ def challenge(lineup: Lineup, version: Version | None, traffic: float | None) ->
     return _next(lineup, version, challenger=version.version, traffic=traffic)
 
 
+def empty(lineup: Lineup) -> Lineup:
+    """The lineup in which nobody serves; the champion becomes `previous`, challenger and test end."""
+    return _next(lineup, None, champion=None, challenger=None, traffic=0.0, previous=lineup.champion)
+
+
+def rename(lineup: Lineup, name: str) -> Lineup:
+    """The same lineup under another name: who serves, and a running test, go on."""
+    return replace(lineup, model=name, revision=lineup.revision + 1)
+
+
+def forget(lineup: Lineup, number: int) -> Lineup:
+    """The lineup without version `number`, which is to be deleted: unchanged, unless it is `previous`.
+
+    Raises
+    ------
+    Serving
+        It is champion, challenger, or in a test.
+    """
+    if number == lineup.champion:
+        raise Serving(
+            f"version {number} is the champion of {lineup.model}: promote another one, or delete the alias champion",
+            field="version",
+        )
+    if number == lineup.challenger:
+        raise Serving(f"version {number} is the challenger of {lineup.model}: take it out first", field="version")
+    if lineup.test and number in {arm.version for arm in lineup.test.arms}:
+        raise Serving(f"version {number} is in the test {lineup.test.test_id}: end that first", field="version")
+    if number != lineup.previous:
+        return lineup
+    digests = {known: digest for known, digest in lineup.digests.items() if known != str(number)}
+    return replace(lineup, previous=None, digests=digests, revision=lineup.revision + 1)
+
+
+def close(lineup: Lineup) -> Lineup:
+    """The last lineup of a model that is deleted.
+
+    Raises
+    ------
+    Serving
+        The model serves.
+    """
+    if lineup.champion is not None or lineup.test:
+        raise Serving(f"{lineup.model} serves version {lineup.champion}: delete the alias champion first", field="name")
+    return replace(empty(lineup), previous=None, digests={})
+
+
 def _require_ready(version: Version) -> None:
+    if version.state == State.UNPACKAGED:
+        raise NotPromotable(
+            f"version {version.version} can't serve: its artifacts hold no package (package.json and model.tflite, at "
+            "their root or in a folder package/, in this stack's own bucket)",
+            code="no_package",
+        )
     if version.state != State.READY:
         why = f": {version.reason}" if version.reason else ""
         raise NotPromotable(f"version {version.version} is {version.state}, not READY{why}", code="not_ready")

@@ -1,7 +1,8 @@
 """The registry's use cases: read, decide by the rules, write once."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,11 +12,16 @@ from zeroloop.digests import PackageFile, package_digest
 from zeroloop.errors import Conflict, NotFound
 from zeroloop.objects import Bucket, Upload
 from zeroloop.registry import audit, manifest, rules
+from zeroloop.registry.audit import Turn
 from zeroloop.registry.rules import Facts, Lineup, Model, State, Version
 from zeroloop.registry.store import RegistryStore
 
-# Writers of one model meet at its counter, and each round lets one through: enough for bursts of dozens.
-_REGISTRATION_TRIES = 60
+T = TypeVar("T")
+
+# Writers of one model meet at one item, and each round lets one through: enough for bursts of dozens.
+_TRIES = 60
+# A function answers within 29 s, and the last try needs some of them.
+_PATIENCE_SECONDS = 15.0
 
 
 class Registered(Struct, frozen=True):
@@ -26,6 +32,12 @@ class Registered(Struct, frozen=True):
     uploads: list[Upload]
 
 
+class AlreadyExists(Conflict):
+    """The name is taken."""
+
+    code = "already_exists"
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """Who changes a lineup, when, why, and which revision the decision was made on."""
 
@@ -34,6 +46,27 @@ class Change(Struct, frozen=True, kw_only=True):
     reason: str
     expected_revision: int | None = None
     evidence: dict[str, Any] | None = None
+
+
+def until_it_holds(name: str, decide: Callable[[], T]) -> T:
+    """What `decide`, which reads and then writes under a condition, answers once nobody else was faster.
+
+    Raises
+    ------
+    Conflict
+        `busy` after many tries or 15 s; or what `decide` itself refuses.
+    """
+    deadline = clock.monotonic() + _PATIENCE_SECONDS
+    for attempt in range(_TRIES):
+        try:
+            return decide()
+        except Conflict as lost:
+            if lost.code != Conflict.code:
+                raise
+        if clock.monotonic() > deadline:
+            break
+        clock.sleep(clock.pause_seconds(attempt))
+    raise Conflict(f"{name} is being changed by too many at once; try again", code="busy")
 
 
 def object_key(version: Version, path: str) -> str:
@@ -69,7 +102,7 @@ class Registry:
 
     def models(self, after: str | None, limit: int) -> list[tuple[Model, Lineup]]:
         """A page of models by name, each with its lineup."""
-        return [(model, self._store.get_lineup(model.model_id)) for model in self._store.list_models(after, limit)]
+        return [(about.model, about.lineup) for about in self._store.list_models(after, limit)]
 
     def lineup(self, name: str) -> Lineup:
         """Who serves `name`."""
@@ -85,7 +118,8 @@ class Registry:
 
     def versions(self, name: str, before: int | None, limit: int) -> list[Version]:
         """A page of versions, newest first."""
-        return self._store.list_versions(self.model(name).model_id, before, limit)
+        found = self._store.list_versions(self.model(name).model_id, before, page=limit)
+        return [tagged.version for tagged in islice(found, limit)]
 
     def history(self, name: str, before: int | None, limit: int) -> list[dict[str, Any]]:
         """A page of audit records, newest first."""
@@ -98,7 +132,8 @@ class Registry:
         """
         manifest.check_files(files, max_bytes=self._max_package_bytes)
         digest = package_digest(files)
-        for attempt in range(_REGISTRATION_TRIES):
+
+        def add() -> Registered:
             model = self._model_or_new(name, at)
             known = self._store.find_version(model.model_id, digest)
             if known:
@@ -112,16 +147,13 @@ class Registry:
                 created_at=at,
                 created_by=actor,
             )
-            try:
-                self._store.add_version(version)
-            except Conflict:
-                clock.sleep(clock.pause_seconds(attempt))
-                continue
+            self._store.add_version(version)
             return Registered(version, created=True, uploads=self._uploads(version))
-        raise Conflict(f"{name} is being registered by too many at once; try again", code="busy")
+
+        return until_it_holds(name, add)
 
     def complete(self, name: str, number: int) -> Version:
-        """Start the admission of a version whose files are all there; one that is READY stays as it is.
+        """Start the admission of a version whose files are all there; one that is READY or UNPACKAGED stays as it is.
 
         A FAILED one is tried again: its bytes are the same, but the stack may have changed (a layer, a limit).
 
@@ -131,7 +163,7 @@ class Registry:
             Files are missing (`files_missing`): the message names them.
         """
         version = self.version(name, number)
-        if version.state == State.READY:
+        if version.state in {State.READY, State.UNPACKAGED}:
             return version
         if version.state == State.FAILED:
             self._store.reopen(version)
@@ -143,8 +175,10 @@ class Registry:
         return version
 
     def downloads(self, name: str, number: int) -> list[dict[str, Any]]:
-        """The files of a version, each with a URL good for an hour."""
+        """The files of a version, each with a URL good for an hour; Conflict if none were admitted."""
         version = self.version(name, number)
+        if not version.digest:
+            raise Conflict(f"version {number} is {version.state}: it has no package to download", code="no_package")
         return [
             {**file._asdict(), "url": self._bucket.download(object_key(version, file.path))} for file in version.files
         ]
@@ -174,7 +208,8 @@ class Registry:
         rules.check_revision(lineup, change.expected_revision)
         return model, lineup
 
-    def _save(self, before: Lineup, after: Lineup, action: audit.Action, change: Change) -> Lineup:
+    def turn(self, before: Lineup, after: Lineup, action: audit.Action, change: Change) -> Turn:
+        """The step from `before` to `after` with its audit record: one read."""
         last = self._store.get_record(before.model_id, before.revision)
         record = audit.Record(
             model_id=after.model_id,
@@ -189,18 +224,41 @@ class Registry:
             evidence=change.evidence,
             previous_hash=last.hash if last else audit.FIRST,
         )
-        self._store.save_lineup(before, after, audit.seal(record))
+        return Turn(before, after, audit.seal(record))
+
+    def _save(self, before: Lineup, after: Lineup, action: audit.Action, change: Change) -> Lineup:
+        self._store.save_lineup(self.turn(before, after, action, change))
         return after
 
     def _model_or_new(self, name: str, at: int) -> Model:
         model = self._store.get_model(manifest.check_name(name))
         if model:
             return model
-        model = Model(model_id=f"m-{clock.new_id()[:16]}", name=name, created_at=at)
         try:
-            self._store.create_model(model, Lineup(model_id=model.model_id, model=name))
-        except Conflict:
+            return self.create_model(name, at=at)
+        except AlreadyExists:
             return self.model(name)
+
+    def create_model(
+        self, name: str, *, at: int, description: str = "", tags: Mapping[str, str] | None = None
+    ) -> Model:
+        """A new model without versions.
+
+        Raises
+        ------
+        AlreadyExists
+        """
+        model = Model(
+            model_id=f"m-{clock.new_id()[:16]}",
+            name=manifest.check_name(name),
+            created_at=at,
+            updated_at=at,
+            description=description,
+        )
+        try:
+            self._store.create_model(model, Lineup(model_id=model.model_id, model=name), tags)
+        except Conflict as taken:
+            raise AlreadyExists(f"there is a model {name!r} already", field="name") from taken
         return model
 
     def _version(self, model: Model, number: int, field: str = "version") -> Version:
@@ -210,8 +268,8 @@ class Registry:
         return version
 
     def _uploads(self, version: Version) -> list[Upload]:
-        """A presigned PUT for each file of a PENDING version that isn't there yet."""
-        if version.state != State.PENDING:
+        """A presigned PUT for each file that a PENDING version waits for; those with an origin wait for none."""
+        if version.state != State.PENDING or version.origin:
             return []
         keys = {file: object_key(version, file.path) for file in version.files}
         return [self._bucket.upload(key, file) for file, key in keys.items() if self._bucket.size(key) != file.size]

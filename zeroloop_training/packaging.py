@@ -2,10 +2,8 @@
 
 import json
 import math
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import Any, Literal, NamedTuple
@@ -25,22 +23,18 @@ from zeroloop.inference.package import (
     Signature,
     Task,
     Tensor,
-    read,
 )
+from zeroloop.inference.runtime import Runner
 
-ROOT = Path(__file__).parents[1]
-LIBRARIES = ("ai-edge-litert", "keras", "numpy", "tensorflow-cpu")
 GOLDEN_TOLERANCE = 0.001
 """Interpreters and CPUs differ by rounding, 1e-6; a wrong table or encoder by more than 0.01."""
-RETRAINED_METRIC, RETRAINED_SCORE = 0.01, 0.03
-"""How far a repeated training may be off: it is exact on one machine, but CPUs add floats in different orders."""
 
 
 class Rows(NamedTuple):
-    """Held-out rows: what an instance's field holds, and its true label."""
+    """Held-out rows: what an instance's field holds, and its true label; for regression its true number."""
 
     values: Sequence[Any]
-    labels: Sequence[str]
+    labels: Sequence[Any]
 
 
 class Draft(NamedTuple):
@@ -54,6 +48,9 @@ class Draft(NamedTuple):
     input_name: str
     parameters: Mapping[str, Any]
     dataset: Dataset
+    libraries: Mapping[str, str]
+    git_commit: str | None = None
+    run_id: str | None = None
 
 
 class HeldOut(NamedTuple):
@@ -67,33 +64,30 @@ class HeldOut(NamedTuple):
     golden: Sequence[Any]
 
 
-def build(draft: Draft, tflite: bytes, card: str, held_out: HeldOut) -> dict[str, bytes]:
-    """The files of a package.
+def build(draft: Draft, tflite: bytes, held_out: HeldOut, card: str = "") -> dict[str, bytes]:
+    """The files of a package. A model that answers numbers has no baseline: that counts labels and shares.
 
-    `card` may name $description, $n, and each metric as in $accuracy and $accuracy_lower.
+    `card` may name $description, $n, and each metric as in $accuracy and $accuracy_lower; without one there is no card.
     """
-    package = _stated(draft)
+    package = _stated(draft, outputs=int(Runner(tflite).outputs[0]["shape"][-1]))
     model = Model({"package.json": msgspec.json.encode(package), "model.tflite": tflite})
     cases = [
-        GoldenCase({model.field: value}, answer.scores)
+        GoldenCase({model.field: value}, answer.scores or {"value": number(answer)})
         for value, answer in zip(held_out.golden, predict(model, held_out.golden), strict=True)
     ]
-    package = msgspec.structs.replace(
-        package, metrics=measure(model, held_out.test), golden=Golden(GOLDEN_TOLERANCE, cases)
-    )
-    return {
-        "model.tflite": tflite,
-        "package.json": _json(msgspec.to_builtins(package)),
-        "baseline.json": _json(baseline(package.labels, predict(model, held_out.validation.values))),
-        "card.md": Template(card).substitute(_figures(package)).encode(),
-    }
+    package = msgspec.structs.replace(package, metrics=measure(model, held_out.test), golden=_golden(cases))
+    made = {"model.tflite": tflite, "package.json": _json(msgspec.to_builtins(package))}
+    if package.labels:
+        made["baseline.json"] = _json(baseline(package.labels, predict(model, held_out.validation.values)))
+    if card:
+        made["card.md"] = Template(card).substitute(_figures(package)).encode()
+    return made
 
 
-def _stated(draft: Draft) -> Package:
+def _stated(draft: Draft, outputs: int) -> Package:
     """The package of `draft`, with metrics and golden predictions still to come."""
     encoder = preprocessing.encoder(draft.kind, draft.encoding)
     dtype: Literal["float32", "int32"] = "int32" if encoder.dtype == "int32" else "float32"
-    outputs = 1 if draft.task == "binary" else len(draft.labels)
     return Package(
         schema_version=1,
         description=draft.description,
@@ -106,10 +100,17 @@ def _stated(draft: Draft) -> Package:
         metrics={},
         parameters=dict(draft.parameters),
         dataset=draft.dataset,
-        git_commit=git_commit(),
-        libraries={name: version(name) for name in LIBRARIES},
+        git_commit=draft.git_commit,
+        libraries=dict(draft.libraries),
         golden=Golden(GOLDEN_TOLERANCE, []),
+        run_id=draft.run_id,
     )
+
+
+def _golden(cases: list[GoldenCase]) -> Golden:
+    """The cases with their tolerance, which for scores is GOLDEN_TOLERANCE and for larger numbers grows with them."""
+    largest = max(abs(score) for case in cases for score in case.scores.values())
+    return Golden(min(GOLDEN_TOLERANCE * max(largest, 1.0), 1.0), cases)
 
 
 def _figures(package: Package) -> dict[str, str]:
@@ -127,12 +128,17 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (directory / name).write_bytes(data)
-    print(f"{directory}: {sum(map(len, files.values())):,} bytes")
 
 
 def load(directory: Path) -> Model:
     """The model of the package in `directory`, as predict loads it."""
-    return Model({name: (directory / name).read_bytes() for name in ("package.json", "model.tflite")})
+    return Model(files(directory))
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """The files of the package in `directory`, by name; hidden ones are none of it."""
+    found = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
+    return {path.name: path.read_bytes() for path in found}
 
 
 def predict(model: Model, values: Sequence[Any]) -> list[Answer]:
@@ -140,13 +146,33 @@ def predict(model: Model, values: Sequence[Any]) -> list[Answer]:
     return model.predict(values, [f"rows[{i}].{model.field}" for i in range(len(values))])
 
 
+def number(answer: Answer) -> float:
+    """What a regression answers."""
+    if not isinstance(answer.prediction, float):
+        raise TypeError("only a regression answers a number")
+    return answer.prediction
+
+
 def measure(model: Model, rows: Rows) -> dict[str, Metric]:
-    """Accuracy with its 95% interval, and the mean log loss."""
+    """Accuracy with its 95% interval and the mean log loss; for regression how far off the answers are."""
     answers = predict(model, rows.values)
+    return _errors(answers, rows.labels) if model.package.task == "regression" else _hits(answers, rows.labels)
+
+
+def _errors(answers: Sequence[Answer], truth: Sequence[Any]) -> dict[str, Metric]:
     n = len(answers)
-    n_right = sum(answer.prediction == label for answer, label in zip(answers, rows.labels, strict=True))
+    off = [abs(number(answer) - float(true)) for answer, true in zip(answers, truth, strict=True)]
+    return {
+        "mean_absolute_error": Metric(sum(off) / n, n=n),
+        "root_mean_squared_error": Metric(math.sqrt(sum(error * error for error in off) / n), n=n),
+    }
+
+
+def _hits(answers: Sequence[Answer], truth: Sequence[Any]) -> dict[str, Metric]:
+    n = len(answers)
+    n_right = sum(answer.prediction == label for answer, label in zip(answers, truth, strict=True))
     losses = [
-        -math.log(max(answer.scores[label], 1e-6)) for answer, label in zip(answers, rows.labels, strict=True)
+        -math.log(max(answer.scores[label], 1e-6)) for answer, label in zip(answers, truth, strict=True)
     ]  # 1e-6: what an answer rounds to
     lower, upper = wilson(n_right, n)
     return {
@@ -183,45 +209,6 @@ def baseline(labels: Sequence[str], answers: Iterable[Answer]) -> dict[str, Any]
         "labels": dict(sorted(Counter(str(answer.prediction) for answer in answers).items())),
         "scores": dict(sorted(bins.items(), key=lambda item: int(item[0]))),
     }
-
-
-def differences(checked_in: Path, files: Mapping[str, bytes]) -> list[str]:
-    """What a repeated training, `files`, does otherwise than the package in `checked_in`, beyond the tolerances."""
-    old, new = read((checked_in / "package.json").read_bytes()), read(files["package.json"])
-    found = [
-        f"{name} {metric.value}, was {old.metrics[name].value}"
-        for name, metric in new.metrics.items()
-        if abs(metric.value - old.metrics[name].value) > RETRAINED_METRIC
-    ]
-    for was, now in zip(old.golden.cases, new.golden.cases, strict=True):
-        off = max(abs(now.scores[label] - score) for label, score in was.scores.items())
-        if off > RETRAINED_SCORE or now.instance != was.instance:
-            found.append(f"{now.instance} scores {now.scores}, was {was.scores}")
-    if old.preprocessing != new.preprocessing or old.dataset != new.dataset:
-        found.append("other preprocessing or data")
-    return found
-
-
-def finish(packages: Path, made: Mapping[str, Mapping[str, bytes]], *, check: bool) -> None:
-    """Write each version of `made` below `packages`; with `check` compare instead, and exit 1 on a difference."""
-    if not check:
-        for name, files in made.items():
-            write(packages / name, files)
-        return
-    found = [f"{name}: {what}" for name, files in made.items() for what in differences(packages / name, files)]
-    print("\n".join(found) or f"{', '.join(made)}: trained again, the same within tolerance")
-    raise SystemExit(bool(found))
-
-
-def git_commit() -> str | None:
-    """HEAD, or None where the code that trains isn't what HEAD says."""
-    changed = _git("status", "--porcelain", "--", "examples", "shared", "uv.lock", ":(exclude)examples/*/packages/**")
-    return None if changed is None or changed else _git("rev-parse", "HEAD")
-
-
-def _git(*arguments: str) -> str | None:
-    run = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603, S607
-    return run.stdout.strip() if run.returncode == 0 else None
 
 
 def _json(value: Any) -> bytes:

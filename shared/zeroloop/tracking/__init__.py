@@ -1,0 +1,1 @@
+"""Experiments, runs and what they log: metrics, params, tags, inputs, outputs, artifacts."""
