@@ -12,6 +12,17 @@ pytestmark = pytest.mark.e2e
 SMALL, LARGE = "sentiment/packages/small", "sentiment/packages/large"
 ANSWERS: dict[str, int | None] = {
     "admission/pending": None,
+    "batch/advance": None,
+    "batch/cancel": 404,
+    "batch/get_job": 404,
+    "batch/list_jobs": 200,
+    "batch/measure": None,
+    "batch/redrive": 404,
+    "batch/score": None,
+    "batch/submit": 422,  # a bucket that isn't this stack's
+    "batch/submit_elsewhere": 422,
+    "batch/upload": None,
+    "batch/upload_url": 201,
     "predict/empty_text": 422,
     "predict/features": 200,
     "predict/instances": 200,
