@@ -49,7 +49,8 @@ artifacts = Artifacts(
 )
 app = http.api(log_failure, rpc.tell)
 calls = Calls(tracking, store, models)
-rpc.serve(app, [*calls.table(), *ModelCalls(models).table(), *artifact_calls.table(artifacts)])
+model_calls = ModelCalls(models)
+rpc.serve(app, [*calls.table(), *model_calls.table(), *artifact_calls.table(artifacts)])
 rpc.serve(app, [*calls.own_table(), *artifact_calls.for_pages(artifacts)], prefixes=("",))
 
 
