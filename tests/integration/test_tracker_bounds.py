@@ -58,11 +58,11 @@ def test_metrics_that_outgrew_a_part_one_by_one_survive_a_change_of_their_run(
 def test_a_change_is_held_against_the_rows_that_were_read_whatever_their_order(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "ROOM", 200)
-    names = {f"p{number}": str(number) * (number + 1) for number in range(9)}
-    run_id = tracker.run(params=[])
-    pairs = [{"key": key, "value": value} for key, value in names.items()]
-    tracker.post("runs/log-batch", run_id=run_id, params=pairs)
+    monkeypatch.setattr(parts, "ROOM", 100)
+    sizes = {"a": 45, "b": 25, "c": 55, "d": 5, "e": 55, "f": 5}  # d would fit behind b, and f behind c
+    params = {key: key * size for key, size in sizes.items()}
+    run_id = tracker.run(run_name="r")
+    tracker.post("runs/log-batch", run_id=run_id, params=[{"key": k, "value": v} for k, v in params.items()])
     read = tracker.module.table._get_batch
 
     def turned(keys: Any) -> Any:  # DynamoDB promises no order of a map's entries
@@ -73,12 +73,9 @@ def test_a_change_is_held_against_the_rows_that_were_read_whatever_their_order(
         return found
 
     monkeypatch.setattr(tracker.module.table, "_get_batch", turned)
-    for number in range(5):
-        tracker.post("runs/set-tag", run_id=run_id, key=f"t{number}", value="x" * 30)
+    tracker.post("runs/set-tag", run_id=run_id, key="t", value="1")
 
-    data = tracker.data(run_id)
-    assert data["params"] == names
-    assert len(data["tags"]) == 6
+    assert tracker.data(run_id)["params"] == params
 
 
 def test_a_thing_that_is_written_to_while_its_parts_are_read_is_read_again(
@@ -361,7 +358,7 @@ values = st.recursive(
     max_leaves=6,
 )
 likely = st.sampled_from(
-    ["", "0", "1", "NaN", "-Infinity", "active", "metrics.a > 1", "2" * 400, "a" * 32, "é/\u0000", 10**400, 2**63]
+    ["", "0", "1", "NaN", "active", "metrics.a > 1", "2" * 400, "a" * 32, "é/\u0000", "[" * 9000, 10**400, 2**63]
 )
 
 
