@@ -46,7 +46,7 @@ lock: setup
 
 bench: setup ## Predict beside the bare loop, other servers and the least; time nothing else meanwhile
 	UV_PROJECT_ENVIRONMENT=.zeroloop/env/bench $(UV) sync --frozen --quiet --no-default-groups --group bench
-	.zeroloop/env/bench/bin/python -m bench 2>/dev/null
+	.zeroloop/env/bench/bin/python -m bench
 
 build: setup ## Build for AWS; ZEROLOOP_BUILD=x86_64 for the other processor
 	UV_PROJECT_ENVIRONMENT=.zeroloop/env/sam $(UV) sync --frozen --quiet --only-group sam --no-install-project

@@ -1,16 +1,13 @@
 """AWS calls of the hot paths, predict's and the tracker's: one signed HTTP request each, on a connection that is kept.
 
 Stands in for botocore there, and only there: its client costs a cold start 358 ms of imports and set-up where these
-imports cost 80, and a call 1.4 ms of CPU where this costs 0.3. Signature Version 4 as in the AWS General Reference
+imports cost 40, and a call 1.4 ms of CPU where this costs 0.3. Signature Version 4 as in the AWS General Reference
 ("Create a signed AWS API request"); the tests hold it against botocore's own signer.
 """
 
 import hashlib
 import hmac
-import http.client
-import ssl
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -20,12 +17,12 @@ from msgspec import Struct, field
 from zeroloop import clock
 from zeroloop.config import Aws
 from zeroloop.errors import NotFound, Unavailable
+from zeroloop.http1 import Connection
 
 _PASSING = (b"Throttl", b"ProvisionedThroughputExceeded", b"RequestLimitExceeded", b"SlowDown")
 _JSON = {"dynamodb": "1.0", "secretsmanager": "1.1"}
 _RENEW_MS = 300_000
 _IDLE_MS = 10_000
-_BLOCK = 1 << 16
 _SCHEME = "AWS4-HMAC-SHA256"
 _OK, _NOT_FOUND, _SERVER_ERRORS = 200, 404, 500
 
@@ -104,7 +101,7 @@ class Session:
         self._aws = aws
         self._now_ms = now_ms
         self._monotonic = monotonic
-        self._connections: dict[str, http.client.HTTPConnection] = {}
+        self._connections: dict[str, Connection] = {}
         self._used_at: dict[str, int] = {}
         self._credentials: Credentials | None = None
 
@@ -167,7 +164,7 @@ class Session:
         while self._monotonic() < deadline:
             try:
                 return self._try(request, deadline)
-            except (OSError, http.client.HTTPException) as error:
+            except OSError as error:
                 self._drop(request.origin)
                 cause = error
             except _Passing as error:
@@ -179,48 +176,33 @@ class Session:
     def _try(self, request: _Request, deadline: float) -> bytes:
         headers = sign(self._current_credentials(), request, region=self._aws.aws_region, at_ms=self._now_ms())
         connection = self._connection(request.origin)
-        self._limit(connection, deadline)
-        connection.request(request.method, request.path, body=request.body, headers=headers)
-        self._limit(connection, deadline)
-        response = connection.getresponse()
-        answer = self._read(connection, response, deadline)
+        status, answer = connection.ask(
+            request.method, request.path, headers, request.body, lambda: self._left(deadline)
+        )
         self._used_at[request.origin] = self._now_ms()
-        if response.status == _OK:
+        if status == _OK:
             return answer
-        what = f"{request.service} answered {response.status}: {answer[:300].decode(errors='replace')}"
+        what = f"{request.service} answered {status}: {answer[:300].decode(errors='replace')}"
         # Of a table it would mean that the deployment is broken, which is no answer to give a caller.
         gone = request.service == "secretsmanager" and b"ResourceNotFoundException" in answer
-        if response.status == _NOT_FOUND or gone:
+        if status == _NOT_FOUND or gone:
             raise NotFound(f"{request.service} has no such object") from _Passing(what)
-        if response.status >= _SERVER_ERRORS or any(word in answer for word in _PASSING):
+        if status >= _SERVER_ERRORS or any(word in answer for word in _PASSING):
             raise _Passing(what)
         raise Refused(answer)
 
-    def _read(
-        self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, deadline: float
-    ) -> bytes:
-        """The whole body; a socket's own timeout would let an answer trickle in for ever."""
-        parts = []
-        while part := response.read1(_BLOCK):
-            parts.append(part)
-            self._limit(connection, deadline)
-        response.close()  # which http.client doesn't by itself after read1: the connection would count as busy for ever
-        return b"".join(parts)
-
-    def _limit(self, connection: http.client.HTTPConnection, deadline: float) -> None:
+    def _left(self, deadline: float) -> float:
         left = deadline - self._monotonic()
         if left <= 0:
             raise TimeoutError("the time is up")
-        connection.timeout = left
-        if connection.sock:
-            connection.sock.settimeout(left)
+        return left
 
-    def _connection(self, origin: str) -> http.client.HTTPConnection:
+    def _connection(self, origin: str) -> Connection:
         """The kept connection, or a new one: after a pause (Lambda freezes) the other side has often hung up."""
         if self._now_ms() - self._used_at.get(origin, 0) > _IDLE_MS:
             self._drop(origin)
         if origin not in self._connections:
-            self._connections[origin] = _connect(origin)
+            self._connections[origin] = Connection(origin)
         return self._connections[origin]
 
     def _drop(self, origin: str) -> None:
@@ -245,26 +227,14 @@ def _unavailable(service: str) -> Unavailable:
     return Unavailable(f"{service} did not answer; try again")
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()  # 45 ms
-
-
-def _connect(origin: str) -> http.client.HTTPConnection:
-    parts = urlsplit(origin)
-    host = parts.hostname or ""
-    if parts.scheme == "http":
-        return http.client.HTTPConnection(host, parts.port)
-    return http.client.HTTPSConnection(host, parts.port, context=_tls())
-
-
 def _from_container(aws: Aws) -> Credentials:
     """Keys from the runtime's own endpoint, as the SDKs' container provider reads them."""
     parts = urlsplit(aws.aws_container_credentials_full_uri)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
+    connection = Connection(f"{parts.scheme}://{parts.netloc}")
+    headers = {"Host": parts.netloc, "Authorization": aws.aws_container_authorization_token}
     try:
-        connection.request("GET", parts.path, headers={"Authorization": aws.aws_container_authorization_token})
-        keys = msgspec.json.decode(connection.getresponse().read(), type=dict[str, str])
+        _, body = connection.ask("GET", parts.path, headers, b"", lambda: 2.0)
+        keys = msgspec.json.decode(body, type=dict[str, str])
         ends_at = clock.parse_iso(keys["Expiration"])
         return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys.get("Token", ""), ends_at)
     except (msgspec.DecodeError, KeyError, ValueError) as error:

@@ -67,10 +67,12 @@ ANSWERS: dict[str, int | None] = {
     "registry/register": 201,
     "registry/register_bad_path": 422,
     "registry/rollback": 200,  # of the promotion above
+    "tracker/compare": 404,  # runs that aren't there
     "tracker/create_run": 200,
     "tracker/get_experiment": 200,
     "tracker/health": 200,
     "tracker/log_metric_unknown_run": 404,
+    "tracker/purge": 200,
     "tracker/traces": 404,
 }
 

@@ -1,4 +1,4 @@
-"""Signed calls over real sockets: what http.client does with them is part of what is tested."""
+"""Signed calls over real sockets."""
 
 import threading
 from collections.abc import Iterator

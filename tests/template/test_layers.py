@@ -195,6 +195,29 @@ def test_the_stats_layer_computes(build: Build, target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("target", ["host", "arm64", "x86_64"])
+@pytest.mark.parametrize("part", ["functions/predict", "layers/core", "layers/inference"])
+def test_every_module_ships_compiled_by_the_runtimes_python_and_is_not_compared_with_its_source(
+    build: Build, target: str, part: str
+) -> None:
+    python = SCRIPT.interpreter(SCRIPT.TARGETS[target].python)
+    if python is None:
+        pytest.skip("no interpreter of the runtime's version here; the build says so")
+    command = [
+        python,
+        "-c",
+        "import importlib.util as u, sys; print(u.MAGIC_NUMBER.hex(), sys.implementation.cache_tag)",
+    ]
+    magic, tag = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    modules = list(build(target, part).rglob("*.py"))
+    assert modules
+    for module in modules:
+        compiled = module.parent / "__pycache__" / f"{module.stem}.{tag}.pyc"
+        head = compiled.read_bytes()[:8]
+        # PEP 552: bit 0 of the flags is "made of a hash", bit 1 "compare it": a zip gives every file another time
+        assert (head[:4].hex(), int.from_bytes(head[4:], "little")) == (magic, 0b01), compiled
+
+
 def unzipped(folders: Iterable[Path]) -> int:
     return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
 

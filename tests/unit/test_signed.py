@@ -1,10 +1,8 @@
 """The lean signer against botocore's own, and the retries."""
 
-import http.client
-import io
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from unittest.mock import Mock
 from urllib.parse import quote
 
 import botocore.auth
@@ -17,6 +15,7 @@ from hypothesis import strategies as st
 from zeroloop import clock, signed
 from zeroloop.config import Aws
 from zeroloop.errors import NotFound, Unavailable
+from zeroloop.http1 import Broken
 from zeroloop.signed import Credentials, Session
 
 AT_MS = 1_795_380_650_000
@@ -59,23 +58,19 @@ def test_signatures_are_those_of_botocore(service: str, body: bytes, key: str, t
 
 
 class Wire:
-    """Stands for HTTPConnection: answers or raises, in order."""
+    """Stands for a connection: answers or raises, in order."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.sock = None
-        self.timeout: float | None = None
         self.sent = 0
 
-    def request(self, *_args: Any, **_kwargs: Any) -> None:
+    def ask(self, _method: str, _path: str, _headers: Any, _body: bytes, left: Callable[[], float]) -> Any:
+        assert left() > 0
         self.sent += 1
-
-    def getresponse(self) -> Any:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        status, body = answer
-        return Mock(spec=http.client.HTTPResponse, status=status, read1=io.BytesIO(body).read1)
+        return answer
 
     def close(self) -> None:
         pass
@@ -85,7 +80,7 @@ class Wire:
 def _wired(monkeypatch: pytest.MonkeyPatch) -> Any:
     def wire(*answers: Any) -> tuple[Session, Wire]:
         connection = Wire(*answers)
-        monkeypatch.setattr(signed, "_connect", lambda _origin: connection)
+        monkeypatch.setattr(signed, "Connection", lambda _origin: connection)
         monkeypatch.setattr(clock, "sleep", lambda _seconds: None)
         return Session(AWS), connection
 
@@ -100,7 +95,7 @@ def _wired(monkeypatch: pytest.MonkeyPatch) -> Any:
         (400, b'{"__type":"ProvisionedThroughputExceededException"}'),
         (400, b'{"__type":"ThrottlingException"}'),
         ConnectionResetError("stale"),
-        http.client.RemoteDisconnected("stale"),
+        Broken("stale"),
         TimeoutError("slow"),
     ],
 )
@@ -151,39 +146,6 @@ def test_all_tries_end_with_the_time(wired: Any) -> None:
 )
 def test_where_a_service_listens(aws: Aws, service: str, origin: str) -> None:
     assert Session(aws)._origin(service) == origin
-
-
-class Wires:
-    """Stands for a socket, below http.client: what was answered in advance, whatever is asked."""
-
-    def __init__(self, *bodies: bytes) -> None:
-        told = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body) for body in bodies]
-        self._told = io.BufferedReader(io.BytesIO(b"".join(told)))
-
-    def makefile(self, _mode: str) -> Any:
-        told = self._told
-        return Mock(wraps=told, readline=told.readline, read=told.read, read1=told.read1, close=lambda: None)
-
-    def sendall(self, _data: bytes) -> None:
-        pass
-
-    def settimeout(self, _seconds: float) -> None:
-        pass
-
-
-def test_a_kept_connection_answers_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-
-    def connect(self: http.client.HTTPConnection) -> None:
-        opened.append(self)
-        self.sock = Wires(b"{}", b"bytes", b"{}")
-
-    monkeypatch.setattr(http.client.HTTPConnection, "connect", connect)
-    session = Session(Aws(aws_region="eu-west-1", aws_endpoint_url="http://127.0.0.1:4566"))
-    assert session.json("dynamodb", "GetItem", {}, timeout=1) == {}
-    assert session.get_object("bucket", "key", timeout=1) == b"bytes"
-    assert session.json("dynamodb", "GetItem", {}, timeout=1) == {}
-    assert len(opened) == 1
 
 
 def test_a_restore_drops_connections_and_keys(wired: Any) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from zeroloop.errors import InvalidInput
 from zeroloop.mlflow.wire import Int64, KeyValue, Message, Pair, number, pairs
@@ -177,6 +177,27 @@ class SearchDatasets(Message):
     experiment_ids: list[str] = field(default_factory=list)
 
 
+class CompareRuns(Message):
+    """Request, of our own: ids, each of which may be several between commas."""
+
+    run_ids: list[str] = field(default_factory=list)
+
+
+class Compared(Struct):
+    """The answer to CompareRuns: a value a run, in their order, None where it has none."""
+
+    run_ids: list[str]
+    params: dict[str, list[str | None]]
+    metrics: dict[str, list[float | str | None]]
+
+
+class Purged(Struct):
+    """The answer to a purge: rows that were removed, and whether to ask again."""
+
+    removed: int
+    more: bool
+
+
 class RunInfo(Message):
     """What a run is, as it is shown."""
 
@@ -342,6 +363,14 @@ def shown(run: rules.Run, datasets: Datasets, *, new: bool = False) -> Run:
         ),
         outputs=UNSET if new else RunOutputs(model_outputs=outputs),
     )
+
+
+def compared(
+    run_ids: list[str], params: dict[str, list[str | None]], metrics: dict[str, list[float | None]]
+) -> Compared:
+    """Runs side by side as they are shown."""
+    shown = {key: [None if value is None else number(value) for value in some] for key, some in metrics.items()}
+    return Compared(run_ids, params, shown)
 
 
 def _dataset(dataset: rules.Dataset) -> ShownDataset:

@@ -23,6 +23,9 @@ VERSION = "3.17.2"  # the server that we answer like
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
+_FAMILY = re.compile(r"/(?:ajax-)?api/\d\.0/mlflow/([^/]+)")
+_SERVED = {"experiments", "runs", "metrics", "artifacts", "logged-models", "registered-models", "model-versions"}
+
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _KINDS: dict[type[ZeroloopError], tuple[str, int]] = {
     InvalidInput: ("INVALID_PARAMETER_VALUE", 400),
@@ -116,6 +119,12 @@ def read(
         what, _, where = str(refused).partition(" - at `$")
         field = where.rstrip("`").lstrip(".") or "request"
         raise InvalidInput(f"Invalid value for parameter '{field}' supplied: {what}", field=field) from refused
+
+
+def is_unsupported(path: str) -> bool:
+    """Whether MLflow may have a call there, but of a family (traces, scorers, gateway, ...) that isn't served here."""
+    family = _FAMILY.match(path)
+    return bool(family) and family[1] not in _SERVED  # type: ignore[index] # bool(None) is False
 
 
 def require(message: Message, *fields: str) -> None:
