@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from tests import aws_limits
 from tests.template import reader
+from zeroloop.dynamo import Table
 from zeroloop.signed import Refused
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +111,8 @@ def _load(aws: None) -> Callable[[str], ModuleType]:
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
+        for table in [value for value in vars(module).values() if isinstance(value, Table)]:
+            table._session = DynamoSession()  # type: ignore[assignment] # what it calls of a session
         return module
 
     return load
