@@ -1,7 +1,9 @@
 """What a model takes, and how a request becomes its inputs: one reader a kind of preprocessing, for both protocols."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import preprocessing, tensors
@@ -15,7 +17,7 @@ MOST_LOGGED = 256
 """Numbers of an instance of tensors that the log keeps; of pictures it keeps the digest alone."""
 
 
-class Taken(NamedTuple):
+class Taken(Struct, frozen=True, gc=False):
     """Instances out of a request, the model's inputs for them, and what the log keeps of each."""
 
     values: Sequence[Any]
