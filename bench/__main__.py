@@ -1,7 +1,7 @@
 """Every table, from scratch: `make bench`. Time nothing else meanwhile."""
 
-from bench import coldstart, memory, predict, runtime, threads
+from bench import batch, coldstart, memory, predict, runtime, threads
 from bench.peers import table
 
-for part in (predict, runtime, coldstart, table, memory, threads):
+for part in (predict, runtime, coldstart, table, memory, threads, batch):
     part.main()

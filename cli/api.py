@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 import botocore.session
@@ -95,14 +95,15 @@ class Api:
             raise ApiError(answer.status, content)
         return dict(content)
 
-    def upload(self, upload: dict[str, Any], data: bytes) -> None:
-        """Put one file where a registration said; one that is there already is there."""
+    def upload(self, upload: dict[str, Any], data: bytes | BinaryIO) -> str | None:
+        """Put one file where the API said; one that is there already is there. The version of the object it became."""
         # 409: somebody else puts the same file at this moment.
         retries = _retries(4, on=(409, 503))
         answer = self._http.request("PUT", upload["url"], body=data, headers=upload["headers"], retries=retries)
         if answer.status not in {200, 412}:
             reason = answer.data[:300].decode(errors="replace")
             raise click.ClickException(f"{upload['path']} was not accepted: {answer.status} {reason}")
+        return answer.headers.get("x-amz-version-id")
 
     def download(self, url: str) -> bytes:
         """The bytes behind a presigned URL."""

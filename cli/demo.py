@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from cli import model, progress
+from cli import batch, model, progress
 from cli.api import Api, local_api, path
 from cli.local import stack, tools
 from cli.local.commands import in_home
@@ -36,6 +36,7 @@ def demo(home: Home, uv: str | None) -> None:
     ]
     rows += [predict(api, "sentiment", {"text": sentence}) for sentence in SENTENCES]
     rows += [predict(api, "machine", {"features": first_features("tabular/packages/v2")})]
+    rows += [score(api, home, "sentiment")]
     click.echo("\n" + table(["what ran", "result"], rows))
     click.echo(next_steps(record.api_url))
 
@@ -71,6 +72,21 @@ def predict(api: Api, name: str, body: dict[str, Any]) -> Row:
     return Row(f"predict {name} {json.dumps(next(iter(body.values())))[:60]}", said)
 
 
+def score(api: Api, home: Home, name: str) -> Row:
+    """A file of two sentences, scored as a batch."""
+    file, result = home.path / "demo" / "sentences.csv", home.path / "demo" / "scored"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("text\n" + "".join(f'"{sentence}"\n' for sentence in SENTENCES))
+    with progress.step(f"score {file.name} as a batch"):
+        job = batch.watch(api, batch.begin(api, file, name))
+    if job["status"] != "completed":
+        raise click.ClickException(f"the batch job came to nothing: {job['error']}")
+    batch.bring(api, job["job_id"], result)
+    [first, *_] = (result / "part-00000-00000.jsonl").read_text().splitlines()
+    said = json.loads(first)
+    return Row(f"batch {file.name}", f"{job['rows']} rows in {result}: row 1 {said['prediction']}")
+
+
 def first_features(package: str) -> dict[str, Any]:
     """The features of a package's first golden prediction."""
     description = json.loads((EXAMPLES / package / "package.json").read_text())
@@ -86,6 +102,7 @@ The stack is up. Try:
   curl -s '{url}/predict/sentiment' -d '{{"text": "What a lovely day."}}'
   .venv/bin/zeroloop model rollback sentiment --reason "just looking"
   .venv/bin/zeroloop audit verify sentiment
+  .venv/bin/zeroloop batch list
   .venv/bin/zeroloop local logs predict
   make down
 """

@@ -3,6 +3,7 @@
 import click
 
 from cli.audit import audit
+from cli.batch import batch
 from cli.demo import demo
 from cli.local.commands import local
 from cli.model import model
@@ -15,7 +16,7 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-for command in (demo, local, model, audit, runs):
+for command in (demo, local, model, audit, runs, batch):
     main.add_command(command)
 
 

@@ -26,6 +26,17 @@ def compare_command(run_ids: Sequence[str], api: Api, as_json: bool) -> None:  #
     show(compared, as_json, side_by_side(compared))
 
 
+@runs.command("purge")
+@on_stack
+def purge_command(api: Api, as_json: bool) -> None:  # noqa: FBT001 - click's form
+    """Remove what is left of runs and experiments whose DeletedRunsDays are over; may be broken off and begun again."""
+    removed, more = 0, True
+    while more:
+        answer = api.post("/runs/purge", {})
+        removed, more = removed + answer["removed"], answer["more"]
+    show({"removed": removed}, as_json, f"removed {removed:,} rows")
+
+
 def side_by_side(compared: Mapping[str, Any]) -> str:
     """A row a key, a column a run; `(none)` where a run lacks the key."""
     rows = [

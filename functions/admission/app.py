@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from msgspec.structs import replace
 
 from zeroloop import config
 from zeroloop.digests import PackageFile, package_digest
@@ -65,7 +66,7 @@ def settle(version: Version) -> Version:
                 fetch(version, directory)
             admission.check_bytes(directory, version.files, version.digest)
             facts = admission.facts(admission.read_package(directory))
-            admission.try_out(directory)
+            facts = replace(facts, row_seconds=admission.try_out(directory))
         except InvalidInput as refused:
             return admissions.refuse(version, refused.message, facts)
         if version.origin:

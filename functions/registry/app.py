@@ -95,8 +95,10 @@ def admit(model_id: str, version: int) -> None:
 def locate(made: str) -> Made | None:
     """Where the artifacts of a run or a logged model lie."""
     if made.startswith("m-"):
-        model = logged_models.get([made]).get(made)
-        return Made(model.artifact_uri, model.source_run_id) if model and model.life == "active" else None
+        found = logged_models.get([made]).get(made)
+        if found is None or found.model.life == "deleted":
+            return None
+        return Made(found.model.artifact_uri, found.model.source_run_id)
     held = runs.get_runs([made]).get(made)
     return Made(held.run.artifact_uri, made) if held else None
 

@@ -36,9 +36,11 @@ class Settings:
 settings = config.read(Settings)
 table = Table(settings.tracking_table, Session(config.read(config.Aws)))
 store = TrackingStore(table)
-tracking = Tracking(store, lambda new: places.location(settings.artifact_root, settings.artifacts_bucket, new))
-
-
+tracking = Tracking(
+    store,
+    lambda new: places.location(settings.artifact_root, settings.artifacts_bucket, new),
+    settings.deleted_runs_days,
+)
 models = LoggedModels(ModelStore(table), tracking)
 artifacts = Artifacts(
     Bucket(settings.artifacts_bucket),
@@ -46,9 +48,10 @@ artifacts = Artifacts(
     lambda model_id: models.get(model_id).artifact_uri,
 )
 app = http.api(log_failure, rpc.tell)
-calls = [*Calls(tracking, store, models).table(), *ModelCalls(models).table(), *artifact_calls.table(artifacts)]
-rpc.serve(app, calls)
-rpc.serve(app, artifact_calls.for_pages(artifacts), prefixes=("",))
+calls = Calls(tracking, store, models)
+model_calls = ModelCalls(models)
+rpc.serve(app, [*calls.table(), *model_calls.table(), *artifact_calls.table(artifacts)])
+rpc.serve(app, [*calls.own_table(), *artifact_calls.for_pages(artifacts)], prefixes=("",))
 
 
 @app.put("/api" + artifact_calls.PUT)

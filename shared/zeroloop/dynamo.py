@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from zeroloop import clock
-from zeroloop.errors import Conflict, Unavailable
+from zeroloop.errors import Conflict, InvalidInput, Unavailable
 from zeroloop.signed import Refused, Session
 
 Key = tuple[str, str]
@@ -67,6 +67,12 @@ class ConditionFailed(Conflict):
     def __init__(self, what: str, item: Item | None = None) -> None:
         super().__init__(f"{what} was changed by someone else meanwhile")
         self.item = item
+
+
+class TooLarge(InvalidInput):
+    """An item would be above 400 KB, or what is written together above 4 MB."""
+
+    code = "too_large"
 
 
 class Table:
@@ -140,8 +146,11 @@ class Table:
         return asked
 
     def put(self, item: Item) -> None:
-        """Write `item`, whatever stood there."""
-        self._call("PutItem", {"TableName": self._name, "Item": _encode_all(item)})
+        """Write `item`, whatever stood there; TooLarge."""
+        try:
+            self._call("PutItem", {"TableName": self._name, "Item": _encode_all(item)})
+        except Refused as refused:
+            raise _refused("the item", refused) from refused
 
     def update(self, key: Key, change: "Update", what: str) -> None:
         """Change one item.
@@ -149,13 +158,14 @@ class Table:
         Raises
         ------
         ConditionFailed
+        TooLarge
         """
         asked = {**change.asked(self._name, key), "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
             self._call("UpdateItem", asked)
         except Refused as refused:
             if refused.code != "ConditionalCheckFailedException":
-                raise Unavailable(f"{what}: the database did not answer; try again") from refused
+                raise _refused(what, refused) from refused
             row = msgspec.json.decode(refused.answer, type=_Got).Item
             raise ConditionFailed(what, _plain(row) if row else None) from refused
 
@@ -166,6 +176,7 @@ class Table:
         ------
         ConditionFailed
             A condition of one of them; it doesn't say what stood there.
+        TooLarge
         Unavailable
             Busy for all tries.
         """
@@ -178,7 +189,7 @@ class Table:
                 if "ConditionalCheckFailed" in codes:
                     raise ConditionFailed(what) from refused
                 if refused.code != "TransactionInProgressException" and not (codes and codes <= _BUSY):
-                    raise Unavailable(f"{what}: the database did not answer; try again") from refused
+                    raise _refused(what, refused) from refused
                 clock.sleep(clock.pause_seconds(attempt))
             else:
                 return
@@ -236,6 +247,13 @@ def save(item: Item, condition: str | None = None, **values: Any) -> Action:
 def remove(key: Key) -> Action:
     """Delete the item, if there is one."""
     return Action("Delete", {"Key": _key(key)})
+
+
+def _refused(what: str, refused: Refused) -> TooLarge | Unavailable:
+    """Why a write failed. Its expressions are ours: what can be invalid is the size of what was sent."""
+    if refused.code == "ValidationException" or "ValidationError" in _reasons(refused):
+        return TooLarge(f"{what} would hold more than fits: send less, or shorter texts")
+    return Unavailable(f"{what}: the database did not answer; try again")
 
 
 def _reasons(refused: Refused) -> set[str]:

@@ -1,4 +1,4 @@
-"""S3 and Lambda for everything but predict's hot path (`signed`). The only user of botocore's clients."""
+"""S3 and Lambda for everything but predict's hot path (`signed`). The only maker of botocore's clients."""
 
 # botocore costs a cold start 300 ms, and many calls never come here: it is imported with the first that does.
 # ruff: noqa: PLC0415
@@ -19,12 +19,13 @@ from zeroloop.errors import Conflict, InvalidInput, NotFound, Unavailable
 URL_SECONDS = 3600
 PART_SECONDS = 12 * 3600  # all parts are signed at the start, and a slow line sends for hours
 
-_MISSING = {"NoSuchKey", "NoSuchUpload", "404"}
+_MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404", "405"}  # 405: a delete marker
 _REFUSED = {"EntityTooSmall", "InvalidArgument", "InvalidPart", "InvalidPartOrder", "InvalidRequest", "MalformedXML"}
 
 
 @cache
-def _client(service: str) -> Any:
+def client(service: str) -> Any:
+    """The client of an AWS service, made once."""
     import botocore.session
     from botocore.config import Config
 
@@ -42,7 +43,8 @@ def _client(service: str) -> Any:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
+    """Errors of AWS as our kinds; `what` says in a few words what was asked for, for the message."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -51,8 +53,8 @@ def _translated(what: str) -> Iterator[None]:
         told = error.response["Error"]
         if told["Code"] in _MISSING:
             raise NotFound(f"{what} does not exist") from error
-        if told["Code"] == "PreconditionFailed":
-            raise Conflict(f"{what} exists") from error
+        if told["Code"] in {"PreconditionFailed", "412"}:
+            raise Conflict(f"{what} exists, or is another than was expected") from error
         if told["Code"] in _REFUSED:
             raise InvalidInput(f"{what}: {told.get('Message', told['Code'])}") from error
         raise Unavailable(f"{what}: storage did not answer; try again") from error
@@ -84,15 +86,15 @@ class Bucket:
 
     def list(self, folder: str) -> dict[str, int]:
         """Sizes of the first 1,000 objects below `folder`, a key that ends in `/`, by their path in it: one request."""
-        with _translated(folder):
-            page = _client("s3").list_objects_v2(Bucket=self.name, Prefix=folder)
+        with translated(folder):
+            page = client("s3").list_objects_v2(Bucket=self.name, Prefix=folder)
         sizes = {found["Key"].removeprefix(folder): int(found["Size"]) for found in page.get("Contents", [])}
         return {path: size for path, size in sizes.items() if path}  # a console's "folder" is an object of its own
 
     def put_once(self, key: str, source: Path) -> None:
         """Write the bytes of `source`; what is there already stays."""
-        with suppress(Conflict), _translated(key), source.open("rb") as file:
-            _client("s3").put_object(Bucket=self.name, Key=key, Body=file, IfNoneMatch="*")
+        with suppress(Conflict), translated(key), source.open("rb") as file:
+            client("s3").put_object(Bucket=self.name, Key=key, Body=file, IfNoneMatch="*")
 
     def upload(self, key: str, file: PackageFile) -> Upload:
         """A presigned PUT, good for an hour, that S3 accepts once and only with the bytes of `file`."""
@@ -104,7 +106,7 @@ class Bucket:
             "ChecksumSHA256": checksum,
             "ContentLength": file.size,
         }
-        url = _client("s3").generate_presigned_url("put_object", Params=params, ExpiresIn=URL_SECONDS)
+        url = client("s3").generate_presigned_url("put_object", Params=params, ExpiresIn=URL_SECONDS)
         headers = {"If-None-Match": "*", "x-amz-checksum-sha256": checksum}
         return Upload(path=file.path, url=url, headers=headers)
 
@@ -119,7 +121,7 @@ class Bucket:
 
     def _presigned(self, operation: str, seconds: int, **params: Any) -> str:
         params = {"Bucket": self.name, **params}
-        return str(_client("s3").generate_presigned_url(operation, Params=params, ExpiresIn=seconds))
+        return str(client("s3").generate_presigned_url(operation, Params=params, ExpiresIn=seconds))
 
     def size(self, key: str) -> int | None:
         """Bytes of the object; None if there is none."""
@@ -128,16 +130,16 @@ class Bucket:
 
     def _head(self, key: str) -> dict[str, Any] | None:
         try:
-            with _translated(key):
-                return dict(_client("s3").head_object(Bucket=self.name, Key=key))
+            with translated(key):
+                return dict(client("s3").head_object(Bucket=self.name, Key=key))
         except NotFound:
             return None
 
     def page(self, folder: str, after: str | None = None) -> Page:
         """What lies in `folder`, in S3's order, as much as S3 gives at once: 1,000. A wrong `after` is InvalidInput."""
         more = {"ContinuationToken": after} if after else {}
-        with _translated(folder):
-            found = _client("s3").list_objects_v2(Bucket=self.name, Prefix=f"{folder}/", Delimiter="/", **more)
+        with translated(folder):
+            found = client("s3").list_objects_v2(Bucket=self.name, Prefix=f"{folder}/", Delimiter="/", **more)
         below = len(folder) + 1
         folders = [entry["Prefix"][below:-1] for entry in found.get("CommonPrefixes", [])]
         files = [(entry["Key"][below:], int(entry["Size"])) for entry in found.get("Contents", [])]
@@ -146,14 +148,14 @@ class Bucket:
 
     def put(self, key: str, body: bytes, kind: str) -> None:
         """Write an object of the media type `kind`."""
-        with _translated(key):
-            _client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=kind)
+        with translated(key):
+            client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=kind)
 
     def remove(self, key: str) -> None:
         """Delete the object, if there is one, and all in the folder of that name."""
-        with _translated(key):
+        with translated(key):
             self._delete([key])
-            pages = _client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=f"{key}/")
+            pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=f"{key}/")
             for page in pages:
                 self._delete([entry["Key"] for entry in page.get("Contents", [])])
 
@@ -161,13 +163,13 @@ class Bucket:
         if not keys:
             return
         wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        if errors := _client("s3").delete_objects(Bucket=self.name, Delete=wanted).get("Errors"):
+        if errors := client("s3").delete_objects(Bucket=self.name, Delete=wanted).get("Errors"):
             raise Unavailable(f"{len(errors)} of {len(keys)} objects were not deleted; try again")
 
     def start_parts(self, key: str, kind: str, count: int) -> tuple[str, Sequence[str]]:
         """Start an upload of `count` parts: its id, and a presigned PUT for each part, good for 12 hours."""
-        with _translated(key):
-            started = _client("s3").create_multipart_upload(Bucket=self.name, Key=key, ContentType=kind)
+        with translated(key):
+            started = client("s3").create_multipart_upload(Bucket=self.name, Key=key, ContentType=kind)
         upload_id = str(started["UploadId"])
         parts = ({"Key": key, "UploadId": upload_id, "PartNumber": number} for number in range(1, count + 1))
         return upload_id, [self._presigned("upload_part", PART_SECONDS, **part) for part in parts]
@@ -183,9 +185,9 @@ class Bucket:
             S3 refuses a part: unknown, out of order, or too small.
         """
         try:
-            with _translated(f"upload {upload_id}"):
+            with translated(f"upload {upload_id}"):
                 listed = {"Parts": [{"PartNumber": number, "ETag": etag} for number, etag in parts]}
-                _client("s3").complete_multipart_upload(
+                client("s3").complete_multipart_upload(
                     Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload=listed
                 )
         except NotFound:
@@ -195,14 +197,14 @@ class Bucket:
 
     def abort_parts(self, key: str, upload_id: str) -> None:
         """Forget the parts; nothing if the upload was finished or aborted already."""
-        with suppress(NotFound), _translated(f"upload {upload_id}"):
-            _client("s3").abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
+        with suppress(NotFound), translated(f"upload {upload_id}"):
+            client("s3").abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
 
     def fetch(self, key: str, target: Path) -> None:
         """Write the object's bytes to `target`; NotFound if there is none."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _translated(key), target.open("wb") as file:
-            for block in _client("s3").get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(1 << 20):
+        with translated(key), target.open("wb") as file:
+            for block in client("s3").get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(1 << 20):
                 file.write(block)
 
 
@@ -219,7 +221,7 @@ def invoker(function: str) -> Callable[[bytes], None]:
     """Start `function` (a name or ARN) with a JSON payload and don't wait for it."""
 
     def invoke(payload: bytes) -> None:
-        with _translated(f"function {function}"):
-            _client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=payload)
+        with translated(f"function {function}"):
+            client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=payload)
 
     return invoke

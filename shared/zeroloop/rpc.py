@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zeroloop import http
+from zeroloop.errors import NotFound
 from zeroloop.mlflow import wire
 
 if TYPE_CHECKING:
@@ -64,4 +65,7 @@ def _endpoint(app: "APIGatewayHttpResolver", call: Rpc) -> Callable[..., Any]:
 
 def tell(path: str, error: Exception) -> tuple[int, dict[str, str]]:
     """Status and body of a failure: in MLflow's words at its paths, in ours elsewhere."""
+    if isinstance(error, NotFound) and error.code == "no_route" and wire.is_unsupported(path):
+        served = "MLflow's tracking, artifacts and model registry"
+        error = NotFound(f"{path[:200]} is not supported by Zeroloop, which serves {served}", code="not_supported")
     return wire.error(error) if path.startswith((*wire.PREFIXES, wire.FILE_PATH)) else http.tell(path, error)

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from zeroloop import clock
 from zeroloop.config import Aws
 from zeroloop.errors import NotFound, Unavailable
-from zeroloop.wire import Connection
+from zeroloop.http1 import Connection
 
 _PASSING = (b"Throttl", b"ProvisionedThroughputExceeded", b"RequestLimitExceeded", b"SlowDown")
 _JSON = {"dynamodb": "1.0", "secretsmanager": "1.1"}

@@ -12,6 +12,17 @@ pytestmark = pytest.mark.e2e
 SMALL, LARGE = "sentiment/packages/small", "sentiment/packages/large"
 ANSWERS: dict[str, int | None] = {
     "admission/pending": None,
+    "batch/advance": None,
+    "batch/cancel": 404,
+    "batch/get_job": 404,
+    "batch/list_jobs": 200,
+    "batch/measure": None,
+    "batch/redrive": 404,
+    "batch/score": None,
+    "batch/submit": 422,  # a bucket that isn't this stack's
+    "batch/submit_elsewhere": 422,
+    "batch/upload": None,
+    "batch/upload_url": 201,
     "predict/empty_text": 422,
     "predict/features": 200,
     "predict/instances": 200,
@@ -56,10 +67,12 @@ ANSWERS: dict[str, int | None] = {
     "registry/register": 201,
     "registry/register_bad_path": 422,
     "registry/rollback": 200,  # of the promotion above
+    "tracker/compare": 404,  # runs that aren't there
     "tracker/create_run": 200,
     "tracker/get_experiment": 200,
     "tracker/health": 200,
     "tracker/log_metric_unknown_run": 404,
+    "tracker/purge": 200,
     "tracker/traces": 404,
 }
 

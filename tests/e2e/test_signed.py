@@ -1,8 +1,11 @@
 """The same stack with AWS_IAM and policies enforced. Last of the e2e tests: it deploys the stack anew."""
 
+from pathlib import Path
+
 import pytest
 import urllib3
 
+from cli import batch
 from cli.api import ApiError
 from cli.local import stack, tools
 from tests.e2e.test_readme import SIGNED, run
@@ -46,6 +49,20 @@ def test_the_whole_loop_runs_with_each_functions_own_role(signed: Local) -> None
     assert signed.api.post("/predict/enforced", {"text": "A wonderful, moving film."})["prediction"] == "positive"
     assert signed.api.post("/models/enforced/rollback", {"reason": "test"})["champion"] == 1
     assert signed.api.get("/models/enforced/history")["history"][0]["action"] == "rollback"
+
+
+def test_a_batch_runs_with_the_functions_own_role(signed: Local, tmp_path: Path) -> None:
+    """Planned, scored, put together, read back; and one that is stopped."""
+    version = signed.register(SMALL, "enforced_files")
+    signed.api.post("/models/enforced_files/promote", {"version": version["version"], "reason": "test"})
+    file = tmp_path / "few.csv"
+    file.write_text("text\nfine\ndreadful\n")
+    job = batch.watch(signed.api, batch.begin(signed.api, file, "enforced_files"))
+    assert (job["status"], job["error"], job["rows"]) == ("completed", None, 2)
+    assert "manifest.json" in batch.bring(signed.api, job["job_id"], tmp_path / "out")
+    uri = f"s3://{job['input']['bucket']}/{job['input']['key']}"
+    again = signed.api.post("/batch", {"model": "enforced_files", "input": uri, "version": 1})
+    assert signed.api.post(f"/batch/{again['job_id']}/cancel", {})["status"] == "cancelled"
 
 
 def test_mlflows_registry_runs_with_each_functions_own_role(signed: Local) -> None:

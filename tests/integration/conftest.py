@@ -40,7 +40,7 @@ def client(service: str) -> Any:
 
 @pytest.fixture(name="aws")
 def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Empty tables and ArtifactsBucket as the template describes them."""
+    """Empty tables and buckets as the template describes them."""
     for name, value in {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
@@ -50,6 +50,10 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ARTIFACTS_BUCKET": "artifacts",
         "ADMISSION_FUNCTION": "admission",
         "MAX_PACKAGE_MEGABYTES": "100",
+        "MAX_WARM_MEGABYTES": "600",
+        "BATCH_TABLE": "batch",
+        "DATA_BUCKET": "data",
+        "BATCH_STATE_MACHINE": f"arn:aws:states:{REGION}:123456789012:stateMachine:batch",
         "TRACKING_TABLE": "tracking",
         "ARTIFACT_ROOT": "s3",
         "DELETED_RUNS_DAYS": "0",
@@ -59,16 +63,19 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
         tables = reader.of_type(reader.read(), "AWS::DynamoDB::Table")
-        for word in ("registry", "tracking"):
+        for word in ("registry", "tracking", "batch"):
             _create_table(word, tables[f"{word.title()}Table"])
         location = {"LocationConstraint": REGION}
-        client("s3").create_bucket(Bucket="artifacts", CreateBucketConfiguration=location)
+        for bucket in ("artifacts", "data"):
+            client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        versions = {"Status": "Enabled"}
+        client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration=versions)
         yield
 
 
 def _create_table(name: str, properties: dict[str, Any]) -> None:
-    wanted = ("AttributeDefinitions", "KeySchema", "BillingMode")
-    client("dynamodb").create_table(TableName=name, **{key: properties[key] for key in wanted})
+    wanted = {"AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"}
+    client("dynamodb").create_table(TableName=name, **{key: properties[key] for key in wanted & properties.keys()})
 
 
 class DynamoSession:

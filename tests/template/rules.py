@@ -1,6 +1,7 @@
 """The rules that the template obeys. Each takes a template and tells what is wrong with it, in sentences."""
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ FREE_WHILE_IDLE = {
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
     "AWS::DynamoDB::Table",
+    "AWS::Events::Rule",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
@@ -26,7 +28,11 @@ FREE_WHILE_IDLE = {
     "AWS::SecretsManager::Secret",
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
+    "AWS::StepFunctions::StateMachine",
 }
+
+# One bucket's objects, all or below a prefix; the executions of one state machine.
+_LAWFUL_STARS = re.compile(r"^(\$\{\w+\.Arn\}/([\w/]+/)?|arn:.*:execution:\$\{AWS::StackName\}-\w+:)\*$")
 
 
 def functions_are_described(template: Template) -> list[str]:
@@ -63,12 +69,14 @@ def each_function_has_a_role_of_its_own(template: Template) -> list[str]:
     return wrong
 
 
-def roles_are_for_lambda_only(template: Template) -> list[str]:
-    principals = {"Service": "lambda.amazonaws.com"}
+def roles_are_for_the_service_that_runs_them_only(template: Template) -> list[str]:
+    machines = of_type(template, "AWS::StepFunctions::StateMachine").values()
+    of_machines = {referred(machine["RoleArn"]) for machine in machines}
     return [
-        f"{name} can be assumed by others than Lambda"
+        f"{name} can be assumed by others than {service}"
         for name, role in of_type(template, "AWS::IAM::Role").items()
-        if [statement["Principal"] for statement in role["AssumeRolePolicyDocument"]["Statement"]] != [principals]
+        for service in [f"{'states' if name in of_machines else 'lambda'}.amazonaws.com"]
+        if [one["Principal"] for one in role["AssumeRolePolicyDocument"]["Statement"]] != [{"Service": service}]
     ]
 
 
@@ -78,7 +86,7 @@ def roles_allow_only_named_actions_on_named_things(template: Template) -> list[s
         f"{role} allows {part!r}"
         for role, statement in _statements(template)
         for part in [*_listed(statement["Action"]), *map(_text, _listed(statement["Resource"]))]
-        if "*" in part.removesuffix("/models/*").removesuffix("/artifacts/*")
+        if "*" in part and not _LAWFUL_STARS.match(part)
     ]
 
 
@@ -309,7 +317,7 @@ RULES = [
     functions_are_described,
     functions_publish_every_change,
     each_function_has_a_role_of_its_own,
-    roles_are_for_lambda_only,
+    roles_are_for_the_service_that_runs_them_only,
     roles_allow_only_named_actions_on_named_things,
     functions_log_to_their_own_kept_group,
     functions_raise_an_alarm_on_errors,

@@ -126,7 +126,11 @@ def test_a_function_imports_with_nothing_but_its_own_layers(build: Build, target
 
 @pytest.mark.parametrize(
     ("function", "layer"),
-    [("PredictFunction", "layers/inference"), *((function, "layers/core") for function in FUNCTIONS)],
+    [
+        ("PredictFunction", "layers/inference"),
+        ("BatchFunction", "layers/inference"),
+        *((function, "layers/core") for function in FUNCTIONS),
+    ],
 )
 def test_a_function_without_one_of_its_layers_does_not_import(build: Build, function: str, layer: str) -> None:
     seen = places(build, "host", function, without=layer)
@@ -160,6 +164,24 @@ def test_the_tokenizers_layer_needs_none_of_what_was_pruned(build: Build, target
 
     seen = [build(target, "layers/tokenizers") / "python"]
     done = run_alone(interpreter_for(target), code, sees=seen, given={})
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", ["host", "x86_64"])
+def test_the_pruned_tables_layer_reads_what_it_writes(build: Build, target: str) -> None:
+    code = """
+import io, pyarrow
+from pyarrow import parquet
+file = io.BytesIO()
+parquet.write_table(pyarrow.Table.from_pylist([{"text": "good", "of": {"x": [1.5]}}]), file)
+[batch] = parquet.ParquetFile(file, buffer_size=1000).iter_batches(10)
+assert batch.to_pylist() == [{"text": "good", "of": {"x": [1.5]}}]
+packed = pyarrow.py_buffer(pyarrow.Codec("zstd").compress(b"x" * 100, asbytes=True))
+assert pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read() == b"x" * 100
+"""
+
+    done = run_alone(interpreter_for(target), code, sees=[build(target, "layers/tables") / "python"], given={})
 
     assert done.returncode == 0, done.stderr
 

@@ -63,11 +63,19 @@ BREAKS = [
         put(["arn:aws:iam::aws:policy/AmazonS3FullAccess"], *_resource("PredictRole", "ManagedPolicyArns")),
     ),
     (
-        rules.roles_are_for_lambda_only,
+        rules.roles_are_for_the_service_that_runs_them_only,
         put({"AWS": "*"}, *_resource("PredictRole", "AssumeRolePolicyDocument", "Statement", 0, "Principal")),
+    ),
+    (
+        rules.roles_are_for_the_service_that_runs_them_only,
+        put({"Ref": "BatchRole"}, *_resource("BatchStateMachine", "RoleArn")),
     ),
     (rules.roles_allow_only_named_actions_on_named_things, put("dynamodb:*", *_STATEMENT, "Action")),
     (rules.roles_allow_only_named_actions_on_named_things, put("*", *_STATEMENT, "Resource")),
+    (
+        rules.roles_allow_only_named_actions_on_named_things,
+        put({"Fn::Sub": "arn:aws:states:${AWS::Region}:*:execution:${AWS::StackName}-batch*"}, *_STATEMENT, "Resource"),
+    ),
     (
         rules.roles_allow_only_named_actions_on_named_things,
         put({"Fn::Sub": "arn:${AWS::Partition}:s3:::*/models/*"}, *_STATEMENT, "Resource"),
@@ -170,6 +178,11 @@ def test_the_idle_price_is_itemised() -> None:
 
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+# Distributed Map's, as the Step Functions Developer Guide lists them for an ItemReader, children and a ResultWriter.
+STATES = {
+    "lambda:InvokeFunction", "s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject",
+    "states:DescribeExecution", "states:StartExecution", "states:StopExecution",
+}  # fmt: skip
 ACTIONS = {
     "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"},
     "RegistryRole": {
@@ -180,6 +193,10 @@ ACTIONS = {
     "TrackerRole": {
         "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
         "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject",
+    },
+    "BatchRole": {
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "s3:GetObject", "s3:GetObjectVersion",
+        "s3:ListBucket", "s3:PutObject", "sqs:SendMessage", "states:StartExecution", "states:StopExecution",
     },
     "AdmissionRole": {
         "dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "sqs:SendMessage",
@@ -193,7 +210,10 @@ def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
         name: {action for policy in role["Policies"] for action in _actions(policy["PolicyDocument"]["Statement"])}
         for name, role in reader.of_type(reader.read(), "AWS::IAM::Role").items()
     }
-    assert given == {name: actions | LOGS for name, actions in ACTIONS.items()}
+    assert given == {
+        "BatchStateMachineRole": STATES,
+        **{name: actions | LOGS for name, actions in ACTIONS.items()},
+    }
 
 
 def _actions(statements: list[dict[str, Any]]) -> set[str]:

@@ -42,7 +42,7 @@ def _client() -> Any:
 @pytest.fixture(name="s3")
 def _s3(client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     """What the bucket answers; it is asked nothing else."""
-    monkeypatch.setattr(objects, "_client", lambda _: client)
+    monkeypatch.setattr(objects, "client", lambda _: client)
     with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()

@@ -315,4 +315,4 @@ def test_the_log_keeps_small_tensors_of_numbers_and_no_words(dtype: str, width: 
     model = tensors(models.identity(dtype, (-1, width)), stated, [{"x": row}] * 3)
     result = model.run([{"x": row}], ["inputs"])
     assert result.values == [{"x": row}]
-    assert result.features == [{"x": row} if kept else None]
+    assert result.features() == [{"x": row} if kept else None]

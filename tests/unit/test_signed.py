@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from zeroloop import clock, signed
 from zeroloop.config import Aws
 from zeroloop.errors import NotFound, Unavailable
+from zeroloop.http1 import Broken
 from zeroloop.signed import Credentials, Session
-from zeroloop.wire import Broken
 
 AT_MS = 1_795_380_650_000
 AWS = Aws(aws_region="eu-west-1", aws_access_key_id="AKID", aws_secret_access_key="secret")

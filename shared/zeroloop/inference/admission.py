@@ -84,8 +84,8 @@ def read_package(directory: Path) -> Package:
     return packages.read((directory / "package.json").read_bytes())
 
 
-def try_out(directory: Path, *, megabytes: int = PROBE_MEGABYTES, timeout_seconds: float = PROBE_SECONDS) -> None:
-    """Load the package and compare its golden predictions, in a child that may crash.
+def try_out(directory: Path, *, megabytes: int = PROBE_MEGABYTES, timeout_seconds: float = PROBE_SECONDS) -> float:
+    """Load the package and compare its golden predictions, in a child that may crash; the seconds that a row takes.
 
     Raises
     ------
@@ -101,15 +101,16 @@ def try_out(directory: Path, *, megabytes: int = PROBE_MEGABYTES, timeout_second
         raise InvalidInput(f"the model did not answer within {timeout_seconds:g} s") from error
     if child.returncode:
         raise InvalidInput(_death(child.returncode, child.stderr, megabytes))
-    wrong = _finding(child.stdout)
-    if wrong:
-        raise InvalidInput(wrong)
+    found = _finding(child.stdout)
+    if isinstance(found, str):
+        raise InvalidInput(found)
+    return found
 
 
-def _finding(stdout: bytes) -> str | None:
+def _finding(stdout: bytes) -> str | float:
     """What the probe wrote last; a child that ended without a word was ended by the model."""
     try:
-        return msgspec.json.decode((stdout.splitlines() or [b""])[-1], type=str | None)
+        return msgspec.json.decode((stdout.splitlines() or [b""])[-1], type=str | float)
     except msgspec.DecodeError:
         return "the model ended the process that tried it out"
 

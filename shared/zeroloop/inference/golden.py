@@ -4,10 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from zeroloop import clock
 from zeroloop.errors import InvalidInput
 from zeroloop.inference.model import Model, Result
 from zeroloop.inference.package import LEAST_GOLDEN, Package
+from zeroloop.inference.runtime import SUB_BATCH
 from zeroloop.inference.tensors import fits
+
+_TIMED = 3
 
 
 def check(model: Model) -> None:
@@ -37,6 +41,18 @@ def check(model: Model) -> None:
         for row, i in enumerate(batch):
             _compare(model.package, i, _scores(model, result, row), "in a batch of them all the model answers")
     model.run_at_the_ends(values[0], where[0])
+
+
+def row_seconds(model: Model) -> float:
+    """What a row takes in a batch of the first golden instance, of a few batches the fastest."""
+    n_rows = SUB_BATCH if model.rows else 1
+    values = [model.package.golden.cases[0].instance[model.field]] * n_rows
+    where, times = [model.field] * n_rows, []
+    for _ in range(_TIMED):
+        started = clock.monotonic()
+        model.run(values, where)
+        times.append(clock.monotonic() - started)
+    return min(times) / n_rows
 
 
 def _batches(model: Model, n: int) -> list[list[int]]:

@@ -1,6 +1,6 @@
 """A version ready to answer: its package, its preprocessing and its interpreter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,11 @@ TOKENIZER = "tokenizer.json"
 
 
 class Result(Struct, frozen=True, gc=False):
-    """Of each row the instance, its answer and what the log keeps; and the outputs, in the signature's order."""
+    """Of each row the instance, its answer and (if asked) what the log keeps; the outputs, in the signature's order."""
 
     values: Sequence[Any]
     answers: list[Answer]
-    features: list[Any]
+    features: Callable[[], list[Any]]
     outputs: list[Array]
 
 

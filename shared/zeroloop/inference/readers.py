@@ -1,6 +1,7 @@
 """What a model takes, and how a request becomes its inputs: one reader a kind of preprocessing, for both protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -18,11 +19,11 @@ MOST_LOGGED = 256
 
 
 class Taken(Struct, frozen=True, gc=False):
-    """Instances out of a request, the model's inputs for them, and what the log keeps of each."""
+    """Instances out of a request, the model's inputs for them, and, once it is asked, what the log keeps of each."""
 
     values: Sequence[Any]
     arrays: list[Array]
-    features: list[Any]
+    features: Callable[[], list[Any]]
 
 
 class Reader(Protocol):
@@ -60,7 +61,7 @@ class TextReader:
     def take(self, values: Sequence[Any], where: Sequence[str]) -> Taken:
         """As one input: (batch, width) ids."""
         rows = self._encode(values, where)
-        return Taken(values, [rows], self._features(values, rows))
+        return Taken(values, [rows], partial(self._features, values, rows))
 
     def read(self, given: Mapping[str, Given]) -> Taken:
         """As one input: (batch, width) ids."""
@@ -89,7 +90,7 @@ class ColumnsReader:
     def take(self, values: Sequence[Any], where: Sequence[str]) -> Taken:
         """As one input: (batch, width) numbers."""
         rows = self._encode(values, where)
-        return Taken(values, [rows], self._features(values, rows))
+        return Taken(values, [rows], partial(self._features, values, rows))
 
     def read(self, given: Mapping[str, Given]) -> Taken:
         """As one input: (batch, width) numbers."""
@@ -153,7 +154,7 @@ class TensorsReader:
         values = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
         n_numbers = sum(array.size for array in arrays) / len(values)
         kept = [one.name for one in self.inputs if one.dtype != "string" and n_numbers <= MOST_LOGGED]
-        return Taken(values, arrays, [{name: value[name] for name in kept} or None for value in values])
+        return Taken(values, arrays, lambda: [{name: value[name] for name in kept} or None for value in values])
 
 
 def reader(package: Package, tokenizer: bytes | None) -> Reader:

@@ -110,7 +110,7 @@ class Predictor:
         record.unit_hash = receipts.unit_hash(unit, key) if unit else None
         record.predictions = [
             self._told(answer, record, key, served, value, seen)
-            for answer, value, seen in zip(result.answers, result.values, result.features, strict=True)
+            for answer, value, seen in zip(result.answers, result.values, result.features(), strict=True)
         ]
 
     def preload(self, name: str) -> None:

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from zeroloop.digests import PackageFile, package_digest, sha256
 from zeroloop.errors import InvalidInput, NotFound, Unavailable, ZeroloopError
 from zeroloop.inference.model import TOKENIZER, Model
 from zeroloop.inference.receipts import Key
 from zeroloop.inference.warm import Served
-from zeroloop.registry.rules import Lineup, Version
+from zeroloop.registry.rules import Facts, Lineup, Version
 from zeroloop.signed import Session
 
 _READ_SECONDS = 3.0
@@ -65,7 +66,7 @@ class Source:
         Unservable
             This stack can't load it, though one before could.
         """
-        version = self._ready(model_id, number)
+        version = self.ready(model_id, number)
         if package_digest(version.files) != version.digest:
             raise Corrupt(f"the manifest of version {number} is not the one that was registered")
         files = {file.path: self._fetch(version, file) for file in version.files if file.path in _NEEDED}
@@ -74,13 +75,16 @@ class Source:
         except InvalidInput as error:
             raise Unservable(f"version {number} can't be loaded by this stack: {error.message}") from error
 
-    def _ready(self, model_id: str, number: int) -> Version:
+    def ready(self, model_id: str, number: int) -> Version:
+        """A version, unloaded; NotFound unless it is READY."""
         item = self._item(f"MODEL#{model_id}", f"VERSION#{number:08}", _READ_SECONDS)
         if item is None:
             raise NotFound(f"there is no version {number}", code="unknown_version", field="version")
         if item["state"]["S"] != "READY":
             raise NotFound(f"version {number} is not READY", code="version_not_ready", field="version")
-        return msgspec.json.decode(item["body"]["S"], type=Version)
+        version = msgspec.json.decode(item["body"]["S"], type=Version)
+        facts = item.get("facts", {}).get("S")
+        return replace(version, facts=msgspec.json.decode(facts, type=Facts)) if facts else version
 
     def _fetch(self, version: Version, file: PackageFile) -> bytes:
         key = f"models/{version.model_id}/{version.digest}/{file.path}"

@@ -111,7 +111,7 @@ def given(request: InferRequest, model: Model) -> dict[str, Given]:
         if tensor.name not in names or tensor.name in found:
             what = "is there twice" if tensor.name in found else "is not an input of this model"
             raise InvalidInput(
-                f"{tensor.name[:80]!r} {what}; it takes {', '.join(sorted(names))}", field=f"{where}.name"
+                f"{tensor.name[:80]!r} {what}; it takes {', '.join(sorted(names)):.500}", field=f"{where}.name"
             )
         found[tensor.name] = Given(_data(tensor, where), tensor.shape, tensor.datatype, where)
     for name in sorted(names - found.keys() - model.optional):
@@ -169,7 +169,7 @@ def wanted(request: InferRequest, package: Package) -> list[Output]:
     for i, one in enumerate(request.outputs):
         if one.name not in outputs:
             raise InvalidInput(
-                f"{one.name[:80]!r} is not an output of this model; it has {', '.join(outputs)}",
+                f"{one.name[:80]!r} is not an output of this model; it has {', '.join(outputs):.500}",
                 field=f"outputs[{i}].name",
             )
     return [outputs[one.name] for one in request.outputs] or list(outputs.values())

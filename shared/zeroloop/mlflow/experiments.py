@@ -2,7 +2,7 @@
 
 from msgspec import field
 
-from zeroloop.mlflow.wire import Int64, KeyValue, Message, Pair, ViewName, pairs
+from zeroloop.mlflow.wire import Int64, KeyValue, Message, Pair, pairs
 from zeroloop.tracking import rules
 
 
@@ -54,7 +54,7 @@ class SearchExperiments(Message):
     page_token: str = ""
     filter: str = ""
     order_by: list[str] = field(default_factory=list)
-    view_type: ViewName = "ACTIVE_ONLY"
+    view_type: str | int = "ACTIVE_ONLY"
 
 
 class Experiment(Message):

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, Struct, UnsetType, field
 
-from zeroloop.mlflow.wire import Int64, KeyValue, Message, Pair, ViewName, number, pairs
+from zeroloop.errors import InvalidInput
+from zeroloop.mlflow.wire import Int64, KeyValue, Message, Pair, number, pairs
 from zeroloop.tracking import rules
 from zeroloop.tracking.points import Point, unpack_latest
 
@@ -138,7 +139,7 @@ class SearchRuns(Message):
 
     experiment_ids: list[str] = field(default_factory=list)
     filter: str = ""
-    run_view_type: ViewName = "ACTIVE_ONLY"
+    run_view_type: str | int = "ACTIVE_ONLY"
     max_results: Int64 = 1000
     order_by: list[str] = field(default_factory=list)
     page_token: str = ""
@@ -162,10 +163,39 @@ class GetHistories(Message):
     max_results: Int64 = 2500
 
 
+class GetWholeHistories(Message):
+    """Request of MLflow's web pages: the history of several runs, the first 25,000 points."""
+
+    run_id: list[str] = field(default_factory=list)
+    metric_key: str = ""
+    max_results: Int64 = 25_000
+
+
 class SearchDatasets(Message):
     """Request."""
 
     experiment_ids: list[str] = field(default_factory=list)
+
+
+class CompareRuns(Message):
+    """Request, of our own: ids, each of which may be several between commas."""
+
+    run_ids: list[str] = field(default_factory=list)
+
+
+class Compared(Struct):
+    """The answer to CompareRuns: a value a run, in their order, None where it has none."""
+
+    run_ids: list[str]
+    params: dict[str, list[str | None]]
+    metrics: dict[str, list[float | str | None]]
+
+
+class Purged(Struct):
+    """The answer to a purge: rows that were removed, and whether to ask again."""
+
+    removed: int
+    more: bool
 
 
 class RunInfo(Message):
@@ -285,9 +315,16 @@ class DatasetSummaries(Message):
 Datasets = Mapping[tuple[str, str], rules.Dataset]
 
 
-def status(text: str | int) -> rules.Status | None:
-    """The status that is meant; None where none is, which MLflow's server overlooks."""
-    return _STATUSES.get(str(text))
+def status(name: str | int) -> rules.Status | None:
+    """The status that is meant, by name or number; None where none is said.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if name and str(name) not in _STATUSES:
+        raise InvalidInput(f"Invalid value {name!r} for parameter 'status' supplied.", field="status")
+    return _STATUSES.get(str(name))
 
 
 def info(run: rules.Run) -> RunInfo:
@@ -326,6 +363,14 @@ def shown(run: rules.Run, datasets: Datasets, *, new: bool = False) -> Run:
         ),
         outputs=UNSET if new else RunOutputs(model_outputs=outputs),
     )
+
+
+def compared(
+    run_ids: list[str], params: dict[str, list[str | None]], metrics: dict[str, list[float | None]]
+) -> Compared:
+    """Runs side by side as they are shown."""
+    shown = {key: [None if value is None else number(value) for value in some] for key, some in metrics.items()}
+    return Compared(run_ids, params, shown)
 
 
 def _dataset(dataset: rules.Dataset) -> ShownDataset:

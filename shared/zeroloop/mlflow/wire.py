@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
@@ -23,6 +23,9 @@ VERSION = "3.17.2"  # the server that we answer like
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
+_FAMILY = re.compile(r"/(?:ajax-)?api/\d\.0/mlflow/([^/]+)")
+_SERVED = {"experiments", "runs", "metrics", "artifacts", "logged-models", "registered-models", "model-versions"}
+
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _KINDS: dict[type[ZeroloopError], tuple[str, int]] = {
     InvalidInput: ("INVALID_PARAMETER_VALUE", 400),
@@ -34,6 +37,7 @@ _CODES: dict[str, tuple[str, int]] = {
     "already_exists": ("RESOURCE_ALREADY_EXISTS", 400),
     "busy": ("RESOURCE_EXHAUSTED", 429),  # which clients repeat
     "not_json": ("BAD_REQUEST", 400),
+    "repeated": ("BAD_REQUEST", 400),
     "no_route": ("ENDPOINT_NOT_FOUND", 404),
     "not_supported": ("ENDPOINT_NOT_FOUND", 404),
     "too_large": ("INVALID_PARAMETER_VALUE", 413),
@@ -46,7 +50,20 @@ class Message(Struct, omit_defaults=True):
     """A request or an answer. Absent is the default: UNSET, an empty text or an empty list, and isn't written."""
 
 
-ViewName = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
+View = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
+
+
+def view(name: str | int) -> View:
+    """The view that is meant, by name or number.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    for number, known in enumerate(get_args(View), 1):
+        if str(name) in {known, str(number)}:
+            return known  # type: ignore[no-any-return]
+    raise InvalidInput(f"Invalid value {name!r} for parameter 'view_type' supplied.", field="view_type")
 
 
 class KeyValue(Message):
@@ -102,6 +119,12 @@ def read(
         what, _, where = str(refused).partition(" - at `$")
         field = where.rstrip("`").lstrip(".") or "request"
         raise InvalidInput(f"Invalid value for parameter '{field}' supplied: {what}", field=field) from refused
+
+
+def is_unsupported(path: str) -> bool:
+    """Whether MLflow may have a call there, but of a family (traces, scorers, gateway, ...) that isn't served here."""
+    family = _FAMILY.match(path)
+    return bool(family) and family[1] not in _SERVED  # type: ignore[index] # bool(None) is False
 
 
 def require(message: Message, *fields: str) -> None:

@@ -45,6 +45,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     git_commit: str | None = None
     libraries: dict[str, str] = field(default_factory=dict)
+    row_seconds: float | None = None
+    """What admission measured for a row of a batch; batch cuts its files by it."""
 
 
 class Origin(Struct, frozen=True, kw_only=True):

@@ -5,20 +5,22 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from zeroloop.errors import InvalidInput
 from zeroloop.mlflow import experiments, runs
-from zeroloop.mlflow.wire import KeyValue, Message, given, is_absent
+from zeroloop.mlflow.wire import KeyValue, Message, View, given, is_absent, view
 from zeroloop.rpc import Rpc
-from zeroloop.tracking import rules, searching
+from zeroloop.tracking import limits, rules, searching
 from zeroloop.tracking.model_service import LoggedModels
 from zeroloop.tracking.models import Source
 from zeroloop.tracking.points import Point, pack_latest
 from zeroloop.tracking.searching import Search
-from zeroloop.tracking.service import MAX_HISTORY, NewRun, Tracking
+from zeroloop.tracking.service import HISTORY_BYTES, MAX_HISTORY, NewRun, Tracking
 from zeroloop.tracking.store import TrackingStore
 
 MAX_HISTORIES, MAX_THINNED = 100, 2_500
+MAX_COMPARED = 100
 MAX_DATASET_EXPERIMENTS, MAX_SUMMARIES = 20, 1_000
 LOGGED_MODELS_TAG = "mlflow.log-model.history"
 
@@ -64,6 +66,7 @@ class Calls:
             Rpc("POST", f"{r}/outputs", runs.LogOutputs, self.log_outputs, ("run_id", "models")),
             Rpc("POST", f"{r}/log-model", runs.LogModel, self.log_model, ("run_id", "model_json")),
             Rpc("GET", f"{m}/get-history", runs.GetHistory, self.get_history, ("metric_key",)),
+            Rpc("GET", f"{m}/get-history-bulk", runs.GetWholeHistories, self.get_whole_histories, ("metric_key",)),
             Rpc("GET", f"{m}/get-history-bulk-interval", runs.GetHistories, self.get_histories, ("metric_key",)),
         ]
 
@@ -85,7 +88,7 @@ class Calls:
 
     def search_experiments(self, asked: experiments.SearchExperiments) -> Message:
         """`max_results` must be said."""
-        search = _search(asked, asked.view_type)
+        search = _search(asked, view(asked.view_type))
         page = searching.experiments(self._tracking, search)
         shown = [experiments.shown(experiment) for experiment in page.found]
         return experiments.FoundMany(experiments=shown, next_page_token=page.token or "")
@@ -145,7 +148,12 @@ class Calls:
     def get_run(self, asked: runs.OneRun) -> Message:
         """A deleted one too."""
         run = self._tracking.run(_run_id(asked))
-        return runs.Found(run=runs.shown(run, self._tracking.datasets(run)))
+        datasets, room = self._tracking.datasets(run), searching.PAGE_BYTES
+        for names, dataset in datasets.items():
+            room -= searching.dataset_bytes(dataset)
+            if room < 0:  # an answer with less in it, rather than none
+                datasets[names] = replace(dataset, schema=None, profile=None)
+        return runs.Found(run=runs.shown(run, datasets))
 
     def update_run(self, asked: runs.UpdateRun) -> Message:
         """Status, end and name, where said."""
@@ -163,15 +171,9 @@ class Calls:
 
     def search_runs(self, asked: runs.SearchRuns) -> Message:
         """The page may be shorter than `max_results`: an answer has at most 4 MB."""
-        search = _search(asked, asked.run_view_type)
+        search = _search(asked, view(asked.run_view_type))
         page = searching.runs(self._store, self._tracking, asked.experiment_ids, search)
-        datasets: dict[tuple[str, str, str], rules.Dataset] = {}
-        for run in page.found:
-            unknown = [use for use in run.datasets if (run.experiment_id, use.name, use.digest) not in datasets]
-            if unknown:
-                found = self._store.get_datasets(run.experiment_id, unknown)
-                datasets |= {(run.experiment_id, *names): dataset for names, dataset in found.items()}
-        shown = [runs.shown(run, _of(datasets, run)) for run in page.found]
+        shown = [runs.shown(run, datasets) for run, datasets in page.found]
         return runs.FoundMany(runs=shown, next_page_token=page.token or "")
 
     def log_metric(self, asked: runs.LogMetric) -> None:
@@ -206,6 +208,8 @@ class Calls:
         linked: dict[str, dict[Source, bytes]] = {}
         for metric in metrics:
             if metric.model_id:
+                limits.check_length(metric.dataset_name, limits.MAX_DATASET["name"], "dataset_name")
+                limits.check_length(metric.dataset_digest, limits.MAX_DATASET["digest"], "dataset_digest")
                 source = Source(metric.key, run_id, metric.dataset_name, metric.dataset_digest)
                 some, point = linked.setdefault(metric.model_id, {}), pack_latest(_point(metric)[1])
                 some[source] = max(point, some.get(source, b""))
@@ -233,7 +237,7 @@ class Calls:
         """The tag in which clients before MLflow 3 keep what they logged."""
         try:
             model = msgspec.json.decode(asked.model_json)
-        except msgspec.DecodeError as broken:
+        except (msgspec.DecodeError, RecursionError) as broken:
             message = f"Malformed model info. \n {asked.model_json[:300]} \n is not a valid JSON."
             raise InvalidInput(message, field="model_json") from broken
         if not isinstance(model, dict) or (missing := _MODEL_FIELDS - model.keys()):
@@ -241,9 +245,36 @@ class Calls:
             raise InvalidInput(f"Model json is missing mandatory fields: {what}", field="model_json")
 
         def add(history: str | None) -> str:
-            return msgspec.json.encode([*(msgspec.json.decode(history) if history else []), model]).decode()
+            try:
+                earlier = msgspec.json.decode(history or "[]", type=list[dict[str, Any]])
+            except (msgspec.DecodeError, RecursionError) as broken:
+                message = f"the tag {LOGGED_MODELS_TAG} holds something else already"
+                raise InvalidInput(message, field="model_json") from broken
+            return msgspec.json.encode([*earlier, model]).decode()
 
         self._tracking.append_tag(asked.run_id, LOGGED_MODELS_TAG, add)
+
+    # -- our own -------------------------------------------------------------------------------------------------------
+
+    def own_table(self) -> list[Rpc]:
+        """The calls that MLflow has none for."""
+        return [
+            Rpc("GET", "/runs/compare", runs.CompareRuns, self.compare),
+            Rpc("POST", "/runs/purge", Message, self.purge),
+        ]
+
+    def compare(self, asked: runs.CompareRuns) -> runs.Compared:
+        """Params and latest metrics of 2 to 100 runs, aligned by key: null where a run lacks it."""
+        run_ids = [run_id for some in asked.run_ids for run_id in some.split(",") if run_id]
+        if not 2 <= len(run_ids) <= MAX_COMPARED:
+            raise InvalidInput(f"name 2 to {MAX_COMPARED} runs, not {len(run_ids)}", field="run_ids")
+        params, metrics = rules.compare(self._tracking.runs(run_ids))
+        return runs.compared(run_ids, params, metrics)
+
+    def purge(self, _: Message) -> runs.Purged:
+        """Remove what is gone for good, a part a call."""
+        removed, more = self._tracking.purge()
+        return runs.Purged(removed=removed, more=more)
 
     # -- history -------------------------------------------------------------------------------------------------------
 
@@ -256,14 +287,17 @@ class Calls:
         page = self._tracking.history(
             _run_id(asked),
             asked.metric_key,
-            limit=min(limit or MAX_HISTORY, MAX_HISTORY),
+            limit=limit or MAX_HISTORY,
             after=asked.page_token or None,
         )
         shown = [runs.point(asked.metric_key, point) for point in page.points]
         return runs.HistoryPage(metrics=shown, next_page_token=page.next or "")
 
     def get_histories(self, asked: runs.GetHistories) -> Message:
-        """Up to 2,500 points a run, evenly spaced by their order of (step, timestamp, value), the last one kept."""
+        """Up to 2,500 points a run, evenly spaced by their order of (step, timestamp, value), the last one kept.
+
+        Of many runs fewer points each: an answer has at most 6 MB.
+        """
         steps = (given(asked.start_step), given(asked.end_step))
         if (steps[0] is None) != (steps[1] is None):
             raise InvalidInput("If either start step or end step are specified, both must be specified.")
@@ -271,22 +305,36 @@ class Calls:
             raise InvalidInput(
                 f"end_step must be greater than start_step. Found start_step={steps[0]} and end_step={steps[1]}."
             )
-        if not asked.run_ids:
-            raise InvalidInput("Missing value for required parameter 'run_ids'.", field="run_ids")
-        if len(asked.run_ids) > MAX_HISTORIES:
-            raise InvalidInput(
-                f"GetMetricHistoryBulkInterval request must specify at most {MAX_HISTORIES} run_ids. "
-                f"Received {len(asked.run_ids)} run_ids.",
-                field="run_ids",
-            )
+        _check_runs(asked.run_ids, "run_ids")
         if not 1 <= asked.max_results <= MAX_THINNED:
             raise InvalidInput(f"max_results must be between 1 and {MAX_THINNED}.", field="max_results")
+        room = HISTORY_BYTES // (len(asked.metric_key.encode()) + 150) // len(asked.run_ids)
+        most = max(1, min(asked.max_results, room))
         found = [
             runs.point(asked.metric_key, point, run_id)
             for run_id in asked.run_ids
-            for point in self._tracking.thinned(run_id, asked.metric_key, steps, asked.max_results)
+            for point in self._tracking.thinned(run_id, asked.metric_key, steps, most)
         ]
         return runs.HistoryPage(metrics=found)
+
+    def get_whole_histories(self, asked: runs.GetWholeHistories) -> Message:
+        """Up to 25,000 points in all, run by run."""
+        _check_runs(asked.run_id, "run_id")
+        left = max(0, min(asked.max_results, MAX_HISTORY))
+        found: list[runs.ShownMetric] = []
+        for run_id in asked.run_id:
+            if left > len(found):
+                page = self._tracking.history(run_id, asked.metric_key, limit=left - len(found))
+                found += [runs.point(asked.metric_key, point, run_id) for point in page.points]
+        return runs.HistoryPage(metrics=found)
+
+
+def _check_runs(run_ids: Sequence[str], field: str) -> None:
+    if not run_ids:
+        raise InvalidInput(f"Missing value for required parameter '{field}'.", field=field)
+    if len(run_ids) > MAX_HISTORIES:
+        message = f"The request must specify at most {MAX_HISTORIES} {field}s. Received {len(run_ids)}."
+        raise InvalidInput(message, field=field)
 
 
 def _pairs(sent: Iterable[KeyValue]) -> list[tuple[str, str]]:
@@ -304,15 +352,7 @@ def _run_id(asked: Any) -> str:
     return run_id
 
 
-def _search(asked: Any, view: searching.View) -> Search:
+def _search(asked: Any, seen: View) -> Search:
     return Search(
-        filter=asked.filter, order_by=asked.order_by, view=view, limit=asked.max_results, token=asked.page_token
+        filter=asked.filter, order_by=asked.order_by, view=seen, limit=asked.max_results, token=asked.page_token
     )
-
-
-def _of(datasets: dict[tuple[str, str, str], rules.Dataset], run: rules.Run) -> dict[tuple[str, str], rules.Dataset]:
-    return {
-        (use.name, use.digest): datasets[run.experiment_id, use.name, use.digest]
-        for use in run.datasets
-        if (run.experiment_id, use.name, use.digest) in datasets
-    }

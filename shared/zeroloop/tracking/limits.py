@@ -9,11 +9,13 @@ from zeroloop.tracking.points import Point
 from zeroloop.tracking.rules import Dataset
 
 MAX_KEY, MAX_PARAM, MAX_TAG = 250, 6_000, 8_000
-MAX_EXPERIMENT_NAME, MAX_EXPERIMENT_TAG, MAX_LOCATION = 500, 5_000, 2_048
+MAX_EXPERIMENT_NAME, MAX_EXPERIMENT_TAG, MAX_LOCATION = 500, 20_000, 2_048
+MAX_WHOLE = 100_000  # of what MLflow's database takes at any length
 MAX_BATCH_METRICS, MAX_BATCH_PARAMS, MAX_BATCH_TAGS, MAX_BATCH = 1_000, 100, 100, 1_000
 MAX_BATCH_BYTES = 1_000_000
 MAX_DATASET = {"name": 500, "digest": 36, "schema": 1_048_575, "source": 65_535, "profile": 16_777_215}
 MAX_INPUT_TAG_KEY, MAX_INPUT_TAG = 255, 500
+MAX_USES = {"datasets": 100, "models": 1_000}
 
 _KEY = re.compile(r"[/\w.\- :]*")
 _LOCATION_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -69,15 +71,31 @@ def check_params(params: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return checked
 
 
-def check_tags(tags: Iterable[tuple[str, str]], *, most: int = MAX_TAG) -> list[tuple[str, str]]:
-    """`tags`, values cut to `most` characters.
+def check_tags(tags: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """`tags`, values cut to 8,000 characters.
 
     Raises
     ------
     InvalidInput
         A bad key.
     """
-    return _check_pairs(tags, "tags", most)
+    return _check_pairs(tags, "tags", MAX_TAG)
+
+
+def check_whole(pairs: Iterable[tuple[str, str]], field: str, most: int) -> dict[str, str]:
+    """Tags or params which nothing is cut from; `field` says which they are.
+
+    Raises
+    ------
+    InvalidInput
+        A bad key, one twice, or a value of more than `most` characters.
+    """
+    checked = _check_pairs(pairs, field, most + 1)
+    for i, (_, value) in enumerate(checked):
+        check_length(value, most, f"{field}[{i}].value")
+    if len(found := dict(checked)) < len(checked):
+        raise InvalidInput("one of the keys is given twice", code="repeated", field=field)
+    return found
 
 
 def _check_pairs(pairs: Iterable[tuple[str, str]], field: str, most: int) -> list[tuple[str, str]]:
@@ -119,6 +137,22 @@ def check_dataset(dataset: Dataset, tags: Mapping[str, str], where: str) -> None
     for key, value in tags.items():
         check_length(key, MAX_INPUT_TAG_KEY, f"{where}.tags.key")
         check_length(value, MAX_INPUT_TAG, f"{where}.tags.value")
+
+
+def check_uses(counts: Mapping[str, int], model_ids: Iterable[str]) -> None:
+    """Refuse more datasets or logged models than one request may name, and ids of models that can't be any.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    for name, count in counts.items():
+        if count > MAX_USES[name]:
+            raise InvalidInput(f"A request can name at most {MAX_USES[name]} {name}. Got {count}.", field=name)
+    for model_id in model_ids:
+        if not model_id:
+            raise InvalidInput("Missing value for required parameter 'model_id'.", field="models")
+        check_length(model_id, MAX_KEY, "model_id")
 
 
 def check_counts(counts: Mapping[str, int]) -> None:

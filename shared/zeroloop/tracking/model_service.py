@@ -12,10 +12,10 @@ from zeroloop.mlflow.kinds import LOGGED_MODELS
 from zeroloop.mlflow.ordering import Order, parse_logged_order, position
 from zeroloop.mlflow.search import matches, parse
 from zeroloop.tracking import ids, limits, models, names, rules
-from zeroloop.tracking.model_store import ModelStore
+from zeroloop.tracking.model_store import HeldModel, ModelStore
 from zeroloop.tracking.models import LoggedModel, Source, Status
 from zeroloop.tracking.points import latest_value, unpack_latest
-from zeroloop.tracking.searching import Ordered, Page
+from zeroloop.tracking.searching import Ordered, Page, pairs_bytes
 from zeroloop.tracking.service import Tracking, until_saved
 
 MAX_RESULTS = 50  # models a page, where none is asked for; each may hold hundreds of metrics
@@ -55,7 +55,8 @@ class LoggedModels:
         """A model that is PENDING until its files are uploaded. A call that is repeated makes another one."""
         if new.name:
             models.check_name(new.name)
-        params, tags = limits.check_params(new.params), limits.check_tags(new.tags)
+        params = limits.check_whole(new.params, "params", limits.MAX_WHOLE)
+        tags = limits.check_whole(new.tags, "tags", limits.MAX_WHOLE)
         experiment = self._tracking.experiment(new.experiment_id)
         rules.require_active(experiment)
         random, now = clock.new_id(), clock.now_ms()
@@ -69,24 +70,21 @@ class LoggedModels:
             updated_at=now,
             model_type=new.model_type,
             source_run_id=new.run_id,
-            params=dict(params),
-            tags=dict(tags),
+            params=params,
+            tags=tags,
         )
         self._store.create(model)
         return model
 
     def get(self, model_id: str) -> LoggedModel:
         """A model that isn't deleted; NotFound."""
-        model = self._any(model_id)
-        if model.life == "deleted":
-            raise _no_model(model_id)
-        return model
+        return self._held(model_id).model
 
-    def _any(self, model_id: str) -> LoggedModel:
-        model = self._store.get([model_id]).get(model_id)
-        if model is None:
+    def _held(self, model_id: str, *, deleted: bool = False) -> HeldModel:
+        held = self._store.get([model_id]).get(model_id)
+        if held is None or (held.model.life == "deleted" and not deleted):
             raise _no_model(model_id)
-        return model
+        return held
 
     def finalize(self, model_id: str, status: Status) -> LoggedModel:
         """Say that the upload is over, one way or the other."""
@@ -94,12 +92,7 @@ class LoggedModels:
 
     def delete(self, model_id: str) -> None:
         """Delete a model, once or more."""
-
-        def attempt() -> None:
-            before = self._any(model_id)
-            self._store.save(before, models.delete(before, clock.now_ms()))
-
-        until_saved(attempt)
+        self._change(model_id, lambda model: models.delete(model, clock.now_ms()), deleted=True)
 
     def set_tags(self, model_id: str, tags: Pairs) -> None:
         """Tag a model."""
@@ -112,8 +105,8 @@ class LoggedModels:
 
     def log_params(self, model_id: str, params: Pairs) -> None:
         """Log params, once for all."""
-        checked = limits.check_params(params)
-        self._change(model_id, lambda model: models.set_params(model, checked))
+        checked = limits.check_whole(params, "params", limits.MAX_WHOLE)
+        self._change(model_id, lambda model: models.set_params(model, checked.items()))
 
     def require(self, model_ids: Iterable[str]) -> None:
         """Refuse models that don't exist.
@@ -135,9 +128,9 @@ class LoggedModels:
         self, model_id: str, rule: Callable[[LoggedModel], LoggedModel], *, deleted: bool = False
     ) -> LoggedModel:
         def attempt() -> LoggedModel:
-            before = self._any(model_id) if deleted else self.get(model_id)
-            after = rule(before)
-            self._store.save(before, after)
+            held = self._held(model_id, deleted=deleted)
+            after = rule(held.model)
+            self._store.save(held, after)
             return after
 
         return until_saved(attempt)
@@ -159,8 +152,13 @@ class LoggedModels:
             for model in self._store.list(experiment_id)
             if model.life == "active" and is_wanted(model)
         ]
-        page = ordered.page(found, wanted.limit or MAX_RESULTS)
+        page = ordered.page(found, wanted.limit or MAX_RESULTS, _bytes)
         return Page([model for _, model in page.found], page.token)
+
+
+def _bytes(model: LoggedModel) -> int:
+    metrics = sum(300 + sum(len(text.encode()) for text in source) for source in model.metrics)
+    return 600 + pairs_bytes(model.params, model.tags) + metrics
 
 
 def _filter(wanted: Wanted) -> Callable[[LoggedModel], bool]:

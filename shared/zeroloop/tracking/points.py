@@ -61,11 +61,6 @@ def unpack_history(packed: Iterable[bytes]) -> list[Point]:
     ]
 
 
-def start(timestamp: int) -> bytes:
-    """What sorts before every packed point of `timestamp` and after those of earlier ones."""
-    return _BITS.pack(timestamp + _SHIFT)
-
-
 def _order(value: float) -> int:
     if math.isnan(value):
         return 0

@@ -1,17 +1,19 @@
 """Experiments and runs, and what may happen to them: pure rules on values, each of which answers the next value."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from zeroloop.errors import Conflict, InvalidInput, NotFound
-from zeroloop.tracking.points import Point, pack_latest
+from zeroloop.tracking.points import Point, latest_value, pack_latest
 
 Life = Literal["active", "deleted"]
 Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 
+DEFAULT_EXPERIMENT = "0"
+DAY_SECONDS = 86_400
 RUN_NAME = "mlflow.runName"
 MAX_EXPERIMENT_TAGS_BYTES = 300_000
 
@@ -20,7 +22,7 @@ class Experiment(Struct, frozen=True, kw_only=True):
     """A named set of runs. Times in ms since 1970.
 
     `swept_at` is when it was last deleted or restored, which its runs are with it: what a run's own `life_at` is later
-    than. `rev` counts its changes.
+    than. `gone_at` is when it is gone for good, in seconds since 1970; 0: never. `rev` counts its changes.
     """
 
     experiment_id: str
@@ -30,6 +32,7 @@ class Experiment(Struct, frozen=True, kw_only=True):
     updated_at: int
     life: Life = "active"
     swept_at: int = 0
+    gone_at: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     rev: int = 0
 
@@ -56,7 +59,8 @@ class Dataset(Struct, frozen=True, kw_only=True):
 class Run(Struct, frozen=True, kw_only=True):
     """A run: what it is, what it logged, and the latest point of each of its metrics. Times in ms since 1970.
 
-    `rev` and `metrics_rev` count the changes of the two parts that it is stored in.
+    `gone_at` is when it is gone for good, in seconds; 0: never. `rev` and `metrics_rev` count the changes of the two
+    parts that it is stored in.
     """
 
     run_id: str
@@ -69,6 +73,7 @@ class Run(Struct, frozen=True, kw_only=True):
     end: int | None = None
     life: Life = "active"
     life_at: int = 0
+    gone_at: int = 0
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     datasets: list[DatasetUse] = field(default_factory=list)
@@ -79,8 +84,18 @@ class Run(Struct, frozen=True, kw_only=True):
     metrics_rev: int = 0
 
 
-def sweep(experiment: Experiment, life: Life, at: int) -> Experiment:
-    """`experiment` deleted or restored, and with it all its runs.
+def gone_at(life: Life, at: int, days: int) -> int:
+    """When what becomes `life` at `at` ms is gone for good, in seconds; 0: never, as where `days` is 0."""
+    return at // 1000 + days * DAY_SECONDS if life == "deleted" and days else 0
+
+
+def is_gone(thing: Experiment | Run, now_ms: int) -> bool:
+    """Whether it is gone for good, though DynamoDB may not have removed it yet."""
+    return 0 < thing.gone_at * 1000 <= now_ms
+
+
+def sweep(experiment: Experiment, life: Life, at: int, days: int = 0) -> Experiment:
+    """`experiment` deleted or restored, and with it all its runs; gone for good `days` (0: never) after a deletion.
 
     Raises
     ------
@@ -91,18 +106,21 @@ def sweep(experiment: Experiment, life: Life, at: int) -> Experiment:
         raise NotFound(
             f"No Experiment with id={experiment.experiment_id} exists that isn't {life}", field="experiment_id"
         )
-    return replace(experiment, life=life, swept_at=at, updated_at=at)
+    at = max(at, experiment.swept_at + 1)  # clocks differ
+    # Number 0 would come into being again, with the runs of the one that is gone.
+    until = 0 if experiment.experiment_id == DEFAULT_EXPERIMENT else gone_at(life, at, days)
+    return replace(experiment, life=life, swept_at=at, updated_at=at, gone_at=until)
 
 
-def tag_experiment(experiment: Experiment, key: str, value: str) -> Experiment:
-    """`experiment` with a tag.
+def tag_experiment(experiment: Experiment, *pairs: tuple[str, str]) -> Experiment:
+    """`experiment` with tags.
 
     Raises
     ------
     InvalidInput
         Its tags together would be above 300 KB.
     """
-    tags = {**experiment.tags, key: value}
+    tags = {**experiment.tags, **dict(pairs)}
     if sum(len(text.encode()) for pair in tags.items() for text in pair) > MAX_EXPERIMENT_TAGS_BYTES:
         raise InvalidInput("the tags of an experiment have at most 300,000 bytes together", field="value")
     return replace(experiment, tags=tags)
@@ -133,8 +151,8 @@ def require_active(thing: Experiment | Run) -> None:
 
 
 def swept(run: Run, experiment: Experiment) -> Run:
-    """`run` as its experiment's last deletion or restoration left it, unless its own came later."""
-    if experiment.swept_at and experiment.swept_at >= run.life_at:
+    """`run` as its experiment's last deletion or restoration left it, unless its own came later, or is for good."""
+    if experiment.swept_at and experiment.swept_at >= run.life_at and not run.gone_at:
         return replace(run, life=experiment.life)
     return run
 
@@ -204,6 +222,13 @@ def evenly_spaced(count: int, most: int) -> list[int]:
     if most == 1:
         return [count - 1]
     return [round(number * (count - 1) / (most - 1)) for number in range(most)]
+
+
+def compare(runs: Sequence[Run]) -> tuple[dict[str, list[str | None]], dict[str, list[float | None]]]:
+    """Params and latest metrics of `runs` by key, in the order of keys; None for a run that lacks it."""
+    params = {key: [run.params.get(key) for run in runs] for key in sorted({key for run in runs for key in run.params})}
+    keys = sorted({key for run in runs for key in run.latest})
+    return params, {key: [latest_value(run.latest[key]) if key in run.latest else None for run in runs] for key in keys}
 
 
 def use_datasets(run: Run, uses: Iterable[DatasetUse]) -> Run:

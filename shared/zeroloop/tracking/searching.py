@@ -1,8 +1,9 @@
 """Searches of experiments and runs: which rows to read, what of them, and which page of what was found to answer."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
 from msgspec import Struct, field
 
 from zeroloop.dynamo import Item
@@ -10,19 +11,21 @@ from zeroloop.errors import InvalidInput
 from zeroloop.mlflow.kinds import EXPERIMENTS, RUNS
 from zeroloop.mlflow.ordering import Order, Position, page_start, page_token, parse_order, position, sort_key
 from zeroloop.mlflow.search import Clause, Value, matches, parse
+from zeroloop.mlflow.wire import View
 from zeroloop.tracking import ids, rows
 from zeroloop.tracking.points import latest_value
-from zeroloop.tracking.rules import Experiment, Run
+from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, Run
 from zeroloop.tracking.service import Tracking
 from zeroloop.tracking.store import TrackingStore
-
-View = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
 
 MAX_RESULTS = 50_000
 # Lambda answers with 6 MB at the most; a page that would be more is cut, and its token goes on from there.
 PAGE_BYTES = 4_000_000
+_FRAME = 600  # of a thing in an answer, all but its texts
+MAX_EXPERIMENTS = 1_000  # 8 queries each
 _RUNS_A_READ = 49  # two rows each, and their experiments, of the 100 keys that a read takes
 
+Shown = tuple[Run, dict[tuple[str, str], Dataset]]
 T = TypeVar("T")
 
 
@@ -65,13 +68,21 @@ class Ordered:
         self._query = query
         self._after = sort_key(orders, page_start(token, query, orders)) if token else None
 
-    def page(self, places: Iterable[tuple[Position, T]], limit: int) -> Page[tuple[Position, T]]:
-        """The first `limit` of (position, thing) behind the token, and the token of the next page."""
+    def page(
+        self, places: Iterable[tuple[Position, T]], limit: int, size: Callable[[T], int] = lambda _: 0
+    ) -> Page[tuple[Position, T]]:
+        """The first `limit` of (position, thing) behind the token, 4 MB by `size`, and the token of the next page."""
         keyed = [(sort_key(self._orders, place), place, thing) for place, thing in places]
         later = [entry for entry in keyed if self._after is None or entry[0] > self._after]
         later.sort(key=lambda entry: entry[0])
-        page = [(place, thing) for _, place, thing in later[:limit]]
-        return Page(page, self.token(page[-1][0]) if len(later) > limit else None)
+        page: list[tuple[Position, T]] = []
+        room = PAGE_BYTES
+        for _, place, thing in later[:limit]:
+            room -= size(thing)
+            if page and room < 0:
+                break
+            page.append((place, thing))
+        return Page(page, self.token(page[-1][0]) if len(later) > len(page) else None)
 
     def token(self, after: Position) -> str:
         """The token of the page behind position `after`."""
@@ -88,7 +99,7 @@ def experiments(tracking: Tracking, search: Search) -> Page[Experiment]:
         for experiment, read in ((experiment, _reader(experiment)) for experiment in tracking.experiments())
         if _seen(experiment.life, search.view) and all(matches(clause, read) for clause in clauses)
     ]
-    page = ordered.page(found, limit)
+    page = ordered.page(found, limit, lambda experiment: len(msgspec.json.encode(experiment)) + _FRAME)
     return Page([experiment for _, experiment in page.found], page.token)
 
 
@@ -110,8 +121,8 @@ def _seen(life: str, view: View) -> bool:
     return view == "ALL" or life == ("active" if view == "ACTIVE_ONLY" else "deleted")
 
 
-def runs(store: TrackingStore, tracking: Tracking, experiment_ids: Sequence[str], search: Search) -> Page[Run]:
-    """Runs of experiments that a search finds.
+def runs(store: TrackingStore, tracking: Tracking, experiment_ids: Sequence[str], search: Search) -> Page[Shown]:
+    """Runs of experiments that a search finds, and the datasets that each of them used.
 
     Reads of each run only what filter and order name, then the page's runs whole.
     """
@@ -129,23 +140,59 @@ def runs(store: TrackingStore, tracking: Tracking, experiment_ids: Sequence[str]
     return _whole(tracking, ordered, page)
 
 
-def _whole(tracking: Tracking, ordered: Ordered, page: Page[tuple[Position, str]]) -> Page[Run]:
-    """The runs of a page, and of fewer where their bytes would be too many."""
-    held: list[Run] = []
-    size = 0
+def _whole(tracking: Tracking, ordered: Ordered, page: Page[tuple[Position, str]]) -> Page[Shown]:
+    """The runs of a page that are still there, and fewer where their bytes would be too many."""
+    held: list[Shown] = []
+    room, before = PAGE_BYTES, None
+    datasets: dict[tuple[str, str, str], Dataset] = {}
     for at in range(0, len(page.found), _RUNS_A_READ):
         some = page.found[at : at + _RUNS_A_READ]
-        for (place, _), run in zip(some, tracking.runs([run_id for _, run_id in some]), strict=True):
-            size += _bytes(run)
-            held.append(run)
-            if size > PAGE_BYTES and len(held) < len(page.found):
-                return Page(held, ordered.token(place))
+        found = tracking.existing([run_id for _, run_id in some])
+        _add_datasets(tracking, datasets, found.values())
+        for place, run_id in some:
+            if run_id in found:
+                shown = _shown(found[run_id], datasets)
+                room -= _bytes(*shown)
+                if before and held and room < 0:
+                    return Page(held, ordered.token(before))
+                held.append(shown)
+            before = place
     return Page(held, page.token)
 
 
-def _bytes(run: Run) -> int:
-    texts = (len(key) + len(value) + 25 for some in (run.params, run.tags) for key, value in some.items())
-    return 600 + sum(texts) + sum(len(key) + 90 for key in run.latest) + 400 * len(run.datasets)
+def _add_datasets(tracking: Tracking, known: dict[tuple[str, str, str], Dataset], found: Iterable[Run]) -> None:
+    """What `found` used and isn't `known` yet, by experiment, name and digest."""
+    wanted: dict[str, dict[tuple[str, str], DatasetUse]] = {}
+    for run in found:
+        for use in run.datasets:
+            if (run.experiment_id, use.name, use.digest) not in known:
+                wanted.setdefault(run.experiment_id, {})[use.name, use.digest] = use
+    for experiment_id, uses in wanted.items():
+        for names, dataset in tracking.datasets_of(experiment_id, uses.values()).items():
+            known[experiment_id, *names] = dataset
+
+
+def _shown(run: Run, datasets: Mapping[tuple[str, str, str], Dataset]) -> Shown:
+    used = ((use.name, use.digest) for use in run.datasets)
+    return run, {
+        names: datasets[run.experiment_id, *names] for names in used if (run.experiment_id, *names) in datasets
+    }
+
+
+def _bytes(run: Run, datasets: Mapping[tuple[str, str], Dataset]) -> int:
+    points = sum(len(key.encode()) + 90 for key in run.latest)
+    return _FRAME + pairs_bytes(run.params, run.tags) + points + sum(map(dataset_bytes, datasets.values()))
+
+
+def pairs_bytes(*maps: Mapping[str, str]) -> int:
+    """How long params or tags are as JSON."""
+    return sum(len(key.encode()) + len(value.encode()) + 25 for some in maps for key, value in some.items())
+
+
+def dataset_bytes(dataset: Dataset) -> int:
+    """How long a dataset is as JSON, and that inside Lambda's, where a quote takes two bytes."""
+    texts = (dataset.name, dataset.source, dataset.schema or "", dataset.profile or "")
+    return 300 + sum(len(text.encode()) + 2 * text.count('"') for text in texts)
 
 
 _ATTRIBUTES = {
@@ -156,7 +203,7 @@ _ATTRIBUTES = {
     "user_id": "user",
     "run_name": "name",
 }
-_ALWAYS = (("life",), ("life_at",))
+_ALWAYS = (("life",), ("life_at",), ("gone_at",))
 
 
 def _needed(clauses: Iterable[Clause], orders: Iterable[Order]) -> tuple[list[tuple[str, ...]], list[str]]:
@@ -183,13 +230,13 @@ def _candidates(
     fields: Sequence[tuple[str, ...]],
     metrics: Sequence[str],
 ) -> Iterator[tuple[str, Callable[[str, str], Any]]]:
-    for experiment_id in dict.fromkeys(experiment_ids):
-        experiment = store.get_experiment(experiment_id) if ids.is_experiment_id(experiment_id) else None
-        if experiment is None:
-            continue
+    wanted = list(filter(ids.is_experiment_id, dict.fromkeys(experiment_ids)))
+    if len(wanted) > MAX_EXPERIMENTS:
+        raise InvalidInput(f"at most {MAX_EXPERIMENTS:,} experiments are searched at once", field="experiment_ids")
+    for experiment in store.get_experiments(wanted):
         for shard in range(ids.SHARDS):
-            for run_id, row in store.scan(ids.Place(experiment_id, shard), fields, metrics):
-                swept = experiment.swept_at >= row["life_at"] and experiment.swept_at
+            for run_id, row in store.scan(ids.Place(experiment.experiment_id, shard), fields, metrics):
+                swept = experiment.swept_at >= row["life_at"] and experiment.swept_at and not row.get("gone_at")
                 if _seen(experiment.life if swept else row["life"], view):
                     yield run_id, _run_reader(run_id, row)
 

@@ -1,23 +1,27 @@
 """Tracking's use cases: read, decide by the rules, write once; on a conflict, again from the start."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from zeroloop import clock
-from zeroloop.dynamo import ConditionFailed
+from zeroloop.dynamo import ConditionFailed, TooLarge
 from zeroloop.errors import InvalidInput, NotFound, Unavailable
 from zeroloop.tracking import ids, limits, names, rules
 from zeroloop.tracking.points import Point, pack_latest, split_history, unpack_history, unpack_latest
-from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, Life, Run, Status
+from zeroloop.tracking.rules import DEFAULT_EXPERIMENT, Dataset, DatasetUse, Experiment, Life, Run, Status
 from zeroloop.tracking.store import MAX_QUICK_KEYS, Held, TrackingStore
 
-DEFAULT_EXPERIMENT = "0"
-MAX_HISTORY = 25_000  # points a page: 2 MB of JSON, and Lambda answers with 6 at the most
+MAX_HISTORY = 25_000  # points a page, and of long keys fewer: Lambda answers with 6 MB at the most
+HISTORY_BYTES = 4_000_000
+MAX_PURGED = 1_000  # rows a request
 
 _ATTEMPTS = 20
+_TOKEN = re.compile(r"([0-9a-f]{16}#[0-9a-f]{16})\|([0-9a-f]{48})")
 
 Pairs = Iterable[tuple[str, str]]
 T = TypeVar("T")
@@ -41,11 +45,15 @@ class History(NamedTuple):
 
 
 class Tracking:
-    """Experiments and runs. `root(experiment_id)` is where the artifacts of a new experiment go, unless it says."""
+    """Experiments and runs. `root(experiment_id)` is where the artifacts of a new experiment go, unless it says.
 
-    def __init__(self, store: TrackingStore, root: Callable[[str], str]) -> None:
+    What is deleted is gone for good after `deleted_days`; 0: never.
+    """
+
+    def __init__(self, store: TrackingStore, root: Callable[[str], str], deleted_days: int = 0) -> None:
         self._store = store
         self._root = root
+        self._deleted_days = deleted_days
 
     # -- experiments ---------------------------------------------------------------------------------------------------
 
@@ -65,11 +73,11 @@ class Tracking:
 
     def _default(self) -> Experiment:
         try:
-            return self._create(DEFAULT_EXPERIMENT, "Default", "", [])
+            return self._create(DEFAULT_EXPERIMENT, "Default", "", {})
         except rules.NameTaken:
             found = self._store.get_experiment(DEFAULT_EXPERIMENT)
             if found is None:  # someone named another one so before number 0 was asked for
-                return self._create(DEFAULT_EXPERIMENT, f"Default {clock.new_id()[:8]}", "", [])
+                return self._create(DEFAULT_EXPERIMENT, f"Default {clock.new_id()[:8]}", "", {})
             return found
 
     def experiment_by_name(self, name: str) -> Experiment:
@@ -91,13 +99,13 @@ class Tracking:
     def create_experiment(self, name: str, location: str, tags: Pairs) -> Experiment:
         """A new experiment; NameTaken."""
         limits.check_length(name, limits.MAX_EXPERIMENT_NAME, "name")
-        checked = limits.check_tags(tags, most=limits.MAX_EXPERIMENT_TAG)
+        checked = limits.check_whole(tags, "tags", limits.MAX_EXPERIMENT_TAG)
         location = limits.check_location(location) if location else ""
         if name == "Default":
             self.experiment(DEFAULT_EXPERIMENT)  # which is called so, whether or not anyone has asked for it yet
         return self._create(ids.new_experiment_id(clock.new_id()), name, location, checked)
 
-    def _create(self, experiment_id: str, name: str, location: str, tags: Pairs) -> Experiment:
+    def _create(self, experiment_id: str, name: str, location: str, tags: dict[str, str]) -> Experiment:
         now = clock.now_ms()
         experiment = Experiment(
             experiment_id=experiment_id,
@@ -105,14 +113,15 @@ class Tracking:
             artifact_location=location or self._root(experiment_id),
             created_at=now,
             updated_at=now,
-            tags=dict(tags),
         )
+        experiment = rules.tag_experiment(experiment, *tags.items())
         self._store.create_experiment(experiment)
         return experiment
 
     def sweep_experiment(self, experiment_id: str, life: Life) -> None:
         """Delete or restore an experiment and all its runs."""
-        self._change_experiment(experiment_id, lambda found: rules.sweep(found, life, clock.now_ms()))
+        days = self._deleted_days
+        self._change_experiment(experiment_id, lambda found: rules.sweep(found, life, clock.now_ms(), days))
 
     def rename_experiment(self, experiment_id: str, name: str) -> None:
         """Call an active experiment otherwise; NameTaken."""
@@ -121,8 +130,8 @@ class Tracking:
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
         """Tag an active experiment."""
-        [(key, value)] = limits.check_tags([(key, value)], most=limits.MAX_EXPERIMENT_TAG)
-        self._change_active(experiment_id, lambda found: rules.tag_experiment(found, key, value))
+        limits.check_whole([(key, value)], "tags", limits.MAX_EXPERIMENT_TAG)
+        self._change_active(experiment_id, lambda found: rules.tag_experiment(found, (key, value)))
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Take a tag from an active experiment."""
@@ -150,7 +159,7 @@ class Tracking:
         """A run that is RUNNING. A call that is repeated makes another one, as with MLflow's own server."""
         experiment = self.experiment(new.experiment_id)
         rules.require_active(experiment)
-        tags = dict(limits.check_tags(new.tags))
+        tags = limits.check_whole(new.tags, "tags", limits.MAX_WHOLE)
         tagged = tags.get(rules.RUN_NAME, "")
         if new.name and tagged and new.name != tagged:
             raise InvalidInput(
@@ -180,11 +189,15 @@ class Tracking:
 
     def runs(self, run_ids: Sequence[str]) -> list[Run]:
         """Runs in the order asked for, deleted ones too; NotFound if one of them doesn't exist."""
-        held = self._store.get_runs(run_ids)
+        found = self.existing(run_ids)
         for run_id in run_ids:
-            if run_id not in held:
+            if run_id not in found:
                 raise _no_run(run_id)
-        return [self._swept(held[run_id]) for run_id in run_ids]
+        return [found[run_id] for run_id in run_ids]
+
+    def existing(self, run_ids: Sequence[str]) -> dict[str, Run]:
+        """Those of `run_ids` that exist, deleted ones too."""
+        return {run_id: self._swept(held) for run_id, held in self._store.get_runs(run_ids).items()}
 
     def _held(self, run_id: str) -> Held:
         held = self._store.get_runs([run_id])
@@ -198,7 +211,11 @@ class Tracking:
 
     def datasets(self, run: Run) -> dict[tuple[str, str], Dataset]:
         """What a run says that it used, by name and digest."""
-        return self._store.get_datasets(run.experiment_id, run.datasets) if run.datasets else {}
+        return self.datasets_of(run.experiment_id, run.datasets) if run.datasets else {}
+
+    def datasets_of(self, experiment_id: str, uses: Iterable[DatasetUse]) -> dict[tuple[str, str], Dataset]:
+        """What is used of an experiment's datasets, by name and digest."""
+        return self._store.get_datasets(experiment_id, uses)
 
     def update_run(self, run_id: str, *, status: Status | None, end: int | None, name: str | None) -> Run:
         """Change what is given of an active run."""
@@ -211,9 +228,19 @@ class Tracking:
             held = self._held(run_id)
             at = max(clock.now_ms(), held.experiment.swept_at + 1)
             if self._swept(held).life != life:
-                self._store.save_run(held.run, replace(held.run, life=life, life_at=at))
+                until = rules.gone_at(life, at, self._deleted_days)
+                self._store.save_run(held, replace(held.run, life=life, life_at=at, gone_at=until))
 
         until_saved(attempt)
+
+    def purge(self) -> tuple[int, bool]:
+        """Remove up to 1,000 rows of what has been gone for an hour; how many these were, and whether there are more.
+
+        An hour, so that no restoration that began in time is under way.
+        """
+        keys = list(islice(self._store.gone(clock.now_ms() // 1000 - 3600), MAX_PURGED + 1))
+        self._store.remove(keys[:MAX_PURGED])
+        return min(len(keys), MAX_PURGED), len(keys) > MAX_PURGED
 
     def log_param(self, run_id: str, key: str, value: str) -> None:
         """Log a param, once for all."""
@@ -231,10 +258,17 @@ class Tracking:
 
     def append_tag(self, run_id: str, key: str, add: Callable[[str | None], str]) -> None:
         """Set a tag to what `add` makes of its value so far."""
-        self._change(run_id, lambda run: rules.set_tags(run, [(key, add(run.tags.get(key))[: limits.MAX_TAG])]))
+
+        def rule(run: Run) -> Run:
+            value = add(run.tags.get(key))
+            limits.check_length(value, limits.MAX_TAG, key)  # cut off, it couldn't be read again
+            return rules.set_tags(run, [(key, value)])
+
+        self._change(run_id, rule)
 
     def log_inputs(self, run_id: str, used: Sequence[tuple[Dataset, dict[str, str]]], model_ids: Sequence[str]) -> None:
         """Say which datasets, each with tags, and which logged models a run used."""
+        limits.check_uses({"datasets": len(used), "models": len(model_ids)}, model_ids)
         for i, (dataset, tags) in enumerate(used):
             limits.check_dataset(dataset, tags, f"datasets[{i}]")
         uses = [DatasetUse(dataset.name, dataset.digest, tags) for dataset, tags in used]
@@ -246,6 +280,7 @@ class Tracking:
 
     def log_outputs(self, run_id: str, models: Sequence[tuple[str, int]]) -> None:
         """Say which logged models, each at a step, a run made."""
+        limits.check_uses({"models": len(models)}, [model_id for model_id, _ in models])
         self._change(run_id, lambda run: rules.make_models(run, models))
 
     def log_batch(self, run_id: str, metrics: Sequence[tuple[str, Point]], params: Pairs, tags: Pairs) -> None:
@@ -274,7 +309,7 @@ class Tracking:
             return False
         try:
             self._store.raise_latest(run_id, latest)
-        except ConditionFailed:
+        except (ConditionFailed, TooLarge):
             return False
         self._store.add_history(run_id, points)
         return True
@@ -289,7 +324,7 @@ class Tracking:
             run = self._swept(held)
             rules.require_active(run)
             after = rule(run)
-            self._store.save_run(held.run, after, points)
+            self._store.save_run(held, after, points)
             return after
 
         return until_saved(attempt)
@@ -302,6 +337,7 @@ class Tracking:
         `after` is `next` of the page before: the chunk that it ended in, and its last point.
         """
         first, seen = _position(after)
+        limit = min(limit, MAX_HISTORY, HISTORY_BYTES // (len(key.encode()) + 100))
         pending: dict[bytes, str] = {}
         look = limit
         for sk, data in self._store.history(run_id, key, first):
@@ -318,9 +354,8 @@ class Tracking:
     def thinned(self, run_id: str, key: str, steps: tuple[int | None, int | None], most: int) -> list[Point]:
         """At most `most` of a metric's points at steps from the first to the last of `steps` (None: at all).
 
-        Evenly spaced by their order of (step, timestamp, value), the last one among them; NotFound for an unknown run.
+        Evenly spaced by their order of (step, timestamp, value), the last one among them; none of an unknown run.
         """
-        self._held(run_id)
         first, last = steps
         points = [
             point
@@ -351,11 +386,10 @@ def _page(pending: dict[bytes, str], limit: int, next_sk: str | None = None) -> 
 def _position(after: str | None) -> tuple[str | None, bytes]:
     if after is None:
         return None, b""
-    first, _, last = after.partition("|")
-    try:
-        return first, bytes.fromhex(last)
-    except ValueError:
-        raise InvalidInput("not a page token: hand it back as it came", field="page_token") from None
+    found = _TOKEN.fullmatch(after)
+    if not found:
+        raise InvalidInput("not a page token: hand it back as it came", field="page_token")
+    return found[1], bytes.fromhex(found[2])
 
 
 def _no_run(run_id: str) -> NotFound:

@@ -141,7 +141,7 @@ def test_a_promotion_under_load_mixes_no_answers(local: Local) -> None:
     assert known["1"] != known["2"]
 
     def ask(i: int) -> str:
-        for n in range(8):
+        for n in range(12):
             if (i, n) == (0, 3):
                 local.promote("protocol-moving", 2)
             status, body = local.send("POST", "/v2/models/protocol-moving/infer", tensors)
@@ -149,5 +149,5 @@ def test_a_promotion_under_load_mixes_no_answers(local: Local) -> None:
             assert body["outputs"] == known[body["model_version"]]
         return str(body["model_version"])
 
-    answered = local.at_once([lambda i=i: ask(i) for i in range(16)])  # type: ignore[misc]
+    answered = local.at_once([lambda i=i: ask(i) for i in range(8)])  # type: ignore[misc]
     assert set(answered) <= {"1", "2"}

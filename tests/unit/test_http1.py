@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zeroloop.wire import Broken, Connection
+from zeroloop.http1 import Broken, Connection
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
 

@@ -1,0 +1,333 @@
+"""Jobs, chunks and pieces as values, and what may become of a job. Pure. Contract: docs/contracts/job.schema.json."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from itertools import groupby
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from zeroloop.digests import canonical, sha256
+from zeroloop.errors import Conflict, InvalidInput
+
+INBOX = "inbox/"
+OUTBOX = "outbox/"
+ROUND_SECONDS = 200
+"""A worker of many hands over after this: its Express child ends at 300 s."""
+ALONE_SECONDS = 780
+"""A worker alone hands over after this: Lambda ends it at 900 s."""
+
+Format = Literal["csv", "jsonl", "parquet"]
+Share = Annotated[float, Meta(ge=0, le=100)]
+
+
+class Status(StrEnum):
+    """A job's life; the last three are its ends."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Input(Struct, frozen=True, kw_only=True):
+    """One version of one object."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str | None
+    size: int = 0
+
+
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be declared of an input, by the body of POST /batch or the object's metadata; else it is detected."""
+
+    format: Format | None = None
+    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] | None = None
+    encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] | None = None
+    output: Format = "jsonl"
+    max_reject_percent: Share = 5.0
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What the planner found in the file, pinned with the job: every worker reads it in the same way."""
+
+    format: Format
+    compression: Literal["gzip", "zstd"] | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    columns: list[str] = msgspec.field(default_factory=list)
+    start: int = 0
+    """Offset of the first record behind the byte order mark and the header."""
+    chunk_bytes: int = 64_000_000
+    piece_rows: int = 100_000
+    chunks: int = 1
+    measured: bool = False
+    """Whether a round of measuring comes first."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the file can be read from its beginning only."""
+        return self.compression is not None or self.encoding == "utf-16"
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A file to be scored by one version of one model."""
+
+    schema_version: Literal[1] = 1
+    job_id: str
+    model: str
+    model_id: str | None
+    model_version: int | None
+    version_digest: str | None = None
+    input: Input
+    output: str
+    options: Options = Options()
+    plan: Plan | None = None
+    status: Status = Status.PENDING
+    error: str | None = None
+    attempt: int = 0
+    rows: int | None = None
+    rejects: int | None = None
+    created_at: int
+    started_at: int | None = None
+    finished_at: int | None = None
+
+
+class Chunk(Struct, frozen=True):
+    """Bytes (of Parquet: rows) from `start` to before `end`, the first of which is row number `row`.
+
+    `records` is how many records lie there, where something else than scoring them counted.
+    """
+
+    chunk: int
+    start: int
+    end: int
+    row: int = 1
+    records: int | None = None
+
+
+class Written(Struct, frozen=True):
+    """An object of the output, by its name below the job's prefix."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class Piece(Struct, frozen=True, kw_only=True):
+    """What a chunk has come to: records from `start` to before `end`, the next of which is number `next_row`.
+
+    Offsets are those of the decompressed input, of Parquet row numbers; `read` is how much of the chunk's stored
+    input was taken until here, in [0, 1].
+    """
+
+    chunk: int
+    piece: int
+    start: int
+    end: int
+    next_row: int
+    read: float
+    rows: int
+    rejects: int
+    blank: int = 0
+    part: Written | None = None
+    rejected: Written | None = None
+    last: bool = False
+    seconds: float = 0.0
+    """What it took; nothing else here depends on when and where it was made."""
+
+
+class Gone(Conflict):
+    """The input isn't there any more, or is another than was planned."""
+
+    code = "input_gone"
+
+
+def job_id(bucket: str, key: str, version_id: str | None, model: str, version: int | None) -> str:
+    """The job of an object's version: whoever asks again, however often, means the same job.
+
+    `version` is the model's version where the caller named one.
+    """
+    return "j-" + sha256(canonical([bucket, key, version_id, model, version]))[:32]
+
+
+def model_of(key: str) -> str:
+    """The model that an object of the inbox is for.
+
+    Raises
+    ------
+    InvalidInput
+        Not `inbox/<model>/<name>`.
+    """
+    folder, _, rest = key.partition("/")
+    model, _, name = rest.partition("/")
+    if f"{folder}/" != INBOX or not model or not name or name.endswith("/"):
+        raise InvalidInput(f"{key[:200]!r} is not inbox/<model>/<name>", field="input")
+    return model
+
+
+def prefix(job: Job) -> str:
+    """Key prefix of the job's output."""
+    return f"{OUTBOX}{job.model}/{job.job_id}/"
+
+
+def parse_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of `s3://bucket/key`.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not key or len(key.encode()) > 1024:
+        raise InvalidInput("the input is s3://bucket/key", field="input")
+    return bucket, key
+
+
+def options(metadata: Mapping[str, str], asked: Mapping[str, Any]) -> Options:
+    """What is declared: `asked` by the caller, else by the object's own `metadata`, where others' names are ignored.
+
+    Raises
+    ------
+    InvalidInput
+        Names what can't be so.
+    """
+    known: dict[str, Any] = {name: value for name, value in metadata.items() if name in Options.__struct_fields__}
+    try:
+        return msgspec.convert({**known, **asked}, Options, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"options: {error}", field="options") from error
+
+
+def execution(job: Job) -> str:
+    """Name of the execution that works on the job: one a try."""
+    return f"{job.job_id}-r{job.attempt}" if job.attempt else job.job_id
+
+
+def start(job: Job, at: int) -> Job:
+    """The job at work."""
+    return replace(job, status=Status.PROCESSING, started_at=job.started_at or at)
+
+
+def complete(job: Job, pieces: Sequence[Piece], at: int) -> Job:
+    """The job whose every row is out."""
+    rows, rejects = sum(piece.rows for piece in pieces), sum(piece.rejects for piece in pieces)
+    return replace(job, status=Status.COMPLETED, rows=rows, rejects=rejects, error=None, finished_at=at)
+
+
+def fail(job: Job, error: str, at: int) -> Job:
+    """The job that came to nothing, with the reason."""
+    return replace(job, status=Status.FAILED, error=error[:1000], finished_at=at)
+
+
+def is_over(job: Job) -> bool:
+    """Whether nothing more is to be done."""
+    return job.status in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
+
+
+def cancel(job: Job, at: int) -> Job:
+    """The job that nobody wants any more.
+
+    Raises
+    ------
+    Conflict
+        It is over.
+    """
+    if is_over(job):
+        raise Conflict(f"the job is {job.status}", code="job_over")
+    return replace(job, status=Status.CANCELLED, finished_at=at)
+
+
+def redrive(job: Job, max_reject_percent: float | None) -> Job:
+    """The job for another try, which keeps what is done; one that waits for its try already has it.
+
+    Raises
+    ------
+    Conflict
+        It has completed, or was never planned.
+    """
+    if job.status == Status.PENDING:
+        return job
+    if job.status == Status.COMPLETED:
+        raise Conflict("the job has completed: there is nothing to drive again", code="job_over")
+    if job.plan is None:
+        raise Conflict("the job was refused before it began: mend the input and upload it again", code="not_planned")
+    options = job.options
+    if max_reject_percent is not None:
+        options = replace(options, max_reject_percent=max_reject_percent)
+    return replace(job, status=Status.PENDING, error=None, finished_at=None, attempt=job.attempt + 1, options=options)
+
+
+def unfinished(chunks: Iterable[Chunk], pieces: Iterable[Piece]) -> list[Chunk]:
+    """The chunks whose last piece isn't there yet."""
+    done = {piece.chunk for piece in pieces if piece.last}
+    return [chunk for chunk in chunks if chunk.chunk not in done]
+
+
+def gaps(chunks: Sequence[Chunk], pieces: Sequence[Piece]) -> list[str]:
+    """What contradicts that every record of every chunk came out once: pieces must follow each other without a gap.
+
+    `records` of a chunk were counted by another pass over the file, or by who wrote it.
+    """
+    by_chunk = {number: list(found) for number, found in groupby(pieces, key=lambda piece: piece.chunk)}
+    return [fault for chunk in chunks for fault in _gaps(chunk, by_chunk.get(chunk.chunk, []))]
+
+
+def _gaps(chunk: Chunk, pieces: Sequence[Piece]) -> list[str]:
+    at, row, wrong = chunk.start, chunk.row, []
+    for number, piece in enumerate(pieces):
+        if (piece.piece, piece.start) != (number, at):
+            wrong.append(f"chunk {chunk.chunk}: piece {piece.piece} starts at {piece.start}, not {at}")
+        at, row = piece.end, row + piece.rows + piece.rejects + piece.blank
+        if row != piece.next_row:
+            wrong.append(f"chunk {chunk.chunk}: piece {piece.piece} lost rows")
+    if chunk.records is not None and row != chunk.row + chunk.records:
+        wrong.append(f"chunk {chunk.chunk} holds {chunk.records:,} records, {row - chunk.row:,} came out")
+    return wrong
+
+
+def too_many_rejects(job: Job, pieces: Iterable[Piece]) -> str | None:
+    """Why the job fails for its rejects; None if they are within its tolerance."""
+    listed = list(pieces)
+    rejects, rows = sum(piece.rejects for piece in listed), sum(piece.rows for piece in listed)
+    most = job.options.max_reject_percent
+    if rejects * 100 <= most * (rows + rejects):
+        return None
+    return f"{rejects:,} of {rows + rejects:,} rows were rejected, more than {most:g}%; see rejects.jsonl"
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a job is: percent, rows so far, and what that says of its end."""
+
+    progress: float
+    rows: int
+    rejects: int
+    rows_per_second: float | None = None
+    estimated_end: int | None = None
+
+
+def progress(job: Job, pieces: Iterable[Piece], now: int) -> Progress:
+    """How far `job` is at `now` (ms since 1970) by its `pieces`."""
+    rows = rejects = 0
+    read: dict[int, float] = {}
+    for piece in pieces:
+        rows, rejects = rows + piece.rows, rejects + piece.rejects
+        read[piece.chunk] = max(read.get(piece.chunk, 0.0), piece.read)
+    if job.status == Status.COMPLETED:
+        return Progress(progress=100.0, rows=job.rows or 0, rejects=job.rejects or 0)
+    done = sum(read.values()) / (job.plan.chunks if job.plan else 1)
+    elapsed = now - (job.started_at or now)
+    if is_over(job) or not done or elapsed <= 0:
+        return Progress(progress=round(min(done, 1) * 100, 2), rows=rows, rejects=rejects)
+    return Progress(
+        progress=round(min(done * 100, 99.9), 2),
+        rows=rows,
+        rejects=rejects,
+        rows_per_second=round((rows + rejects) * 1000 / elapsed, 1),
+        estimated_end=now + round(elapsed / done * (1 - done)),
+    )

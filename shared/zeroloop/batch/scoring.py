@@ -1,0 +1,308 @@
+"""Scoring one chunk, piece by piece: read, parse, predict, write. Memory holds one piece, whatever the file.
+
+Where a piece ends follows from the job and the input alone, never from the time: so a chunk that was killed, handed
+over or run twice makes the same parts, byte for byte. What is begun and not written is done again.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, Protocol, cast
+
+import msgspec
+from msgspec import Struct
+
+from zeroloop.batch import outputs, streams
+from zeroloop.batch.rows import Fields, Parsed, Reject, Row, parse, rejected
+from zeroloop.batch.rules import Chunk, Job, Piece, Plan, Written
+from zeroloop.batch.streams import Counted, Record
+from zeroloop.errors import InvalidInput, ZeroloopError
+from zeroloop.inference import tensors
+from zeroloop.inference.answers import Answer, NotANumber
+from zeroloop.inference.model import Model
+from zeroloop.inference.runtime import ModelFailed
+
+BATCH_ROWS = 1_000
+"""Rows that are parsed and predicted together; the interpreter is called with a tenth of them (`runtime.SUB_BATCH`)."""
+PIECE_BYTES = 16_000_000
+_FEW_REFUSALS = 8
+_PLACES = [str(i) for i in range(BATCH_ROWS)]
+_PLACE = re.compile(r"^\d+")
+
+
+class Stored(Protocol):
+    """The input: one version of one object."""
+
+    size: int
+
+    def read_range(self, start: int, end: int) -> bytes:
+        """Bytes `start` to before `end`."""
+
+    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+        """The same, as a stream."""
+
+
+class Sink(Protocol):
+    """Where the output goes: every object is written once."""
+
+    def write(self, name: str, data: bytes) -> Written:
+        """Write an object below the job's prefix, or find the same one there."""
+
+    def save(self, piece: Piece) -> None:
+        """Note that the piece is written, or find it noted."""
+
+
+class Batch(Struct, frozen=True):
+    """Rows that are parsed together, where they end, the number of the next row, and the share of the chunk read."""
+
+    parsed: list[Parsed]
+    end: int
+    next_row: int
+    read: float
+
+
+class Worker:
+    """Scores chunks of one job with one loaded version.
+
+    Raises
+    ------
+    Unreadable
+        The columns of the file lack what the model reads.
+    """
+
+    def __init__(self, job: Job, plan: Plan, model: Model, stored: Stored, sink: Sink) -> None:
+        self._job = job
+        self._plan = plan
+        self._model = model
+        self._stored = stored
+        self._sink = sink
+        self._fields = Fields(model.package, model.field, plan.columns)
+
+    def score(self, chunk: Chunk, before: Piece | None, late: Callable[[], bool]) -> bool:
+        """Score `chunk` from behind the piece that was written last; whether it got to its end before it was `late`.
+
+        Raises
+        ------
+        Unreadable
+            The file is damaged.
+        Unavailable
+            Storage or table don't answer.
+        """
+        if before and before.last:
+            return True
+        begin = _Begin(before.piece + 1, before.end, before.next_row) if before else _Begin(0, chunk.start, chunk.row)
+        growing = _Growing(self._job, chunk, self._model.field, begin)
+        for batch in self._batches(chunk, begin.at, begin.row):
+            growing.add(batch, *self._predicted(batch.parsed))
+            if growing.is_full(self._plan.piece_rows):
+                growing = growing.write(self._sink, last=False)
+            if late():
+                return False
+        growing.write(self._sink, last=True)
+        return True
+
+    def _predicted(self, parsed: list[Parsed]) -> tuple[list[Row], list[Answer], list[Reject]]:
+        """The rows that were answered, their answers, and the rejects, each in order."""
+        rows = [row for row in parsed if type(row) is Row]
+        said = predict(self._model, [row.value for row in rows])
+        if str not in set(map(type, said)):
+            return rows, cast("list[Answer]", said), [row for row in parsed if type(row) is Reject]
+        rejects = [row for row in parsed if type(row) is Reject]
+        pairs = list(zip(rows, said, strict=True))
+        rejects += [rejected(row.record, row.row, told) for row, told in pairs if isinstance(told, str)]
+        rejects.sort(key=lambda reject: reject.row)
+        answered = [(row, told) for row, told in pairs if isinstance(told, Answer)]
+        return [row for row, _ in answered], [told for _, told in answered], rejects
+
+    def _batches(self, chunk: Chunk, at: int, row: int) -> Iterator[Batch]:
+        if self._plan.format == "parquet":
+            yield from self._tables(chunk, at)
+            return
+        share = _share(chunk, self._stored.size, streamed=self._plan.streamed)
+        blocks, taken = _opened(self._stored, self._plan, chunk, at)
+        found = streams.records(blocks, at, quotes=self._plan.format == "csv")
+        while some := list(islice(found, BATCH_ROWS)):
+            parsed = list(parse(some, row, self._plan, self._fields))
+            row += len(some)
+            yield Batch(parsed, some[-1].end, row, share(taken.taken if self._plan.streamed else some[-1].end))
+
+    def _tables(self, chunk: Chunk, at: int) -> Iterator[Batch]:
+        from zeroloop.batch import tables  # noqa: PLC0415 - pyarrow takes 150 ms to import, and few files need it
+
+        found = tables.Parquet(self._stored).rows(at, chunk.end, self._fields.columns)
+        while some := list(islice(found, BATCH_ROWS)):
+            parsed = [self._table_row(row, number) for number, row in enumerate(some, at)]
+            at += len(some)
+            yield Batch(parsed, at, at + 1, (at - chunk.start) / max(1, chunk.end - chunk.start))
+
+    def _table_row(self, found: dict[str, Any], number: int) -> Parsed:
+        value, own = self._fields.of_object(found)
+        return Row(number + 1, Record(number, number + 1, msgspec.json.encode(found, enc_hook=str)), value, own)
+
+
+class Outputs(Answer, frozen=True):
+    """The answer of a model of tensors: no label, but each output by its name."""
+
+    prediction: dict[str, Any]  # type: ignore[assignment]
+
+
+class _Begin(NamedTuple):
+    """Where a piece begins: its number in the chunk, the offset and the number of its first row."""
+
+    piece: int
+    at: int
+    row: int
+
+
+class _Growing:
+    """A piece that isn't written yet."""
+
+    def __init__(self, job: Job, chunk: Chunk, field: str, begin: _Begin) -> None:
+        self._job = job
+        self._chunk = chunk
+        self._field = field
+        self._begin = begin
+        self._end, self._next_row = begin.at, begin.row
+        self._read = 0.0
+        self._rows = self._rejects = self._records = 0
+        self._lines: list[bytes] = []
+        self._rejected: list[bytes] = []
+        self._table: list[dict[str, Any]] = []
+        self._bytes = 0
+
+    def add(self, batch: Batch, rows: list[Row], answers: list[Answer], rejects: list[Reject]) -> None:
+        """Take what a batch came to."""
+        if rows:
+            self._format(rows, answers)
+        if rejects:
+            self._rejected.append(outputs.reject_lines(rejects))
+            self._bytes += len(self._rejected[-1])
+        self._rows, self._rejects = self._rows + len(rows), self._rejects + len(rejects)
+        self._records += len(batch.parsed)
+        self._end, self._next_row, self._read = batch.end, batch.next_row, batch.read
+
+    def _format(self, rows: list[Row], answers: list[Answer]) -> None:
+        version = self._job.model_version or 0
+        if self._job.options.output == "parquet":
+            self._table += [
+                outputs.flat(row, said, self._field, version) for row, said in zip(rows, answers, strict=True)
+            ]
+            return
+        if self._job.options.output == "csv":
+            lines = outputs.csv_lines(rows, answers, self._field, version, head=not self._lines)
+        else:
+            lines = outputs.json_lines(rows, answers, self._field, version)
+        self._lines.append(lines)
+        self._bytes += len(lines)
+
+    def is_full(self, piece_rows: int) -> bool:
+        """Whether the piece is to be written."""
+        return self._bytes >= PIECE_BYTES or self._records >= piece_rows
+
+    def write(self, sink: Sink, *, last: bool) -> "_Growing":
+        """Write part, rejects and then the piece itself; what grows next."""
+        name = f"{self._chunk.chunk:05}-{self._begin.piece:05}"
+        part = rejected = None
+        if self._rows:
+            part = sink.write(f"part-{name}.{self._job.options.output}", self._part())
+        if self._rejects:
+            rejected = sink.write(f"rejects/{name}.jsonl", b"".join(self._rejected))
+        sink.save(
+            Piece(
+                chunk=self._chunk.chunk,
+                piece=self._begin.piece,
+                start=self._begin.at,
+                end=self._end,
+                next_row=self._next_row,
+                read=1.0 if last else round(self._read, 6),
+                rows=self._rows,
+                rejects=self._rejects,
+                blank=self._records - self._rows - self._rejects,
+                part=part,
+                rejected=rejected,
+                last=last,
+            )
+        )
+        following = _Begin(self._begin.piece + 1, self._end, self._next_row)
+        return _Growing(self._job, self._chunk, self._field, following)
+
+    def _part(self) -> bytes:
+        if self._job.options.output == "parquet":
+            from zeroloop.batch import tables  # noqa: PLC0415 - see above
+
+            return tables.table_bytes(self._table)
+        return b"".join(self._lines)
+
+
+def predict(model: Model, values: Sequence[Any]) -> list[Answer | str]:
+    """An answer to each of `values`, or why there is none.
+
+    A value that the model can't read is named by the refusal, taken out, and the rest tried again; many of them, or
+    a model that breaks on one, and each is tried alone.
+    """
+    said: dict[int, Answer | str] = {}
+    left = list(range(len(values)))
+    if not model.rows:
+        return [_alone(model, value) for value in values]
+    for _ in range(_FEW_REFUSALS):
+        try:
+            answers = _answers(model, [values[i] for i in left]) if left else []
+        except InvalidInput as error:
+            place = _PLACE.match(error.field or "")
+            if place is None:
+                break
+            said[left.pop(int(place[0]))] = _told(error, model.field)
+        except (ModelFailed, NotANumber):
+            break
+        else:
+            said.update(zip(left, answers, strict=True))
+            return [said[i] for i in range(len(values))]
+    said.update((i, _alone(model, values[i])) for i in left)
+    return [said[i] for i in range(len(values))]
+
+
+def _answers(model: Model, values: Sequence[Any]) -> list[Answer]:
+    """As predict answers; of a model that answers tensors, its outputs by name as nested lists."""
+    found = model.run(values, _PLACES[: len(values)])
+    if model.package.task != "tensors":
+        return found.answers
+    names = [output.name for output in model.package.signature.outputs]
+    columns = [tensors.listed(output) if model.rows else [tensors.listed(output)] for output in found.outputs]
+    return [Outputs(dict(zip(names, row, strict=True)), None, {}) for row in zip(*columns, strict=True)]
+
+
+def _alone(model: Model, value: Any) -> Answer | str:
+    try:
+        return _answers(model, [value])[0]
+    except (InvalidInput, ModelFailed, NotANumber) as error:
+        return _told(error, model.field)
+
+
+def _told(error: ZeroloopError, field: str) -> str:
+    return f"{_PLACE.sub(field, error.field)}: {error.message}" if error.field else error.message
+
+
+def _opened(stored: Stored, plan: Plan, chunk: Chunk, at: int) -> tuple[Iterable[bytes], Counted]:
+    """The text of `chunk` from offset `at` on, and what counts the stored bytes that were taken for it."""
+    if not plan.streamed:
+        counted = Counted(stored.blocks(at, chunk.end))
+        return counted, counted
+    counted = Counted(stored.blocks(0, stored.size))
+    unpacked = streams.as_utf8(unpack(counted, plan.compression), plan.encoding)
+    return streams.skipped(unpacked, at), counted
+
+
+def unpack(blocks: Counted, compression: str | None) -> Iterator[bytes]:
+    """`blocks` without their compression."""
+    if compression == "gzip":
+        return streams.gunzipped(blocks)
+    if compression == "zstd":
+        from zeroloop.batch import tables  # noqa: PLC0415 - see above
+
+        return tables.unzstandard(blocks)
+    return iter(blocks)
+
+
+def _share(chunk: Chunk, size: int, *, streamed: bool) -> Callable[[int], float]:
+    start, end = (0, size) if streamed else (chunk.start, chunk.end)
+    return lambda at: (at - start) / max(1, end - start)

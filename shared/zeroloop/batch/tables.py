@@ -1,0 +1,162 @@
+"""Parquet and Zstandard. The only user of pyarrow, which is imported here and only when a file needs it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from zeroloop.batch.rules import Chunk
+from zeroloop.batch.streams import Counted, Unreadable, check_ratio
+
+_BLOCK = 1 << 20
+_BUFFER = 8 << 20
+_ROWS = 1_000
+Table = list[dict[str, Any]]
+
+
+class Stored(Protocol):
+    """An object as a file: reads any range."""
+
+    size: int
+
+    def read_range(self, start: int, end: int) -> bytes:
+        """Bytes `start` to before `end`."""
+
+
+class _File(io.RawIOBase):
+    """`Stored` for pyarrow."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._stored.size}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._stored.size if size is None or size < 0 else min(self._at + size, self._stored.size)
+        data = self._stored.read_range(self._at, end) if end > self._at else b""
+        self._at += len(data)
+        return data
+
+
+class Parquet:
+    """A Parquet file, of which the footer alone is read at first.
+
+    Raises
+    ------
+    Unreadable
+        It isn't one.
+    """
+
+    def __init__(self, stored: Stored) -> None:
+        try:
+            self._file = parquet.ParquetFile(_File(stored), buffer_size=_BUFFER, pre_buffer=False)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise Unreadable(f"the file is not Parquet: {error!s:.200}") from error
+        self.columns = list(self._file.schema_arrow.names)
+
+    def chunks(self, chunk_bytes: int) -> list[Chunk]:
+        """Runs of whole row groups of about `chunk_bytes`; start and end are row numbers from 0."""
+        metadata = self._file.metadata
+        cuts, at, held = [0], 0, 0
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            if held and held + group.total_byte_size > chunk_bytes:
+                cuts.append(at)
+                held = 0
+            at, held = at + group.num_rows, held + group.total_byte_size
+        ends = [*cuts[1:], at]
+        return [
+            Chunk(number, start, end, start + 1, end - start)
+            for number, (start, end) in enumerate(zip(cuts, ends, strict=True))
+        ]
+
+    def rows(self, start: int, end: int, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Rows `start` to before `end`, with those of `columns` that there are.
+
+        Raises
+        ------
+        Unreadable
+            A page is damaged.
+        """
+        groups, first = self._groups(start, end)
+        named = [column for column in dict.fromkeys(columns) if column in self.columns]
+        try:
+            batches = self._file.iter_batches(_ROWS, row_groups=groups, columns=named)
+            yield from islice((row for batch in batches for row in batch.to_pylist()), start - first, end - first)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise Unreadable(f"the Parquet file is damaged: {error!s:.200}") from error
+
+    def _groups(self, start: int, end: int) -> tuple[list[int], int]:
+        """The row groups that hold rows `start` to before `end`, and the number of their first row."""
+        at = first = 0
+        found: list[int] = []
+        for number in range(self._file.metadata.num_row_groups):
+            after = at + self._file.metadata.row_group(number).num_rows
+            if after > start and at < end:
+                first = at if not found else first
+                found.append(number)
+            at = after
+        return found, first
+
+
+def unzstandard(blocks: Counted) -> Iterator[bytes]:
+    """The contents of a Zstandard file in blocks of at most 1 MB.
+
+    Raises
+    ------
+    Unreadable
+        Damaged, cut short, or a bomb.
+    """
+    given = 0
+    try:
+        with pa.CompressedInputStream(pa.PythonFile(_Joined(blocks), mode="r"), "zstd") as stream:
+            while block := stream.read(_BLOCK):
+                given += len(block)
+                check_ratio(given, blocks.taken)
+                yield block
+    except (pa.ArrowException, OSError) as error:
+        raise Unreadable(f"the zstd file is damaged: {error!s:.200}") from error
+
+
+class _Joined(io.RawIOBase):
+    """Blocks as a file, for pyarrow."""
+
+    def __init__(self, blocks: Counted) -> None:
+        self._blocks = iter(blocks)
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._left) < max(size, 1):
+            block = next(self._blocks, None)
+            if block is None:
+                break
+            self._left += block
+        taken, self._left = self._left[:size], self._left[size:]
+        return taken
+
+
+def table_bytes(rows: Table) -> bytes:
+    """A Parquet file of `rows`, which all have the same columns."""
+    out = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(rows), out)
+    return out.getvalue()

@@ -1,0 +1,125 @@
+"""DataBucket: versions of objects as streams, and outputs that are written once."""
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from zeroloop import clock
+from zeroloop.digests import sha256
+from zeroloop.errors import Conflict, Unavailable
+from zeroloop.objects import Bucket, client, translated
+
+_BLOCK = 1 << 20
+_TRIES = 5
+_PART_BYTES = 8_000_000
+
+
+class ObjectVersion:
+    """One version of one object, whose bytes never change: what replaced it is another version.
+
+    Reading raises NotFound when it is gone, and Conflict where a bucket without versions has other bytes by now.
+    """
+
+    def __init__(self, bucket: str, key: str, head: dict[str, Any]) -> None:
+        self._bucket = bucket
+        self._key = key
+        self.version_id: str | None = head.get("VersionId")
+        self.etag = str(head["ETag"]).strip('"')
+        self.size = int(head["ContentLength"])
+        self.metadata: dict[str, str] = head.get("Metadata", {})
+
+    def read_range(self, start: int, end: int) -> bytes:
+        """Bytes `start` to before `end`."""
+        return b"".join(self.blocks(start, end))
+
+    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+        """The same as a stream, which goes on where a connection broke; Unavailable after five tries in vain."""
+        failures = 0
+        while start < end:
+            try:
+                with translated(self._key):
+                    for block in self._body(start, end):
+                        yield block
+                        start, failures = start + len(block), 0
+            except Unavailable:
+                failures += 1
+                if failures == _TRIES:
+                    raise
+                clock.sleep(clock.pause_seconds(failures))
+
+    def _body(self, start: int, end: int) -> Iterator[bytes]:
+        version = {"VersionId": self.version_id} if self.version_id else {"IfMatch": self.etag}
+        where = {"Bucket": self._bucket, "Key": self._key, "Range": f"bytes={start}-{end - 1}"}
+        answer = client("s3").get_object(**where, **version)
+        blocks: Iterator[bytes] = answer["Body"].iter_chunks(_BLOCK)
+        return blocks if "ContentRange" in answer else _cut(blocks, start, end)
+
+
+def _cut(blocks: Iterator[bytes], start: int, end: int) -> Iterator[bytes]:
+    """Bytes `start` to before `end` of a whole object: gap, MiniStack gives a version whole whatever is asked."""
+    at = 0
+    for block in blocks:
+        if part := block[max(0, start - at) : max(0, end - at)]:
+            yield part
+        at += len(block)
+
+
+class DataBucket(Bucket):
+    """The bucket of batch's inbox and outbox."""
+
+    def version(self, key: str, version_id: str | None = None) -> ObjectVersion:
+        """That version of an object, or the current one; NotFound if there is none."""
+        version = {"VersionId": version_id} if version_id else {}
+        with translated(key):
+            return ObjectVersion(self.name, key, client("s3").head_object(Bucket=self.name, Key=key, **version))
+
+    def write_once(self, key: str, data: bytes) -> str:
+        """Write an object unless it is there with the same bytes; their SHA-256. Conflict if it has others."""
+        digest = sha256(data)
+        try:
+            with translated(key):
+                self._store(key, data, digest, IfNoneMatch="*")
+        except Conflict:
+            if self.version(key).metadata.get("sha256") != digest:
+                raise
+        return digest
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write an object, whatever was there."""
+        with translated(key):
+            self._store(key, data, sha256(data))
+
+    def _store(self, key: str, data: bytes, digest: str, **condition: str) -> None:
+        checksum = b64encode(bytes.fromhex(digest)).decode()
+        client("s3").put_object(
+            Bucket=self.name, Key=key, Body=data, ChecksumSHA256=checksum, Metadata={"sha256": digest}, **condition
+        )
+
+    def read(self, key: str) -> bytes:
+        """The bytes of a small object; NotFound if there is none."""
+        with translated(key):
+            return bytes(client("s3").get_object(Bucket=self.name, Key=key)["Body"].read())
+
+    def join(self, keys: Iterable[str], target: str) -> None:
+        """Write one object of the bytes of others, in order; memory holds 8 MB and one of them."""
+        upload: str | None = None
+        parts: list[dict[str, Any]] = []
+        left = b""
+        where = {"Bucket": self.name, "Key": target}
+        for key in keys:
+            left += self.read(key)
+            if len(left) >= _PART_BYTES:
+                with translated(target):
+                    upload = upload or client("s3").create_multipart_upload(**where)["UploadId"]
+                    parts.append(self._part(where, upload, len(parts) + 1, left))
+                left = b""
+        with translated(target):
+            if upload is None:
+                self._store(target, left, sha256(left))
+                return
+            parts.append(self._part(where, upload, len(parts) + 1, left))
+            client("s3").complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+
+    def _part(self, where: dict[str, str], upload: str, number: int, data: bytes) -> dict[str, Any]:
+        etag = client("s3").upload_part(**where, UploadId=upload, PartNumber=number, Body=data)["ETag"]
+        return {"ETag": etag, "PartNumber": number}

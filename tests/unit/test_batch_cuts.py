@@ -1,0 +1,60 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeroloop.batch import cuts, streams
+from zeroloop.batch.rules import Chunk
+
+BYTES = st.lists(st.sampled_from([b"a", b'"', b"\n", b"\r\n"]), max_size=60).map(b"".join)
+
+
+def chunks(data: bytes, length: int, *, quotes: bool) -> list[Chunk]:
+    stretches = cuts.stretches(0, len(data), length)
+    measures = [cuts.measure([data[one.start : one.end]], one.start, quotes=quotes) for one in stretches]
+    return cuts.cut(stretches, measures)
+
+
+def records(data: bytes, start: int = 0, end: int | None = None, *, quotes: bool) -> list[streams.Record]:
+    return list(streams.records([data[start:end]], start, quotes=quotes))
+
+
+@given(BYTES, st.integers(1, 30), st.booleans())
+def test_chunks_hold_every_record_once_and_know_its_number(data: bytes, length: int, quotes: bool) -> None:
+    whole = records(data, quotes=quotes)
+    found: list[streams.Record] = []
+    for chunk in chunks(data, length, quotes=quotes):
+        assert chunk.row == len(found) + 1
+        inside = records(data, chunk.start, chunk.end, quotes=quotes)
+        assert len(inside) == chunk.records
+        found += inside
+    assert found == whole
+
+
+@given(BYTES, st.lists(st.integers(0, 60), max_size=5), st.booleans())
+def test_where_blocks_end_changes_no_measure(data: bytes, places: list[int], quotes: bool) -> None:
+    at = [0, *sorted(place for place in places if place < len(data)), len(data)]
+    blocks = [data[start:end] for start, end in pairwise(at)]
+    assert cuts.measure(blocks, 5, quotes=quotes) == cuts.measure([data], 5, quotes=quotes)
+
+
+@given(BYTES, st.integers(1, 7), st.booleans())
+def test_where_blocks_end_changes_no_record(data: bytes, length: int, quotes: bool) -> None:
+    blocks = [data[at : at + length] for at in range(0, len(data), length)]
+    assert list(streams.records(blocks, 0, quotes=quotes)) == records(data, quotes=quotes)
+
+
+def test_a_quoted_newline_at_the_cut_is_no_end() -> None:
+    data = b'a\n"b\nc"\nd\n'
+    assert chunks(data, 5, quotes=True) == [Chunk(0, 0, 8, 1, 2), Chunk(1, 8, 10, 3, 1)]
+    assert chunks(data, 5, quotes=False)[1].start == 8
+
+
+@pytest.mark.parametrize("data", [b"", b"x"])
+def test_what_has_no_end_is_one_chunk(data: bytes) -> None:
+    assert chunks(data, 10, quotes=True) == [Chunk(0, 0, len(data), 1, len(data))]
+
+
+def test_a_stretch_in_which_nothing_begins_makes_no_chunk() -> None:
+    assert [chunk.chunk for chunk in chunks(b"a" * 30 + b"\nb\n", 10, quotes=False)] == [0, 3]

@@ -1,0 +1,287 @@
+import csv
+import gzip
+import io
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from tests import models
+from tests.batches import Run, table_model, text_model
+from zeroloop.batch.scoring import predict
+from zeroloop.batch.streams import Unreadable
+from zeroloop.inference.model import Model
+
+TEXT = text_model()
+TABLE = table_model()
+TEXTS = ["good", "a bad film", 'say "hello"', "two\nlines", "a, b; c", "über\u2019s", "=1+1", "  x  "]
+
+
+def jsonl(rows: list[Any]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def as_csv(rows: list[list[Any]], **dialect: Any) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, **dialect).writerows(rows)
+    return out.getvalue().encode()
+
+
+def as_parquet(rows: list[dict[str, Any]], **how: Any) -> bytes:
+    out = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(rows), out, **how)
+    return out.getvalue()
+
+
+def packed(data: bytes, codec: str) -> bytes:
+    if codec == "gzip":
+        return gzip.compress(data)
+    return bytes(pa.Codec(codec).compress(data, asbytes=True))
+
+
+def test_a_row_comes_out_with_its_number_id_input_and_answer_as_predict_gives_it() -> None:
+    run = Run(jsonl([{"id": "a", "text": "good"}, {"text": "bad"}]), "inbox/m/f.jsonl", TEXT).score()
+    [first, second] = run.rows
+    [said] = TEXT.predict(["good"], ["text"])
+    assert first == {
+        "row": 1,
+        "id": "a",
+        "text": "good",
+        "prediction": said.prediction,
+        "confidence": said.confidence,
+        "scores": said.scores,
+        "model_version": 3,
+    }
+    assert (second["row"], second["text"], "id" in second) == (2, "bad", False)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "csv.gz", "jsonl.gz", "csv.zst", "jsonl.zst"])
+def test_every_format_gives_the_same_rows(form: str) -> None:
+    rows = [{"id": f"r{i}", "text": text} for i, text in enumerate(TEXTS)]
+    data = {
+        "csv": as_csv([["id", "text"], *([row["id"], row["text"]] for row in rows)]),
+        "jsonl": jsonl(rows),
+        "parquet": as_parquet(rows),
+    }[form.split(".", maxsplit=1)[0]]
+    if form.endswith(("gz", "zst")):
+        data = packed(data, "gzip" if form.endswith("gz") else "zstd")
+    run = Run(data, f"inbox/m/f.{form}", TEXT).score()
+    assert [(row["row"], row["id"], row["text"]) for row in run.rows] == [
+        (i, row["id"], row["text"]) for i, row in enumerate(rows, 1)
+    ]
+    assert run.rows == Run(jsonl(rows), "inbox/m/f.jsonl", TEXT).score().rows
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_a_table_gives_the_same_rows_in_every_format(form: str) -> None:
+    rows = [{"id": i, "a": i / 4, "b": 0.5, "c": -1.5} for i in range(9)]
+    data = {
+        "csv": as_csv([["a", "c", "id", "b"], *([row["a"], row["c"], row["id"], row["b"]] for row in rows)]),
+        "jsonl": jsonl(rows),
+        "parquet": as_parquet(rows),
+    }[form]
+    run = Run(data, f"inbox/m/f.{form}", TABLE).score()
+    assert [row["features"] for row in run.rows] == [{name: row[name] for name in "abc"} for row in rows]
+    assert [str(row["id"]) for row in run.rows] == [str(row["id"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "rejects"),
+    [
+        (b"", 0, 0),
+        (b"text\n", 0, 0),
+        (b"text", 0, 0),
+        (b"\xef\xbb\xbftext\r\ngood\r\n", 1, 0),
+        (b"text\ngood", 1, 0),
+        (b"text\n\n  \ngood\n\n", 1, 0),
+        (b"id;text\n1;a,b\n", 1, 0),
+        (b"id\ttext\n1\ta,b\n", 1, 0),
+        ("text\ngut\n".encode("utf-16"), 1, 0),
+        (b"text\nmore,cells\n", 0, 1),
+        (b'text\n"unclosed\nall the rest\n', 0, 1),
+        (b'text\na "quoted" word\n', 1, 0),
+        (b'text\n"so" much\n', 0, 1),
+        (b"text\n\xff\xfe\ngood\n", 1, 1),
+        (b"comment\ngood\n", 1, 0),  # the only column is the text
+    ],
+)
+def test_a_csv_file_is_read_as_defined(data: bytes, rows: int, rejects: int) -> None:
+    run = Run(data, "inbox/m/f.csv", TEXT).score()
+    assert (len(run.rows), len(run.rejects)) == (rows, rejects)
+
+
+def test_row_numbers_count_blank_lines_and_not_the_header() -> None:
+    run = Run(b"text\n\ngood\n\nbad\n", "inbox/m/f.csv", TEXT).score()
+    assert [row["row"] for row in run.rows] == [2, 4]
+
+
+def test_an_encoding_may_be_declared() -> None:
+    run = Run("text\nschön\n".encode("latin-1"), "inbox/m/f.csv", TEXT, encoding="latin-1").score()
+    assert run.rows[0]["text"] == "schön"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{", "is not JSON"),
+        (b'{"text": NaN}', "is not JSON"),
+        (b"[1]", "is not an object"),
+        (b"\xff", "is not JSON"),
+        (b'{"text": 1}', "text: must be a string"),
+        (b'{"other": "x"}', "text: must be a string"),
+        (b'{"text": " "}', "text: must not be blank"),
+        (b"[" * 100_000, "is not JSON"),
+    ],
+)
+def test_a_poison_row_is_rejected_with_its_place_and_reason_and_the_others_are_scored(line: bytes, reason: str) -> None:
+    good = b'{"text": "good"}\n'
+    run = Run(good + line + b"\n" + good, "inbox/m/f.jsonl", TEXT).score()
+    assert [row["row"] for row in run.rows] == [1, 3]
+    [reject] = run.rejects
+    assert (reject["row"], reject["offset"]) == (2, len(good))
+    assert reason in reject["reason"]
+    assert reject["raw"] == line.decode(errors="backslashreplace")[:10_000]
+
+
+def test_a_line_of_100_megabytes_is_rejected_by_its_length_and_never_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeroloop.batch.streams.MAX_RECORD_BYTES", 100_000)
+    good = b'{"text": "good"}\n'
+    run = Run(good + b"x" * 1_000_000 + b"\n" + good, "inbox/m/f.jsonl", TEXT).score()
+    assert [row["row"] for row in run.rows] == [1, 3]
+    assert "is longer than" in run.rejects[0]["reason"]
+    assert len(run.rejects[0]["raw"]) == 10_000
+
+
+@pytest.mark.parametrize("n_bad", [1, 7, 8, 9, 500])
+def test_the_model_answers_the_rows_around_those_that_it_refuses(n_bad: int) -> None:
+    values = ["good"] * 1000
+    for i in range(n_bad):
+        values[i * 2] = " "
+    said = predict(TEXT, values)
+    assert [i for i, answer in enumerate(said) if isinstance(answer, str)] == [i * 2 for i in range(n_bad)]
+    assert said[1] == TEXT.predict(["good"], ["text"])[0]
+    assert said[0] == "text: must not be blank"
+
+
+def test_a_column_at_fault_is_named() -> None:
+    [said] = predict(TABLE, [{"a": 1.0, "b": "high", "c": 0.0}])
+    assert said == "features.b: must be a finite number"
+
+
+def test_rows_on_which_the_model_breaks_are_rejected() -> None:
+    nan = Model(models.package(models.dense(bias=float("nan")), described=models.dense()))
+    said = predict(nan, [{"a": 1.0, "b": 0.0, "c": 0.0}] * 2)
+    assert said == ["the model answered NaN or an infinity for this input"] * 2
+
+
+ROWS = st.lists(st.sampled_from([*TEXTS, "", '"', "\n\n", "a\r\nb"]), min_size=1, max_size=60)
+
+
+@given(ROWS, st.integers(1, 200), st.integers(1, 50), st.integers(1, 9))
+def test_where_a_csv_is_cut_changes_nothing(texts: list[str], chunk: int, block: int, piece: int) -> None:
+    data = as_csv([["id", "text"], *([i, text] for i, text in enumerate(texts))])
+    whole = Run(data, "inbox/m/f.csv", TEXT).score()
+    cut = Run(data, "inbox/m/f.csv", TEXT, block=block).change(chunk_bytes=chunk, piece_rows=piece).score()
+    assert (cut.rows, cut.rejects) == (whole.rows, whole.rejects)
+    assert [str(row["id"]) for row in whole.rows] == [str(i) for i, text in enumerate(texts) if text.strip()]
+
+
+@given(st.lists(st.binary(max_size=12), max_size=40), st.integers(1, 60), st.integers(1, 50))
+def test_no_bytes_whatever_are_lost_by_cutting(lines: list[bytes], chunk: int, block: int) -> None:
+    data = b"id,text\n" + b"\n".join(lines)
+    whole = Run(data, "inbox/m/f.csv", TEXT, delimiter=",", encoding="utf-8").score()
+    cut = Run(data, "inbox/m/f.csv", TEXT, delimiter=",", encoding="utf-8", block=block).change(chunk_bytes=chunk)
+    cut.score()
+    assert (cut.rows, cut.rejects) == (whole.rows, whole.rejects)
+
+
+@pytest.mark.parametrize(
+    ("form", "output"),
+    [
+        ("csv", "jsonl"),
+        ("jsonl", "csv"),
+        ("jsonl", "parquet"),
+        ("parquet", "jsonl"),
+        ("jsonl.gz", "jsonl"),
+    ],
+)
+def test_a_worker_that_is_stopped_again_and_again_writes_the_same_bytes(form: str, output: str) -> None:
+    rows = [{"id": i, "text": TEXTS[i % len(TEXTS)] if i % 700 else ""} for i in range(3_300)]
+    data = {
+        "csv": as_csv([["id", "text"], *([row["id"], row["text"]] for row in rows)]),
+        "jsonl": jsonl(rows),
+        "parquet": as_parquet(rows, row_group_size=700),
+    }[form.split(".", maxsplit=1)[0]]
+    data = packed(data, "gzip") if form.endswith("gz") else data
+    runs = [
+        Run(data, f"inbox/m/f.{form}", TEXT, output=output).change(chunk_bytes=60_000, piece_rows=900) for _ in "ab"
+    ]
+    luck = random.Random(7)
+    runs[0].score()
+    runs[1].score(late=lambda: luck.random() < 0.4)
+    assert runs[0].sink.objects == runs[1].sink.objects
+    assert runs[0].sink.pieces == runs[1].sink.pieces
+    assert sum(piece.rows + piece.rejects for piece in runs[0].sink.pieces.values()) == 3_300
+    assert len(runs[0].sink.pieces) >= 3
+
+
+def test_a_csv_output_holds_no_formulas() -> None:
+    run = Run(jsonl([{"id": "@x", "text": "=cmd()"}]), "inbox/m/f.jsonl", TEXT, output="csv").score()
+    [cells] = csv.DictReader(io.StringIO(run.sink.objects["part-00000-00000.csv"].decode()))
+    assert (cells["id"], cells["text"]) == ("'@x", "'=cmd()")
+    assert {"row", "prediction", "confidence", "score_no", "score_yes", "model_version"} <= cells.keys()
+
+
+def test_a_parquet_output_is_the_table_that_the_csv_is() -> None:
+    run = Run(jsonl([{"id": 1, "text": "good"}]), "inbox/m/f.jsonl", TEXT, output="parquet").score()
+    [row] = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"])).to_pylist()
+    assert (row["row"], row["id"], row["text"], row["model_version"]) == (1, 1, "good", 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "key", "why"),
+    [
+        (gzip.compress(b"x" * 30_000_000), "f.jsonl.gz", "a bomb"),
+        (gzip.compress(b"{}\n" * 99)[:-9], "f.jsonl.gz", "cut short"),
+        (b"\x1f\x8bnonsense", "f.csv.gz", "damaged"),
+        (b"\x28\xb5\x2f\xfdnonsense", "f.csv.zst", "damaged"),
+        (b"PAR1nonsense", "f.parquet", "is not Parquet"),
+        (gzip.compress(b"PAR1"), "f.parquet", "as it is"),
+        (b",".join(b"c%d" % i for i in range(100_000)), "f.csv", "header"),
+        (b",".join(b"c%d" % i for i in range(5_000)), "f.csv", "columns"),
+        (b"a,a\n1,2\n", "f.csv", "twice"),
+        (b"a,b\n1,2\n", "f.csv", "no column 'text'"),
+        (b"\xff\xffx\n", "f.csv", "encoding"),
+    ],
+)
+def test_a_file_that_can_not_be_read_says_why(data: bytes, key: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeroloop.batch.streams._BOMB_FREE_BYTES", 1_000_000)
+    with pytest.raises(Unreadable, match=why):
+        Run(data, f"inbox/m/{key}", TEXT).score()
+
+
+def test_a_model_of_tensors_answers_its_outputs_by_name() -> None:
+    model = Model(models.echo(["float32", "int32", "string"]))
+    instance = model.package.golden.cases[0].instance
+    run = Run(jsonl([instance, {"inputs": {}}, instance]), "inbox/m/f.jsonl", model).score()
+    assert [row["row"] for row in run.rows] == [1, 3]
+    stated = [one.name for one in model.package.signature.outputs]
+    assert list(run.rows[0]["prediction"]) == stated
+    assert list(run.rows[0]["prediction"].values()) == list(instance["inputs"].values())
+    assert "is missing" in run.rejects[0]["reason"]
+
+
+@pytest.mark.parametrize("package", ["sentiment/packages/small", "sentiment/packages/float"])
+def test_a_row_of_a_batch_has_the_answer_of_a_single_one_bit_for_bit(package: str) -> None:
+    folder = Path(__file__).parents[2] / "examples" / package
+    model = Model({path.name: path.read_bytes() for path in folder.iterdir()})
+    rows = gzip.decompress((folder.parents[1] / "data" / "movie_reviews.tsv.gz").read_bytes()).decode().splitlines()
+    texts = [row.split("\t")[-1] for row in rows[1:2_001]]
+    said = predict(model, texts[:1000]) + predict(model, texts[1000:])
+    assert said == [model.predict([text], ["text"])[0] for text in texts]
