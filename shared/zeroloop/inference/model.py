@@ -1,9 +1,11 @@
 """A version ready to answer: its package, its preprocessing and its interpreter."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
@@ -17,7 +19,7 @@ from zeroloop.inference.tensors import Given
 TOKENIZER = "tokenizer.json"
 
 
-class Result(NamedTuple):
+class Result(Struct, frozen=True, gc=False):
     """Of each row the instance, its answer and (if asked) what the log keeps; the outputs, in the signature's order."""
 
     values: Sequence[Any]
@@ -132,7 +134,7 @@ class Model:
                 for array, ends in zip(taken.arrays, self._reader.ends, strict=True)
             ]
             try:
-                self._result(taken._replace(arrays=filled))
+                self._result(replace(taken, arrays=filled))
             except ModelFailed as error:
                 found = [ends[end] for ends in self._reader.ends if ends]
                 raise InvalidInput(

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import preprocessing, tensors
@@ -16,7 +18,7 @@ MOST_LOGGED = 256
 """Numbers of an instance of tensors that the log keeps; of pictures it keeps the digest alone."""
 
 
-class Taken(NamedTuple):
+class Taken(Struct, frozen=True, gc=False):
     """Instances out of a request, the model's inputs for them, and, once it is asked, what the log keeps of each."""
 
     values: Sequence[Any]

@@ -45,7 +45,7 @@ class Receipt(Struct, frozen=True, kw_only=True, gc=False):
 def sign(receipt: Receipt, key: Key) -> str:
     """The prediction id of `receipt`."""
     body = _text(msgspec.json.encode(receipt))
-    return (_PREFIX + body + b"." + _signature(body, key)).decode()
+    return b"".join((_PREFIX, body, b".", _signature(body, key))).decode()
 
 
 def verify(prediction_id: str, keys: Mapping[str, Key]) -> Receipt:

@@ -1,5 +1,6 @@
 """A predict request: what the caller sent, checked as far as that needs no model. Pure."""
 
+from operator import attrgetter
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -31,6 +32,9 @@ class PredictRequest(Struct, forbid_unknown_fields=True, gc=False):
         return self.instances is not UNSET
 
 
+_ONE_OF = ("text", "features", "inputs", "instances")
+_sent = attrgetter(*_ONE_OF)
+
 # Lambda answers 6 MB at the most.
 MAX_ANSWER_BYTES = 5_000_000
 _RECEIPT_BYTES = 700
@@ -52,19 +56,16 @@ def inputs(request: PredictRequest, field: str) -> Inputs:
     InvalidInput
         None or several of text, features, inputs, instances; the wrong one for this model; no or too many instances.
     """
-    sent = (
-        ("text", request.text),
-        ("features", request.features),
-        ("inputs", request.inputs),
-        ("instances", request.instances),
-    )
-    given = [name for name, value in sent if value is not UNSET]
-    if len(given) != 1:
+    sent = _sent(request)
+    if sent.count(UNSET) != len(sent) - 1:
+        given = [name for name, value in zip(_ONE_OF, sent, strict=True) if value is not UNSET]
         raise InvalidInput(f"send one of {field} or instances, not {' and '.join(given) or 'none'}", field=field)
     if isinstance(request.instances, UnsetType):
-        if given[0] != field:
-            raise InvalidInput(f"this model reads {field}, not {given[0]}", field=given[0])
-        return Inputs([getattr(request, field)], [field])
+        value = getattr(request, field)
+        if value is UNSET:
+            other = next(name for name in _ONE_OF if getattr(request, name) is not UNSET)
+            raise InvalidInput(f"this model reads {field}, not {other}", field=other)
+        return Inputs([value], [field])
     if not 0 < len(request.instances) <= MAX_INSTANCES:
         raise InvalidInput(f"send 1 to {MAX_INSTANCES:,} instances, not {len(request.instances):,}", field="instances")
     values = [_value(instance, field, f"instances[{i}]") for i, instance in enumerate(request.instances)]

@@ -1,6 +1,8 @@
 """Predicting: which version answers, what it says, and the receipt of each answer."""
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from zeroloop import clock
 from zeroloop.errors import InvalidInput
@@ -16,7 +18,7 @@ from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import Served, WarmModels
 
 
-class Outcome(NamedTuple):
+class Outcome(Struct, frozen=True, gc=False):
     """What a request came to: all its answers come from one version. Their receipts are in the record."""
 
     served: Served
@@ -170,23 +172,21 @@ def score(answer: Answer) -> float | None:
 
 def present(outcome: Outcome, record: LogRecord, *, many: bool) -> dict[str, Any]:
     """The body of the answer: flat for one instance, `predictions` for a list."""
+    said = [
+        {"prediction": answer.prediction, "confidence": answer.confidence, "scores": answer.scores}
+        for answer in outcome.answers
+    ]
     common = {
         "model": record.model,
         "model_version": record.version,
         "version_id": outcome.served.version.version_id,
         "variant": record.variant,
     }
-    shown = [
-        {
-            "prediction": answer.prediction,
-            "confidence": answer.confidence,
-            "scores": answer.scores,
-            **({} if many else common),
-            "prediction_id": told.prediction_id,
-        }
-        for answer, told in zip(outcome.answers, record.predictions, strict=True)
-    ]
-    return {"predictions": shown, **common} if many else shown[0]
+    if not many:
+        return {**said[0], **common, "prediction_id": record.predictions[0].prediction_id}
+    for body, told in zip(said, record.predictions, strict=True):
+        body["prediction_id"] = told.prediction_id
+    return {"predictions": said, **common}
 
 
 def present_inferred(
