@@ -53,7 +53,7 @@ def over(local: Local, job_id: str, seconds: float = 120) -> dict[str, Any]:
     """The job when it has ended."""
     deadline = clock.monotonic() + seconds
     answer = local.send("GET", f"/batch/{job_id}")
-    while answer.status == 404 or answer.body["status"] not in OVER:
+    while answer.status != 200 or answer.body["status"] not in OVER:
         assert clock.monotonic() < deadline, answer
         clock.sleep(1.0)
         answer = local.send("GET", f"/batch/{job_id}")
