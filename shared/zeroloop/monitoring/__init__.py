@@ -1,0 +1,1 @@
+"""From prediction lines to what is known of a version's traffic."""
