@@ -18,6 +18,7 @@ from zeroloop.inference import package, receipts, record
 from zeroloop.inference.package import Package
 from zeroloop.inference.receipts import Key, Receipt
 from zeroloop.inference.record import LogRecord, Prediction
+from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.registry import audit, rules
 from zeroloop.registry.audit import Record
 from zeroloop.registry.rules import Arm, Lineup, State, Version
@@ -32,6 +33,7 @@ STRUCTS: dict[str, type[Struct]] = {
     "audit-record": Record,
     "log-record": LogRecord,
     "receipt": Receipt,
+    "aggregate": Aggregate,
 }
 # Fields that a schema requires of the writer and our reader fills in: a lineup's with what a new model's are, a
 # record's version because the line could not have been found without it, a hash because it is made of the others.
@@ -43,6 +45,7 @@ LENIENT = {
     ("audit-record", ("hash",)),
     ("log-record", ("schema",)),
     ("receipt", ("v",)),
+    ("aggregate", ("schema_version",)),
 }
 
 Path_ = tuple[str | int, ...]

@@ -24,7 +24,7 @@ class Feature(Struct, frozen=True):
     Of numbers also sum and sum of squares, in thousandths of their scale's unit from its centre.
     """
 
-    n: Count = 0
+    n: Count
     missing: Count = 0
     sum: int = 0
     sum_squares: Count = 0
@@ -47,7 +47,7 @@ class Aggregate(Struct, frozen=True, kw_only=True):
     slices
         "slice" -> predictions; "slice<tab>answered<tab>actual" -> count.
     tokens
-        Sums of hashed token vectors: each row adds 10,000 / sqrt(its ids) to bucket id mod 256 for each id; of
+        Sums of hashed token vectors: each row adds 10,000 / sqrt(its words) to place id mod 256 for each word; of
         `features["length"].n` rows. Empty where there is no text.
     answer
         A regression's answers.
@@ -66,7 +66,7 @@ class Aggregate(Struct, frozen=True, kw_only=True):
     slices: Counts = field(default_factory=dict)
     features: dict[str, Feature] = field(default_factory=dict)
     tokens: Annotated[list[Count], Meta(max_length=BUCKETS)] = field(default_factory=list)
-    answer: Feature = Feature()
+    answer: Feature = Feature(n=0)
 
 
 EMPTY = Aggregate(n=0)

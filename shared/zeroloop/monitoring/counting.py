@@ -64,7 +64,7 @@ def count(lines: Iterable[Line], frame: Frame) -> Aggregate:
     labels = Counter([one.label for one in predictions if one.label is not None])
     scores = [one.score for one in predictions if one.score is not None]
     rows = [one.features for one in predictions if type(one.features) is dict]
-    texts = [one.features for one in predictions if type(one.features) is list]
+    texts = [_words(one.features, frame) for one in predictions if type(one.features) is list]
     return Aggregate(
         n=len(predictions),
         requests=requests,
@@ -75,7 +75,7 @@ def count(lines: Iterable[Line], frame: Frame) -> Aggregate:
         slices=slices,
         features=_columns(rows, frame) | _texts(texts, frame) if rows or texts else {},
         tokens=_tokens(texts),
-        answer=_numbers(scores, frame.answer) if frame.answer else Feature(),
+        answer=_numbers(scores, frame.answer) if frame.answer else Feature(n=0),
     )
 
 
@@ -105,6 +105,11 @@ def _named(labels: Counter[str], frame: Frame) -> dict[str, int]:
     named = {label: n for label, n in labels.items() if label in frame.labels}
     other = labels.total() - sum(named.values())
     return named | {OTHER: other} if other else named
+
+
+def _words(ids: list[int], frame: Frame) -> list[int]:
+    """Words come first, and w of them make w - 1 pairs: where a row was cut, some words fall away too."""
+    return ids if frame.ngrams == 1 else ids[: (len(ids) + 1) // 2]
 
 
 def _columns(rows: Sequence[dict[str, Any]], frame: Frame) -> dict[str, Feature]:

@@ -43,7 +43,7 @@ class Dispersion(Struct, frozen=True):
 class Evidence(Struct, frozen=True):
     """One test of a window.
 
-    `ratio` is statistic / df before phi, from which phi is learned; `large` judges `effect`; `sizes` are other measures.
+    `ratio` is statistic / df before phi, from which phi is learned; `large` judges `effect`; `sizes` are others.
     """
 
     p_value: float
@@ -160,7 +160,7 @@ def token_baseline(vectors: NDArray[np.int64]) -> TokenBaseline:
 
 
 def family(text: float | None, features: Sequence[float]) -> float | Undetermined:
-    """One p-value of a window: half of alpha for the token test, the rest in equal parts; or all, where one is alone."""
+    """One p-value of a window: half of alpha for the token test, the rest in equal parts; all, where one is alone."""
     if text is None and not features:
         return Undetermined("no test was possible")
     share = 0.0 if text is None else 0.5 if features else 1.0

@@ -12,7 +12,7 @@ def units_for_means(
 ) -> int:
     """Units of both arms that find the difference `effect` of means, of which `share` get the treatment, two-sided.
 
-    (z_{alpha/2} + z_{1-power})^2 deviation^2 (1 / share + 1 / (1 - share)) / effect^2, of one unit's standard deviation.
+    (z_{alpha/2} + z_{1-power})^2 deviation^2 (1 / share + 1 / (1 - share)) / effect^2, the deviation being one unit's.
     """
     reach = critical(alpha) + float(ndtri(power))
     return ceil((reach * deviation / effect) ** 2 / (share * (1 - share)))
@@ -32,6 +32,6 @@ def units_for_proportions(
 
 
 def power_for_means(effect: float, deviation: float, units: int, *, share: float = 0.5, alpha: float = 0.05) -> float:
-    """The chance that `units` of both arms find the difference `effect`, on the side where it is."""
-    error = deviation / sqrt(units * share * (1 - share))
-    return float(ndtr(abs(effect) / error - critical(alpha)))
+    """The chance that `units` of both arms find the difference `effect`, two-sided."""
+    z = effect / deviation * sqrt(units * share * (1 - share))
+    return float(ndtr(z - critical(alpha)) + ndtr(-z - critical(alpha)))
