@@ -46,7 +46,7 @@ def test_welch_is_scipys_wherever_the_values_lie(offset: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "m", "shift", "deviation"), product((2, 100, 10**9), (2, 10**9), (0.0, 1e-6, 3.0), (1e-3, 2.0))
+    ("n", "m", "shift", "deviation"), list(product((2, 100, 10**9), (2, 10**9), (0.0, 1e-6, 3.0), (1e-3, 2.0)))
 )
 def test_welch_is_scipys_on_a_grid(n: int, m: int, shift: float, deviation: float) -> None:
     control = Sample(n, Fraction(7), Fraction(deviation) ** 2)
@@ -81,9 +81,9 @@ def test_two_proportions_are_a_chi_squared_of_two_by_two() -> None:
 
 
 def test_a_p_value_below_1e_300_is_still_one() -> None:
-    found = verdict(two_proportions((500_000, 1_000_000), (526_200, 1_000_000)))
+    found = verdict(two_proportions((500_000, 1_000_000), (526_300, 1_000_000)))
     assert 0 < found.p_value < 1e-300
-    theirs = stats.chi2_contingency([[500_000] * 2, [526_200, 473_800]], correction=False)
+    theirs = stats.chi2_contingency([[500_000] * 2, [526_300, 473_700]], correction=False)
     assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-9)
 
 

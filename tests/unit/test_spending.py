@@ -1,40 +1,46 @@
 """Boundaries of planned looks."""
 
-from math import inf, isinf
+from math import inf, isinf, sqrt
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import multivariate_normal, norm
 
 from zeroloop.stats.comparison import Effect
-from zeroloop.stats.spending import at_look, boundaries, spent
+from zeroloop.stats.spending import at_look, boundaries, in_total, per_side
 from zeroloop.stats.undetermined import Undetermined
 
 
-def limits(times: list[float], alpha: float = 0.05, *, last: bool = False) -> list[float]:
-    found = boundaries(times, alpha, last=last)
+def limits(times: list[float], alpha: float = 0.05, **how: Any) -> list[float]:
+    found = boundaries(times, alpha, **how)
     assert not isinstance(found, Undetermined)
     return found
 
 
 def test_five_looks_need_what_the_literature_says() -> None:
-    # gsDesign, sfLDOF at one-sided .025; Reboussin, DeMets, Kim & Lan 2000
-    assert limits([0.2, 0.4, 0.6, 0.8, 1.0]) == pytest.approx([4.8769, 3.3569, 2.6803, 2.2898, 2.0310], abs=1e-4)
+    # ldbounds and gsDesign, at one-sided .025
+    assert limits([0.2, 0.4, 0.6, 0.8, 1.0]) == pytest.approx([4.877, 3.357, 2.680, 2.290, 2.031], abs=5e-4)
 
 
-def test_one_look_is_a_plain_test_and_the_first_look_is_worked_out_by_hand() -> None:
+def test_the_first_looks_are_worked_out_by_hand() -> None:
     assert limits([1.0]) == pytest.approx([1.959964])
-    # a look at half: z_.0125 / sqrt(.5) = 2.241403 * 1.414214 = 3.169823, of which 2 (1 - Phi) is one side's alpha
-    assert spent(0.5) == pytest.approx(0.0015253, abs=1e-6)
+    # at half: 2.241403 / sqrt(.5) = 3.169823, of which both sides of the normal are one side's alpha
+    assert per_side(0.5, 0.05) == pytest.approx(0.0015253, abs=1e-6)
     assert limits([0.5, 1.0])[0] == pytest.approx(2.9626, abs=1e-4)
+    # 1.959964 / sqrt(.5) = 2.771808, of which half of both sides is one side's alpha
+    assert limits([0.5, 1.0], spent=in_total)[0] == pytest.approx(2.771808, abs=1e-6)
 
 
-@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6, unique_by=lambda t: round(t, 2)))
-def test_later_looks_need_less_and_the_last_more_than_a_plain_test(times: list[float]) -> None:
-    found = limits(sorted(times), last=True)
-    assert found[-1] >= 1.959963
-    assert all(a > b for a, b in zip(found[:-1], limits(sorted(times))[1:-1], strict=False))
+@given(st.floats(0.1, 1), st.floats(0.02, 0.98), st.sampled_from([per_side, in_total]))
+def test_a_second_look_spends_what_scipys_bivariate_normal_says(last: float, part: float, spent: Any) -> None:
+    first = last * part
+    a, b = limits([first, last], spent=spent)
+    both = multivariate_normal([0, 0], [[1, sqrt(part)], [sqrt(part), 1]])
+    within = both.cdf([a, b], lower_limit=[-a, -b])
+    assert (norm.cdf(a) - norm.cdf(-a) - within) / 2 == pytest.approx(spent(last, 0.05) - spent(first, 0.05), abs=2e-5)
 
 
 @pytest.mark.parametrize("looks", [28, 100])
@@ -45,16 +51,19 @@ def test_daily_looks_err_as_often_as_they_say(looks: int) -> None:
     assert crossed == pytest.approx(0.05, abs=0.005)  # 3.2 standard errors
 
 
-def test_power_is_nearly_that_of_one_look_and_less_than_the_horizon_is_used() -> None:
-    needed = np.array(limits([k / 28 for k in range(1, 29)]))
+@pytest.mark.parametrize(("spent", "horizon"), [(in_total, 0.74), (per_side, 0.76)])
+def test_power_is_nearly_that_of_one_look_and_less_than_the_horizon_is_used(spent: Any, horizon: float) -> None:
+    needed = np.array(limits([k / 28 for k in range(1, 29)], spent=spent))
     steps = np.random.default_rng(4).standard_normal((20_000, 28)) + (1.959964 + 0.841621) / np.sqrt(28)
     crossed = np.abs(steps.cumsum(axis=1)) / np.sqrt(np.arange(1, 29)) >= needed
     assert crossed.any(axis=1).mean() >= 0.75
-    assert np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1, 28).mean() / 28 <= 0.75
+    assert np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1, 28).mean() / 28 <= horizon
 
 
 def test_an_early_end_spends_what_is_left_and_an_overrun_has_nothing_left() -> None:
-    assert limits([0.5, 0.7], last=True)[1] == pytest.approx(limits([0.5, 0.7])[1] - 0.4821, abs=1e-3)
+    early = limits([0.5, 0.7], last=True)
+    assert early[0] == limits([0.5, 0.7])[0]
+    assert 1.959964 < early[1] < limits([0.5, 1.0])[1] + 1e-9 < limits([0.5, 0.7])[1]
     assert isinf(limits([0.5, 1.0, 1.2])[2])
     assert limits([0.5, 1.2])[1] > 1.96
 

@@ -1,11 +1,11 @@
 """Planned looks at a test: how far apart the arms must be at each, if the test may end there.
 
-Lan & DeMets' spending function of O'Brien-Fleming type (Lan & DeMets 1983): by the share t of the planned information
-(units seen over units planned) each side has spent 2 - 2 Phi(z_{alpha/4} / sqrt(t)) of its alpha / 2. Boundaries follow
-by recursive integration of the path's density (Armitage, McPherson & Rowe 1969).
+By the share t of the planned information (units seen over units planned) a part of alpha is spent, by a function of
+O'Brien-Fleming type (Lan & DeMets 1983): hardly any early, so that the last look is nearly a plain test. Boundaries
+follow by recursive integration of the path's density (Armitage, McPherson & Rowe 1969).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import ceil, inf, sqrt
 from typing import Any
@@ -27,12 +27,26 @@ Density = tuple[NDArray[Any], NDArray[Any]]
 """Places, and the mass at each: a path that hasn't ended is there."""
 
 
-def spent(t: float, alpha: float = 0.05) -> float:
-    """What one side has spent at the share `t` > 0 of the planned information; all of alpha / 2 from 1 on."""
+def per_side(t: float, alpha: float) -> float:
+    """What one side has spent at `t` > 0: 2 - 2 Phi(z_{alpha/4} / sqrt(t)), all of alpha / 2 from 1 on. The usual form."""
     return 2 * float(ndtr(ndtri(alpha / 4) / sqrt(t))) if t < 1 else alpha / 2
 
 
-def boundaries(times: Sequence[float], alpha: float = 0.05, *, last: bool = False) -> list[float] | Undetermined:
+def in_total(t: float, alpha: float) -> float:
+    """As `per_side`, with half of 2 - 2 Phi(z_{alpha/2} / sqrt(t)): a little more early, a little less at the end.
+
+    At 28 looks and an effect that one look finds with .8: .735 of the horizon on average and power .772; .754 and .778.
+    """
+    return float(ndtr(ndtri(alpha / 2) / sqrt(t))) if t < 1 else alpha / 2
+
+
+def boundaries(
+    times: Sequence[float],
+    alpha: float = 0.05,
+    *,
+    spent: Callable[[float, float], float] = per_side,
+    last: bool = False,
+) -> list[float] | Undetermined:
     """|z| that each look needs, at increasing shares of the planned information (above 1 when there is more).
 
     With `last` the test ends at its last look, however early, and all that is left is spent. A look with nothing left
