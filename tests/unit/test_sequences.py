@@ -44,5 +44,5 @@ def test_large_effects_are_found() -> None:
     looks = np.arange(1, 101)
     paths = np.random.default_rng(7).standard_normal((1000, 100)).cumsum(axis=1) + looks * 5 / 10
     z = paths / np.sqrt(looks)
-    halves = [always_valid(Effect(0.0, 1.0, 100 * k, 100 * k), 10_000).interval.upper for k in looks]
+    halves = [always_valid(Effect(0.0, 1.0, 100 * k, 100 * k), 10_000).interval.upper for k in looks.tolist()]
     assert (z > np.array(halves)).any(axis=1).mean() >= 0.95

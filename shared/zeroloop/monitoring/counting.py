@@ -1,9 +1,8 @@
 """Prediction lines and their labels, as an aggregate. Pure, and plain Python: ingest has no NumPy."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from operator import mul
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
@@ -13,6 +12,8 @@ from zeroloop.monitoring.frame import OTHER, Frame, Scale, bin_of
 from zeroloop.stats.quantiles import bucket
 
 TOKEN_UNIT = 10_000
+
+_NUMBERS = frozenset({int, float})
 
 
 class Answered(Struct, frozen=True, gc=False):
@@ -58,7 +59,7 @@ def count(lines: Iterable[Line], frame: Frame) -> Aggregate:
                 latencies.append(line.latency_ms)
             else:
                 errors[line.code] += 1
-        if line.slice is not None:
+        if line.slice is not None and line.predictions:
             slices[frame.slice(line.slice)] += len(line.predictions)
         predictions += line.predictions
     labels = Counter([one.label for one in predictions if one.label is not None])
@@ -69,9 +70,9 @@ def count(lines: Iterable[Line], frame: Frame) -> Aggregate:
         n=len(predictions),
         requests=requests,
         errors=errors,
-        latency=Counter(map(bucket, latencies)),
+        latency=_places(bucket, latencies),
         labels=_named(labels, frame),
-        scores={} if frame.answer else Counter(map(score_bin, scores)),
+        scores={} if frame.answer else _places(score_bin, scores),
         slices=slices,
         features=_columns(rows, frame) | _texts(texts, frame) if rows or texts else {},
         tokens=_tokens(texts),
@@ -123,24 +124,35 @@ def _columns(rows: Sequence[dict[str, Any]], frame: Frame) -> dict[str, Feature]
 
 def _texts(texts: Sequence[list[int]], frame: Frame) -> dict[str, Feature]:
     lengths = [len(ids) for ids in texts]
-    features = {"length": _numbers(lengths, frame.numbers.get("length", Scale()))} if texts else {}
+    features = {"length": _numbers(lengths, frame.length)} if texts else {}
     if texts and frame.seen:
         seen = [sum(map(frame.seen.__getitem__, ids)) for ids in texts]
         shares = [1 - k / n for k, n in zip(seen, lengths, strict=True) if n]
-        features["unseen"] = _numbers(shares, frame.numbers.get("unseen", Scale()))
+        features["unseen"] = _numbers(shares, frame.unseen)
     return features
 
 
 def _numbers(values: Sequence[Any], scale: Scale) -> Feature:
-    scaled = [scale.thousandths(value) for value in values if type(value) in {int, float}]
-    bins = Counter(map(bin_of, scaled))
+    scaled = _places(scale.thousandths, [value for value in values if type(value) in _NUMBERS])
+    n = sum(scaled.values())
+    bins: Counter[str] = Counter()
+    for value, times in scaled.items():
+        bins[str(bin_of(value))] += times
     return Feature(
-        n=len(scaled),
-        missing=len(values) - len(scaled),
-        sum=sum(scaled),
-        sum_squares=sum(map(mul, scaled, scaled)),
-        bins={str(place): n for place, n in bins.items()},
+        n=n,
+        missing=len(values) - n,
+        sum=sum(value * times for value, times in scaled.items()),
+        sum_squares=sum(value * value * times for value, times in scaled.items()),
+        bins=bins,
     )
+
+
+def _places(place: Callable[[float], int], values: Iterable[float]) -> Counter[int]:
+    """How many of `values` have each place, which is worked out once for each value: most are repeated."""
+    places: Counter[int] = Counter()
+    for value, n in Counter(values).items():
+        places[place(value)] += n
+    return places
 
 
 def _categories(values: Sequence[Any], known: frozenset[str]) -> Feature:

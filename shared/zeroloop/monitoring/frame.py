@@ -28,16 +28,18 @@ class Scale(Struct, frozen=True):
 class Frame(Struct, frozen=True, kw_only=True):
     """The names that are counted by themselves.
 
-    `categories` has the known values of each categorical column. Of a text only words are counted, of `ngrams` 2 the
-    first half of the ids: pairs of words drown what words tell. Its own numbers are `length` (words) and `unseen` (share
-    of words that aren't `seen`); `seen` has a byte for every possible id, 1 where the rows that the version was made of
-    have it, and is empty where ids can't be told apart. `answer` is the scale of a regression's answers.
+    `categories` has the known values of each categorical column. Of a text only words are counted (of `ngrams` 2 the
+    first half of its ids: pairs drown what words tell), and as features how many they are (`length`) and the share of
+    them that isn't `seen` (`unseen`). `seen` has a byte for every possible id, 1 where the rows that the version was
+    made of have it, and is empty where ids can't be told apart. `answer` is the scale of a regression's answers.
     """
 
     labels: frozenset[str] = frozenset()
     slices: frozenset[str] = frozenset()
     numbers: dict[str, Scale] = field(default_factory=dict)
     categories: dict[str, frozenset[str]] = field(default_factory=dict)
+    length: Scale = Scale()
+    unseen: Scale = Scale()
     ngrams: int = 1
     seen: bytes = b""
     answer: Scale | None = None

@@ -28,7 +28,7 @@ Density = tuple[NDArray[Any], NDArray[Any]]
 
 
 def per_side(t: float, alpha: float) -> float:
-    """What one side has spent at `t` > 0: 2 - 2 Phi(z_{alpha/4} / sqrt(t)), all of alpha / 2 from 1 on. The usual form."""
+    """What one side has spent at `t` > 0: 2 - 2 Phi(z_{alpha/4} / sqrt(t)), alpha / 2 from 1 on. The usual form."""
     return 2 * float(ndtr(ndtri(alpha / 4) / sqrt(t))) if t < 1 else alpha / 2
 
 
