@@ -154,8 +154,9 @@ def test_clustered_traffic_errs_often_until_its_dispersion_is_known() -> None:
 
 
 def test_dispersion_is_a_mean_never_below_one_and_needs_twenty_windows() -> None:
-    assert drift.dispersion([2.0, 4.0] * 10) == Dispersion(3.0, 20)
-    assert drift.dispersion([0.5] * 20) == Dispersion(1.0, 20)
+    # squares of 1 around the mean of 3: 20 / 19 / 9
+    assert drift.dispersion([2.0, 4.0] * 10) == Dispersion(3.0, 20, pytest.approx(20 / 171))
+    assert drift.dispersion([0.5] * 20) == Dispersion(1.0, 20, 0.0)
     assert isinstance(drift.dispersion([2.0] * 19), Undetermined)
 
 
@@ -167,6 +168,15 @@ def test_dispersion_divides_and_few_windows_make_careful(windows: float) -> None
     assert shifted.p_value == pytest.approx(stats.f.sf(8 / 1.001, 1, min(windows, 1e9)), rel=0.05)
     fitted = known(drift.distribution({"a": 10, "b": 20}, {"a": 30, "b": 20}, spread, ordered=False))
     assert fitted.p_value == pytest.approx(stats.f.sf(8 / 3, 1, min(windows, 1e9)), rel=1e-4)
+
+
+def test_a_heavier_tail_leaves_fewer_degrees_of_freedom() -> None:
+    assert Dispersion(variation=0.5).degrees(2) == 2
+    assert Dispersion(variation=0.5).degrees(16) == 4
+    # four buckets, T = 12.5: 12.5 / 4 of a chi-squared that has two degrees left
+    baseline = TokenBaseline(100, [500] * 4, [4.0] * 4, 4.0, 4.0)
+    found = known(drift.tokens([600, 500, 500, 500], 100, baseline, Dispersion(variation=1.0)))
+    assert found.p_value == pytest.approx(stats.chi2.sf(12.5 / 2, 2), rel=1e-9)
 
 
 def test_half_of_alpha_is_the_tokens_and_alone_each_has_all() -> None:

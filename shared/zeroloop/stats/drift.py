@@ -2,8 +2,9 @@
 
 One p-value of many tests: each numeric feature's mean (Welch), each binned feature's counts (chi-squared), and for text
 the sums of hashed tokens. Real traffic comes in clusters and isn't i.i.d.: each statistic is divided by its
-overdispersion phi, the mean of statistic / df over healthy windows, and its reference distribution is widened by what
-phi itself doesn't know. A p-value alone says nothing of size: `large` does.
+overdispersion phi, the mean of statistic / df over healthy windows, its degrees of freedom are cut to what those
+windows show, and Fisher's F takes the place of chi-squared for what few windows can't know. A p-value alone says
+nothing of size: `large` does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,10 +35,19 @@ _LEAST_EXPECTED = 5
 
 
 class Dispersion(Struct, frozen=True):
-    """Overdispersion `phi` >= 1, learned from `windows` healthy ones; the default is that of i.i.d. rows."""
+    """Overdispersion `phi` >= 1, learned from `windows` healthy ones; the default is that of i.i.d. rows.
+
+    `variation` is the squared coefficient of variation of their ratios: 2 / df for a chi-squared, more where clusters
+    make the tail heavier than phi alone says.
+    """
 
     phi: float = 1.0
     windows: float = inf
+    variation: float = 0.0
+
+    def degrees(self, df: float) -> float:
+        """The degrees of freedom that are left of `df`."""
+        return df / max(1.0, self.variation * df / 2)
 
 
 class Evidence(Struct, frozen=True):
@@ -73,7 +83,8 @@ def dispersion(ratios: Sequence[float]) -> Dispersion | Undetermined:
     """What a test's `ratio` was in healthy windows of one length, as phi."""
     if len(ratios) < LEAST_WINDOWS:
         return Undetermined(f"{len(ratios)} healthy windows, {LEAST_WINDOWS} are needed")
-    return Dispersion(max(1.0, float(np.mean(ratios))), len(ratios))
+    average = float(np.mean(ratios))
+    return Dispersion(max(1.0, average), len(ratios), float(np.var(ratios, ddof=1)) / average**2)
 
 
 def shift(current: Moments, baseline: Moments, spread: Dispersion = IID) -> Evidence | Undetermined:
@@ -88,7 +99,7 @@ def shift(current: Moments, baseline: Moments, spread: Dispersion = IID) -> Evid
         return moved
     effect = moved.value / sqrt(before.variance)
     df = 1 / (1 / moved.df + 1 / spread.windows)
-    p_value = float(fdtrc(1, df, moved.z**2 / spread.phi))
+    p_value = float(fdtrc(spread.degrees(1), df, moved.z**2 / spread.phi))
     return Evidence(p_value, moved.z**2, effect, large=abs(effect) >= LARGE_SHIFT)
 
 
@@ -138,8 +149,9 @@ def tokens(sums: Sequence[int], n: int, baseline: TokenBaseline, spread: Dispers
     moved = (np.asarray(sums) / n - np.asarray(baseline.sums) / baseline.n)[varying]
     chance = 1 / n + 1 / baseline.n
     ratio = float((moved**2 / variances[varying]).sum()) / chance / trace
-    h = baseline.trace_2**3 / baseline.trace_3**2
-    matched = trace * (ratio / spread.phi - 1) * sqrt(h / baseline.trace_2) + h
+    effective = trace**2 / baseline.trace_2
+    h = spread.degrees(effective) / effective * baseline.trace_2**3 / baseline.trace_3**2
+    matched = (ratio / spread.phi - 1) * sqrt(spread.degrees(effective) * h) + h
     effect = (ratio - 1) * chance
     p_value = _tail(max(0.0, matched) / h, h, Dispersion(1.0, spread.windows))
     return Evidence(p_value, ratio, effect, large=effect >= LARGE_EXCESS)
@@ -170,6 +182,7 @@ def family(text: float | None, features: Sequence[float]) -> float | Undetermine
 
 def _tail(ratio: float, df: float, spread: Dispersion) -> float:
     """P(chi2_df / df > ratio / phi), phi being itself a mean of such ratios: Fisher's F."""
+    df = spread.degrees(df)
     if spread.windows == inf:
         return float(chdtrc(df, df * ratio / spread.phi))
     return float(fdtrc(df, df * spread.windows, ratio / spread.phi))
