@@ -126,10 +126,18 @@ def _texts(texts: Sequence[list[int]], frame: Frame) -> dict[str, Feature]:
     lengths = [len(ids) for ids in texts]
     features = {"length": _numbers(lengths, frame.length)} if texts else {}
     if texts and frame.seen:
-        seen = [sum(map(frame.seen.__getitem__, ids)) for ids in texts]
+        seen = [_seen(ids, frame.seen) for ids in texts]
         shares = [1 - k / n for k, n in zip(seen, lengths, strict=True) if n]
         features["unseen"] = _numbers(shares, frame.unseen)
     return features
+
+
+def _seen(ids: Sequence[int], seen: bytes) -> int:
+    """How many of `ids` are seen; one that no id of the version's can be is not, and stops no batch."""
+    try:
+        return sum(map(seen.__getitem__, ids))
+    except IndexError:
+        return sum(seen[i] for i in ids if i < len(seen))
 
 
 def _numbers(values: Sequence[Any], scale: Scale) -> Feature:
