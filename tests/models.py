@@ -53,6 +53,16 @@ def dense(
 
 
 @cache
+def linear(weights: tuple[float, ...], bias: float = 0.0) -> bytes:
+    """(rows, width) times `weights`, plus `bias`: one number a row."""
+    graph = Graph()
+    given, answer = graph.tensor([1, len(weights)], free=True), graph.tensor([1, 1], free=True)
+    inputs = [given, graph.constant([weights]), graph.constant([bias])]
+    graph.operator("FULLY_CONNECTED", inputs, [answer], schema.FullyConnectedOptionsT())
+    return graph.model([given], [answer])
+
+
+@cache
 def quantised() -> bytes:
     """int8 in and out: logistic(a - 2b + c/2); the input in steps of 1/16 from zero point 3, the output in 1/256."""
     graph = Graph()
@@ -320,6 +330,19 @@ def echo(dtypes: Sequence[str]) -> dict[str, bytes]:
 def package(model: bytes, *, described: bytes | None = None, **about: Any) -> dict[str, bytes]:
     """The files of a package of `model`, by path; package.json is that of `described`, if not of the model itself."""
     return {"model.tflite": model, "package.json": json.dumps(contents(described or model, **about)).encode()}
+
+
+def regression(columns: dict[str, Any], weights: tuple[float, ...], bias: float = 0.0) -> dict[str, bytes]:
+    """The files of a package whose answer is linear in the encoded `columns`."""
+    about = {
+        "task": "regression",
+        "labels": [],
+        "preprocessing": {
+            "kind": "columns", "parameters": columns, "digest": preprocessing.digest("columns", columns)
+        },
+    }  # fmt: skip
+    described = dense(3, 1, activation="LOGISTIC")
+    return package(linear(weights, bias), described=described, scored=["value"], **about)
 
 
 def save(directory: Path, files: dict[str, bytes]) -> Path:

@@ -23,6 +23,8 @@ ANSWERS: dict[str, int | None] = {
     "batch/submit_elsewhere": 422,
     "batch/upload": None,
     "batch/upload_url": 201,
+    "explain/features": 200,
+    "explain/text": 200,
     "predict/empty_text": 422,
     "predict/features": 200,
     "predict/instances": 200,

@@ -185,6 +185,7 @@ STATES = {
 }  # fmt: skip
 ACTIONS = {
     "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"},
+    "ExplainRole": {"dynamodb:GetItem", "s3:GetObject"},
     "RegistryRole": {
         "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
         "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "lambda:InvokeFunction",

@@ -76,6 +76,8 @@ class Columns:
     ----------
     described
         Of each column its name, whether it is numeric, and whether null is allowed.
+    placed
+        Each column, and where its places begin in the encoded row.
 
     """
 
@@ -89,7 +91,7 @@ class Columns:
         columns = _columns(checked(parameters, {"columns"}))
         ends = list(accumulate(column.width for column in columns))
         starts = [end - column.width for end, column in zip(ends, columns, strict=True)]
-        placed = list(zip(columns, starts, strict=True))
+        self.placed = placed = list(zip(columns, starts, strict=True))
         self.width = ends[-1]
         self.described = [(column.name, isinstance(column, Numeric), column.nullable) for column in columns]
         self._names = {column.name for column in columns}

@@ -17,6 +17,7 @@ from zeroloop.inference.runtime import Array, ModelFailed, Runner
 from zeroloop.inference.tensors import Given
 
 TOKENIZER = "tokenizer.json"
+BASELINE = "baseline.json"
 
 
 class Result(Struct, frozen=True, gc=False):
@@ -31,7 +32,8 @@ class Result(Struct, frozen=True, gc=False):
 class Model:
     """A loaded package. Safe to share between threads.
 
-    `files` holds the bytes of `package.json`, `model.tflite` and, where the package needs one, `tokenizer.json`.
+    `files` holds the bytes of `package.json`, `model.tflite` and, where the package needs one, `tokenizer.json`; for
+    explanations also its `baseline.json`, where it has one.
 
     Attributes
     ----------
@@ -39,6 +41,10 @@ class Model:
         Whether the first dimension of its tensors is the batch; if not, an instance is all that it takes at a time.
     size
         Bytes of all files.
+    encoder
+        What makes its input of instances; None where it takes tensors.
+    baseline
+        The bytes of baseline.json.
 
     Raises
     ------
@@ -64,9 +70,10 @@ class Model:
         raw = {i for i, output in enumerate(signature.outputs) if output.dtype != "float32"}
         self._runner = Runner(files["model.tflite"], raw - {self.package.answered} if self._headed else raw)
         self.size = sum(len(data) for data in files.values())
-        self._encoder = self._reader.encoder
-        if self._encoder:
-            signatures.check_encoder(self._encoder, self._runner.inputs)
+        self.baseline = files.get(BASELINE)
+        self.encoder = self._reader.encoder
+        if self.encoder:
+            signatures.check_encoder(self.encoder, self._runner.inputs)
         if self._headed:
             signatures.check_labels(self.package, self._runner.outputs)
 
@@ -98,6 +105,11 @@ class Model:
     def run(self, values: Sequence[Any], where: Sequence[str]) -> Result:
         """As `answers`, also of a model that answers nothing but tensors."""
         return self._result(self._reader.take(values, where))
+
+    def answers_to(self, rows: Array) -> list[Answer]:
+        """An answer for each row as the model's encoder makes them."""
+        nothing = [None] * len(rows)
+        return self._result(Taken(nothing, [rows], nothing)).answers
 
     def infer(self, given: Mapping[str, Given]) -> Result:
         """What the model answers to named tensors: all of `inputs` but for the optional ones, with equally many rows.

@@ -32,6 +32,16 @@ class PredictRequest(Struct, forbid_unknown_fields=True, gc=False):
         return self.instances is not UNSET
 
 
+class ExplainRequest(Struct, forbid_unknown_fields=True, gc=False):
+    """Body of an explanation: one of text and features; `label` says which score, if not that of the prediction."""
+
+    text: Any = UNSET
+    features: Any = UNSET
+    label: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    unit: Unit | None = None
+    version: Number | None = None
+
+
 _ONE_OF = ("text", "features", "inputs", "instances")
 _sent = attrgetter(*_ONE_OF)
 
@@ -70,6 +80,21 @@ def inputs(request: PredictRequest, field: str) -> Inputs:
         raise InvalidInput(f"send 1 to {MAX_INSTANCES:,} instances, not {len(request.instances):,}", field="instances")
     values = [_value(instance, field, f"instances[{i}]") for i, instance in enumerate(request.instances)]
     return Inputs(values, [f"instances[{i}].{field}" for i in range(len(values))])
+
+
+def instance(request: ExplainRequest, field: str) -> Any:
+    """The value that a model which reads `field` ("text" or "features") takes from `request`.
+
+    Raises
+    ------
+    InvalidInput
+        None or both of text and features, or the wrong one for this model.
+    """
+    given = [name for name in ("text", "features") if getattr(request, name) is not UNSET]
+    if given != [field]:
+        wrong = next((name for name in given if name != field), field)
+        raise InvalidInput(f"this model reads {field}: send that, and nothing beside it", field=wrong)
+    return getattr(request, field)
 
 
 def check_size(n_instances: int, package: Package) -> None:

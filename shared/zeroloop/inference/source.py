@@ -4,6 +4,7 @@ Reads the `body` of RegistryTable's items (`registry/store.py`), whose format is
 a cold start 222 ms of imports and a client 358 ms more.
 """
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +21,7 @@ from zeroloop.signed import Session
 
 _READ_SECONDS = 3.0
 _LOAD_SECONDS = 20.0
-_NEEDED = ("package.json", "model.tflite", TOKENIZER)
+_NEEDED = {"package.json", "model.tflite", TOKENIZER}
 
 
 class Corrupt(ZeroloopError):  # noqa: N818
@@ -36,13 +37,16 @@ class Unservable(ZeroloopError):  # noqa: N818
 
 
 class Source:
-    """The registry as predict sees it."""
+    """The registry as predict sees it; `also` names files of a package that are wanted where it has them."""
 
-    def __init__(self, session: Session, *, table: str, bucket: str, secret: str) -> None:
+    def __init__(
+        self, session: Session, *, table: str, bucket: str, secret: str = "", also: Collection[str] = ()
+    ) -> None:
         self._session = session
         self._table = table
         self._bucket = bucket
         self._secret = secret
+        self._needed = _NEEDED | set(also)
 
     def model_id(self, name: str, timeout: float) -> str | None:
         """The id of the model called `name`."""
@@ -69,7 +73,7 @@ class Source:
         version = self.ready(model_id, number)
         if package_digest(version.files) != version.digest:
             raise Corrupt(f"the manifest of version {number} is not the one that was registered")
-        files = {file.path: self._fetch(version, file) for file in version.files if file.path in _NEEDED}
+        files = {file.path: self._fetch(version, file) for file in version.files if file.path in self._needed}
         try:
             return Served(version, Model(files))
         except InvalidInput as error:

@@ -76,6 +76,19 @@ class HashedNgrams:
         """The ids, from which the model can be trained again; hashes are no words."""
         return [ids if ids[-1] else ids[: ids.index(0)] for ids in rows.tolist()]
 
+    def left_out(self, text: Any, where: str, most: int) -> tuple[list[str], int, NDArray[np.int32]]:
+        """Of the tokens of `text` the first `most`, how many the model reads, and (2 + those named, length) ids.
+
+        First those of the text itself, then without all that are named, then without each. A row is what `encode` makes
+        of the text without those tokens: their neighbours form a pair, and what was cut off may move up.
+        """
+        [text] = texts([text], [where], self.max_characters)
+        tokens = _TOKEN.findall(utf8(text, where))
+        n_read = min(len(tokens), self.width)
+        n, tokens = min(n_read, most), tokens[: self.width + most]
+        left = [tokens, tokens[n:], *(tokens[:i] + tokens[i + 1 :] for i in range(n))]
+        return [token.decode() for token in tokens[:n]], n_read, self._few([b" ".join(row) for row in left])
+
     def _few(self, data: Sequence[bytes]) -> NDArray[np.int32]:
         rows = np.zeros((len(data), self.width), np.int32)
         for row, text in zip(rows, data, strict=True):

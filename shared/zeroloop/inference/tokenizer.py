@@ -40,6 +40,7 @@ class Tokenizer:
         self._tokenizer = _load(tokenizer)
         padding = self._tokenizer.padding or {}
         self._pad = padding.get("pad_id", 0)
+        self._pad_left = padding.get("direction") == "left"
         self._tokenizer.enable_truncation(self.width)
         self._tokenizer.enable_padding(
             length=self.width,
@@ -61,6 +62,24 @@ class Tokenizer:
             encoded(text, place)  # the library would not say which
         rows = self._tokenizer.encode_batch_fast(values)
         return np.array([row.ids for row in rows], np.int32).reshape(len(values), self.width)
+
+    def left_out(self, text: Any, where: str, most: int) -> tuple[list[str], int, NDArray[np.int32]]:
+        """As that of `HashedNgrams`, but that tokens are left out of the row: its other ids stay as they are.
+
+        Cut out of the text, a part of a word would change how the rest of the word is read. The tokenizer's own marks
+        are never left out.
+        """
+        [row] = self.encode([text], [where])
+        read = self._tokenizer.encode(text)
+        places = [i for i, mark in enumerate(read.special_tokens_mask) if not mark]
+        named = places[:most]
+        names = [text[slice(*read.offsets[i])] or read.tokens[i] for i in named]
+        left: list[list[int]] = [[], named, *([i] for i in named)]
+        return names, len(places), np.array([self._without(row, some) for some in left], np.int32)
+
+    def _without(self, row: NDArray[np.int32], places: Sequence[int]) -> NDArray[np.int32]:
+        kept = np.delete(row, np.array(places, np.intp))
+        return np.pad(kept, (len(places), 0) if self._pad_left else (0, len(places)), constant_values=self._pad)
 
     def features(self, _values: Sequence[str], rows: NDArray[np.int32]) -> list[list[int]]:
         """The ids modulo 256, sorted: in full and in order, the ids of a known vocabulary are the text itself."""
