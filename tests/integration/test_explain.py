@@ -31,8 +31,9 @@ def _world(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -
     configured(monkeypatch)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "explain")
     world = Explained(load("explain"))
-    for name, package in {"sentiment": SMALL, "machine": MACHINE, "users": models.tensors(models.recommender())}.items():
-        world.promote(name, world.register(name, package))
+    world.promote("sentiment", world.register("sentiment", SMALL))
+    world.promote("machine", world.register("machine", MACHINE))
+    world.promote("users", world.register("users", models.tensors(models.recommender())))
     return world
 
 

@@ -11,8 +11,8 @@ from zeroloop.inference.warm import WarmModels
 METHOD = "leave_one_out"
 LIMITS = (
     "An attribution is the score less the score without that part. Where parts act together, each of them or none is "
-    "credited, and the gap says by how much the sum is off: a model that is linear in its parts has none. It tells what "
-    "moves this model's score, not what moves the world."
+    "credited, and the gap says by how much the sum is off: a model that is linear in its parts has none. It tells "
+    "what moves this model's score, not what moves the world."
 )
 
 
@@ -53,9 +53,7 @@ class Explainer:
             "prediction": answers[0].prediction,
             "label": label,
             "score": scores[0],
-            "attributions": [
-                {**told, "attribution": added} for told, added in zip(made.told, found.each, strict=True)
-            ],
+            "attributions": [{**told, "attribution": added} for told, added in zip(made.told, found.each, strict=True)],
             "baseline": {"of": made.without, "score": scores[1]},
             "completeness": {"sum": found.total, "difference": found.difference, "gap": found.gap},
             "limits": {"method": METHOD, "parts": made.total, "explained": len(made.told), "note": LIMITS},

@@ -109,7 +109,7 @@ class Model:
     def answers_to(self, rows: Array) -> list[Answer]:
         """An answer for each row as the model's encoder makes them."""
         nothing = [None] * len(rows)
-        return self._result(Taken(nothing, [rows], nothing)).answers
+        return self._result(Taken(nothing, [rows], lambda: nothing)).answers
 
     def infer(self, given: Mapping[str, Given]) -> Result:
         """What the model answers to named tensors: all of `inputs` but for the optional ones, with equally many rows.
