@@ -47,6 +47,7 @@ def test_the_whole_loop_runs_with_each_functions_own_role(signed: Local) -> None
         assert version["state"] == "READY", version["reason"]
         signed.api.post("/models/enforced/promote", {"version": version["version"], "reason": "test"})
     assert signed.api.post("/predict/enforced", {"text": "A wonderful, moving film."})["prediction"] == "positive"
+    assert signed.api.post("/explain/enforced", {"text": "A wonderful, moving film."})["label"] == "positive"
     assert signed.api.post("/models/enforced/rollback", {"reason": "test"})["champion"] == 1
     assert signed.api.get("/models/enforced/history")["history"][0]["action"] == "rollback"
 
@@ -133,6 +134,10 @@ ROLES = [
     ("predict", "s3:GetObject", "models/x", True),
     ("predict", "s3:GetObject", "artifacts/x", False),
     ("predict", "s3:PutObject", "models/x", False),
+    ("explain", "s3:GetObject", "models/x", True),
+    ("explain", "s3:GetObject", "artifacts/x", False),
+    ("explain", "dynamodb:PutItem", "table", False),
+    ("explain", "secretsmanager:GetSecretValue", "table", False),
     ("registry", "dynamodb:PutItem", "table", True),
     ("registry", "dynamodb:DeleteItem", "table", True),
     ("registry", "dynamodb:Scan", "table", False),

@@ -135,6 +135,26 @@ def test_every_reference_leads_somewhere() -> None:
             node = node[step]
 
 
+def objects(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if "required" in node and "properties" in node:
+            yield node
+        for part in node.values():
+            yield from objects(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from objects(part)
+
+
+def test_what_is_required_is_described_and_nothing_else_is_allowed() -> None:
+    """schemathesis allows what is required and not described."""
+    found = list(objects(SPEC))
+    assert len(found) > 30
+    for one in found:
+        assert set(one["required"]) <= set(one["properties"])
+        assert one["additionalProperties"] is False
+
+
 def examples() -> Iterator[tuple[str, Any, Any]]:
     for operation in described().values():
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
