@@ -12,7 +12,7 @@ from tests.integration.conftest import Context, event
 from tests.integration.test_predict import MACHINE, SMALL, World, configured
 
 TABLE = {"columns": [{"name": name, "type": "numeric", "mean": 0.0, "std": 1.0} for name in ("a", "b")]}
-COUNTED = {"schema_version": 1, "n": 2, "features": {"a": {"n": 2, "sum": 6000, "scale": 1000}}}
+COUNTED = {"schema_version": 1, "n": 2, "features": {"a": {"n": 2, "sum": 6000}}}
 
 
 class Explained(World):

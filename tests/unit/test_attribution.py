@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +21,8 @@ from zeroloop.inference.columns import Columns
 from zeroloop.inference.model import Model
 from zeroloop.inference.text import HashedNgrams
 from zeroloop.inference.tokenizer import Tokenizer
+from zeroloop.monitoring.counting import Answered, Line, count
+from zeroloop.monitoring.frame import Frame, Scale
 
 TABLE: dict[str, Any] = {
     "columns": [
@@ -35,7 +38,7 @@ COUNTED = {
     "schema_version": 1,
     "n": 4,
     "features": {
-        "age": {"n": 4, "sum": 200_000, "scale": 1000},
+        "age": {"n": 4, "sum": 4000},
         "kind": {"n": 3, "missing": 1, "bins": {"L": 2, "X": 1}},
     },
 }
@@ -96,7 +99,7 @@ def test_with_counts_it_says_which_means_come_from_the_baseline() -> None:
         b"[]",
         b'{"features": {"age": {"n": -1}}}',
         b'{"features": {"age": {"n": 1, "sum": 1e400}}}',
-        b'{"features": {"age": {"n": 1, "sum": 1, "scale": 0}}}',
+        b'{"features": {"age": {"n": 1, "sum": 9223372036854775808}}}',
     ],
 )
 def test_a_baseline_that_breaks_its_contract_is_refused(content: bytes) -> None:
@@ -218,3 +221,12 @@ def test_a_number_has_no_label() -> None:
     answer = Answer(1.5, None, {})
     assert attribution.label(linear().package, answer, None) is None
     assert attribution.scores([answer], None) == [1.5]
+
+
+def test_the_baselines_mean_is_that_of_what_monitoring_counts() -> None:
+    frame = Frame(numbers={"age": Scale(40.0, 10.0)}, categories={"kind": frozenset({"L", "M"})})
+    rows = [{"age": 30, "size": 2.0, "kind": "L"}, {"age": 70, "size": 2.0, "kind": "?"}]
+    line = Line(status=200, latency_ms=1.0, predictions=[Answered(features=row) for row in rows])
+    found = parts(Columns(TABLE), ROW, "features", msgspec.json.encode(count([line], frame)))
+    assert found.told[0] == {"feature": "age", "from": "baseline", "mean": 50.0}
+    assert found.rows[1].tolist() == [1.0, 0.0, 0.5, 0.0, 0.5]

@@ -28,6 +28,9 @@ MOST_TOKENS = 64
 # float32 knows 7 digits: what differs below this is the subtraction's own.
 _DECIMALS = 12
 
+_COUNTED_IN = 1000
+"""Numbers are counted in thousandths of their unit: docs/contracts/aggregate.schema.json."""
+
 _Sum = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -57,7 +60,6 @@ class _Counted(Struct):
     n: Count
     missing: Count = 0
     sum: _Sum | None = None
-    scale: Annotated[int, Meta(ge=1)] | None = None
     bins: dict[str, Count] = field(default_factory=dict)
 
 
@@ -141,11 +143,14 @@ def _columns(encoder: Columns, value: Any, where: str, baseline: _Baseline) -> P
 
 
 def _number(column: Numeric, counted: _Counted | None) -> tuple[dict[str, Any], list[float]]:
-    """What is told of a column's mean, and the mean as encoded; without a count, that of training."""
-    if counted is None or counted.sum is None or counted.scale is None or not counted.n:
+    """What is told of a column's mean, and the mean as encoded; without a count, that of training.
+
+    A version's centre and unit, by which its baseline counts, are the mean and the std of its preprocessing.
+    """
+    if counted is None or counted.sum is None or not counted.n:
         return {"from": "package", "mean": column.mean}, [0.0]
-    mean = counted.sum / counted.scale / counted.n
-    return {"from": "baseline", "mean": mean}, [column.score(mean, f"baseline.json.features.{column.name}")]
+    score = counted.sum / counted.n / _COUNTED_IN
+    return {"from": "baseline", "mean": column.mean + column.std * score}, [score]
 
 
 def _category(column: Categorical, counted: _Counted | None) -> tuple[dict[str, Any], list[float]]:
