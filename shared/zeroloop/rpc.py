@@ -68,4 +68,5 @@ def tell(path: str, error: Exception) -> tuple[int, dict[str, str]]:
     if isinstance(error, NotFound) and error.code == "no_route" and wire.is_unsupported(path):
         served = "MLflow's tracking, artifacts and model registry"
         error = NotFound(f"{path[:200]} is not supported by Zeroloop, which serves {served}", code="not_supported")
-    return wire.error(error) if path.startswith((*wire.PREFIXES, wire.FILE_PATH)) else http.tell(path, error)
+    in_mlflows_words = path.startswith((*wire.PREFIXES, wire.FILE_PATH, wire.TRACES_PATH))
+    return wire.error(error) if in_mlflows_words else http.tell(path, error)

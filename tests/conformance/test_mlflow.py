@@ -54,4 +54,4 @@ def test_what_we_do_not_have_is_refused_as_mlflow_refuses(local: Local) -> None:
 
 
 def test_searches_parse_and_find_as_mlflow_does(python: Path) -> None:
-    recordings.run(python, "search_fuzz.py", "20000", "1")
+    recordings.run(python, "search_fuzz.py", "8000", "1")

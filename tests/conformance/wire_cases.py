@@ -1311,5 +1311,4 @@ UNSUPPORTED: list[Case] = [
     post("/api/3.0/mlflow/datasets/create", "evaluation datasets", {"name": "d"}),
     post("/api/3.0/mlflow/issues/search", "issues"),
     get("/api/3.0/mlflow/workspaces", "workspaces"),
-    post("/graphql", "GraphQL"),
 ]

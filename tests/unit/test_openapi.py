@@ -18,7 +18,7 @@ ROOT = reader.PROJECT
 SPEC: dict[str, Any] = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 METHODS = ("get", "post", "put", "patch", "delete")
 WITH_A_ROUTER = ("batch", "explain", "registry")
-MLFLOWS = ("/api", "/ajax-api", "/health", "/version", "/get-artifact")
+MLFLOWS = ("/api", "/ajax-api", "/health", "/version", "/get-artifact", "/v1/traces")
 
 Route = tuple[str, str]
 

@@ -19,6 +19,7 @@ T = TypeVar("T", bound="Message")
 # Both prefixes carry the same routes: clients use the first, MLflow's web pages the second.
 PREFIXES = ("/api", "/ajax-api")
 FILE_PATH = "/get-artifact"  # where those pages link to files, below neither
+TRACES_PATH = "/v1/traces"  # where clients send traces, as OpenTelemetry does
 VERSION = "3.17.2"  # the server that we answer like
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -124,7 +125,7 @@ def read(
 def is_unsupported(path: str) -> bool:
     """Whether MLflow may have a call there, but of a family (traces, scorers, gateway, ...) that isn't served here."""
     family = _FAMILY.match(path)
-    return bool(family) and family[1] not in _SERVED  # type: ignore[index] # bool(None) is False
+    return path == TRACES_PATH or (family is not None and family[1] not in _SERVED)
 
 
 def require(message: Message, *fields: str) -> None:
