@@ -363,6 +363,7 @@ def test_inputs_and_outputs_are_shown_with_their_runs(tracker: Tracker) -> None:
         ("runs/create", {"experiment_id": "77"}, 404, "RESOURCE_DOES_NOT_EXIST"),
         ("runs/create", {"experiment_id": "abc"}, 400, "INVALID_PARAMETER_VALUE"),
         ("runs/search", {"experiment_ids": ["0"], "max_results": 0}, 400, "INVALID_PARAMETER_VALUE"),
+        ("runs/search", {"experiment_ids": ["0", "abc"]}, 400, "INVALID_PARAMETER_VALUE"),
         ("runs/search", {"experiment_ids": ["0"], "filter": "nonsense"}, 400, "INVALID_PARAMETER_VALUE"),
         ("runs/search", {"experiment_ids": ["0"], "page_token": "x"}, 400, "INVALID_PARAMETER_VALUE"),
         ("experiments/search", {}, 400, "INVALID_PARAMETER_VALUE"),

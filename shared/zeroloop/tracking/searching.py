@@ -15,7 +15,7 @@ from zeroloop.mlflow.wire import View
 from zeroloop.tracking import ids, rows
 from zeroloop.tracking.points import latest_value
 from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, Run
-from zeroloop.tracking.service import Tracking
+from zeroloop.tracking.service import Tracking, check_experiment_id
 from zeroloop.tracking.store import TrackingStore
 
 MAX_RESULTS = 50_000
@@ -126,6 +126,8 @@ def runs(store: TrackingStore, tracking: Tracking, experiment_ids: Sequence[str]
 
     Reads of each run only what filter and order name, then the page's runs whole.
     """
+    for experiment_id in experiment_ids:
+        check_experiment_id(experiment_id)
     clauses, orders = parse(search.filter, RUNS), parse_order(search.order_by, RUNS)
     query = ["runs", sorted(experiment_ids), search.filter, search.order_by, search.view]
     ordered = Ordered(orders, query, search.token)

@@ -59,11 +59,7 @@ class Tracking:
 
     def experiment(self, experiment_id: str) -> Experiment:
         """The experiment of an id, a deleted one too; number 0 comes into being when first asked for."""
-        if not experiment_id.isdigit():
-            raise InvalidInput(
-                f"Invalid experiment ID '{experiment_id[:80]}'. Experiment ID must be a valid integer.",
-                field="experiment_id",
-            )
+        check_experiment_id(experiment_id)
         found = self._store.get_experiment(experiment_id) if ids.is_experiment_id(experiment_id) else None
         if found is None and experiment_id == DEFAULT_EXPERIMENT:
             return self._default()
@@ -394,6 +390,20 @@ def _position(after: str | None) -> tuple[str | None, bytes]:
 
 def _no_run(run_id: str) -> NotFound:
     return NotFound(f"Run with id={run_id[:80]} not found", field="run_id")
+
+
+def check_experiment_id(experiment_id: str) -> None:
+    """Refuse what no experiment's id can be.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if not experiment_id.isdigit():
+        raise InvalidInput(
+            f"Invalid experiment ID '{experiment_id[:80]}'. Experiment ID must be a valid integer.",
+            field="experiment_id",
+        )
 
 
 def until_saved(attempt: Callable[[], T]) -> T:
