@@ -44,7 +44,7 @@ check: lock ## Lint, format, types, imports, template, lock
 lock: setup
 	$(UV) lock --check --quiet
 
-bench: setup ## Predict beside the bare loop, other servers and the least; time nothing else meanwhile
+bench: setup ## Predict and the tracker beside the least and other servers; time nothing else meanwhile
 	UV_PROJECT_ENVIRONMENT=.zeroloop/env/bench $(UV) sync --frozen --quiet --no-default-groups --group bench
 	.zeroloop/env/bench/bin/python -m bench
 

@@ -1,7 +1,7 @@
 """Every table, from scratch: `make bench`. Time nothing else meanwhile."""
 
-from bench import batch, coldstart, memory, predict, runtime, threads
+from bench import batch, coldstart, memory, predict, runtime, threads, tracker
 from bench.peers import table
 
-for part in (predict, runtime, coldstart, table, memory, threads, batch):
+for part in (predict, runtime, coldstart, table, memory, threads, batch, tracker):
     part.main()

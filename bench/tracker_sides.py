@@ -22,7 +22,7 @@ from unittest import mock
 import msgspec
 import urllib3
 
-from bench.peers.table import cpu_ns, descendants
+from bench.peers.table import descendants
 from bench.predict import null_stdout
 from bench.workload import ROOT
 from cli.local import server, tools
@@ -33,7 +33,7 @@ from zeroloop import dynamo
 from zeroloop.dynamo import Item
 from zeroloop.signed import Session
 from zeroloop.tracking import ids, rows
-from zeroloop.tracking.points import unpack_latest
+from zeroloop.tracking.points import Point, unpack_latest
 from zeroloop.tracking.rules import Run
 
 API = "/api/2.0/mlflow/"
@@ -43,7 +43,7 @@ CONTEXT = SimpleNamespace(
 )
 TABLE = "tracking"
 READ_UNIT = 4096
-ITEMS_A_BATCH = 25
+ITEMS_A_BATCH, POINTS_A_BATCH = 25, 1_000
 SETTINGS = {
     "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": REGION,
     "TRACKING_TABLE": TABLE, "REGISTRY_TABLE": "registry", "ARTIFACTS_BUCKET": "artifacts", "ARTIFACT_ROOT": "s3",
@@ -62,6 +62,9 @@ class Side(Protocol):
 
     def load(self, experiment_id: str, runs: Sequence[Run]) -> None:
         """Write runs straight into its database; ids are given anew."""
+
+    def load_points(self, run_id: str, key: str, points: Sequence[Point]) -> None:
+        """Write a history in batches of 1,000, or straight into its database."""
 
 
 class Metered:
@@ -172,12 +175,17 @@ class Ours:
             answer = self._call("BatchWriteItem", {"RequestItems": {TABLE: puts}})
             assert not answer["UnprocessedItems"]  # noqa: S101 - or fewer runs would be searched
 
+    def load_points(self, run_id: str, key: str, points: Sequence[Point]) -> None:
+        """By its own calls."""
+        for start in range(0, len(points), POINTS_A_BATCH):
+            metrics = [{"key": key, **point._asdict()} for point in points[start : start + POINTS_A_BATCH]]
+            self.ask("POST", "runs/log-batch", {"run_id": run_id, "metrics": metrics})
+
     def _call(self, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
         return self._session.json("dynamodb", f"DynamoDB_20120810.{operation}", asked, timeout=60)
 
 
-_RUNS = "runs (run_uuid, name, user_id, status, start_time, lifecycle_stage, artifact_uri, experiment_id)"
-_POINT = "(key, value, timestamp, step, is_nan, run_uuid)"
+_POINT = "INSERT INTO {table} (run_uuid, key, timestamp, step, value, is_nan) VALUES (?, ?, ?, ?, ?, 0)"
 
 
 class Stock:
@@ -185,7 +193,7 @@ class Stock:
 
     def __init__(self, url: str, database: Path, pids: Sequence[int]) -> None:
         self._pool = urllib3.connection_from_url(url, timeout=300, retries=False)
-        self._database = database
+        self._path = database
         self._pids = pids
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -197,11 +205,11 @@ class Stock:
 
     def cpu_seconds(self) -> float:
         """Of all its processes, since they began."""
-        return sum(map(cpu_ns, self._pids)) / 1e9
+        return sum(map(_ticks, self._pids)) / os.sysconf("SC_CLK_TCK")
 
     def load(self, experiment_id: str, runs: Sequence[Run]) -> None:
         """By SQL, what its own store would write."""
-        of_run, params, tags, points = [], [], [], []
+        of_run, params, tags, latest = [], [], [], []
         for number, run in enumerate(runs):
             run_id = f"{number:032x}"
             of_run.append(
@@ -209,14 +217,37 @@ class Stock:
             )
             params += [(key, value, run_id) for key, value in run.params.items()]
             tags += [(key, value, run_id) for key, value in run.tags.items()]
-            latest = {key: unpack_latest(data) for key, data in run.latest.items()}
-            points += [(key, at.value, at.timestamp, at.step, 0, run_id) for key, at in latest.items()]
-        with sqlite3.connect(self._database, timeout=60) as database:
-            database.executemany(f"INSERT INTO {_RUNS} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", of_run)  # noqa: S608 - no input
+            latest += [(run_id, key, *unpack_latest(data)) for key, data in run.latest.items()]
+        with self._database() as database:
+            database.executemany(
+                "INSERT INTO runs (run_uuid, name, user_id, status, start_time, lifecycle_stage, artifact_uri,"
+                " experiment_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                of_run,
+            )
             database.executemany("INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)", params)
             database.executemany("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", tags)
-            database.executemany(f"INSERT INTO metrics {_POINT} VALUES (?, ?, ?, ?, ?, ?)", points)  # noqa: S608 - no input
-            database.executemany(f"INSERT INTO latest_metrics {_POINT} VALUES (?, ?, ?, ?, ?, ?)", points)  # noqa: S608 - no input
+            for table in ("metrics", "latest_metrics"):
+                database.executemany(_POINT.format(table=table), latest)
+
+    def load_points(self, run_id: str, key: str, points: Sequence[Point]) -> None:
+        """By SQL."""
+        with self._database() as database:
+            database.executemany(_POINT.format(table="metrics"), [(run_id, key, *point) for point in points])
+            database.execute(_POINT.format(table="latest_metrics"), (run_id, key, *points[-1]))
+
+    def analyze(self) -> None:
+        """Have SQLite gather what its planner knows of tables, as an administrator may."""
+        with self._database() as database:
+            database.execute("ANALYZE")
+
+    def _database(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=60)
+
+
+def _ticks(pid: int) -> int:
+    """Of a process with its threads, those that have ended too."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(user) + int(system)
 
 
 @contextmanager

@@ -342,7 +342,8 @@ class Tracking:
                     pending.setdefault(point, sk)
             # Counting is for when it may succeed: looking at each of many chunks would take their square.
             if len(pending) > look:
-                if sum(point < _start_of(sk) for point in pending) > limit:
+                start = _start_of(sk)
+                if sum(point < start for point in pending) > limit:
                     return _page(pending, limit, next_sk=sk)
                 look = 2 * len(pending)
         return _page(pending, limit)
