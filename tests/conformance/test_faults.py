@@ -55,7 +55,9 @@ def log_from_processes(python: Path, url: str) -> str:
     fast = {"MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0", "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.1"}  # 2, 4, 8 s else
 
     def work(who: int) -> str:
-        return recordings.run(python, "logging_script.py", run_id, str(who), MLFLOW_TRACKING_URI=url, **fast)
+        return recordings.run(
+            python, "logging_script.py", run_id, str(who), str(STEPS), MLFLOW_TRACKING_URI=url, **fast
+        )
 
     with ThreadPoolExecutor(PROCESSES) as pool:
         list(pool.map(work, range(PROCESSES)))
