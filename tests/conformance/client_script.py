@@ -362,7 +362,7 @@ def commands(folder: Path) -> None:
     experiment_id, client = made[1], MlflowClient()
     run("experiments", "rename", "-x", experiment_id, "--new-name", "day-typed-2")
     unheard.set()
-    show("typed: experiments", re.findall(r"day\S*", run("experiments", "search")))
+    show("typed: experiments", sorted(re.findall(r"day\S*", run("experiments", "search"))))  # by ids, else
     unheard.clear()
     show("typed: experiment", json.loads(run("experiments", "get", "-x", experiment_id, "--output", "json"))["name"])
     run_id = client.create_run(experiment_id, run_name="typed").info.run_id

@@ -185,7 +185,6 @@ IGNORED = [
             ("client POST *logged-models/search *", "body/models/*/info/tags/*"),
         )
     ),
-    Ignored("client: typed: experiments", "body/shown/*", ORDER),
     Ignored(
         "client GET *registered-models/search *",
         "body/registered_models/*/latest_versions/*",
