@@ -41,7 +41,7 @@ class Local:
         self.record = record
         self._http = urllib3.PoolManager(maxsize=MOST_CLIENTS, timeout=60, retries=False)
         self._clients = threading.Semaphore(MOST_CLIENTS)
-        self._calls_before: int = 0
+        self._noted: set[tuple[str, int, str]] = set()
 
     @property
     def api(self) -> Api:
@@ -90,20 +90,23 @@ class Local:
         return self.send("POST", f"/models/{name}/promote", {"version": version, "reason": "test", **order})
 
     def note_calls(self) -> None:
-        """Remember the calls so far, before the stack is deployed anew."""
-        self._calls_before = self.count_calls()
+        """Remember the calls so far, before the stack is deployed anew: its logs may outlive that, and may not."""
+        self._noted = self._calls()
 
     def count_calls(self) -> int:
         """Lambda invocations of this run, by what the functions logged."""
+        return len(self._noted | self._calls())
+
+    def _calls(self) -> set[tuple[str, int, str]]:
         logs = self.aws("logs")
-        pages = [
-            page
+        events = [
+            (name, int(event["timestamp"]), str(event["message"]))
             for name in self.record.functions.values()
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
+            for event in page["events"]
         ]
-        lines: list[str] = [event["message"] for page in pages for event in page["events"]]
-        aws_limits.check_log_lines(lines)
-        return self._calls_before + len([line for line in lines if line.startswith("START RequestId")])
+        aws_limits.check_log_lines(message for _, _, message in events)
+        return {event for event in events if event[2].startswith("START RequestId")}
 
 
 @pytest.fixture(scope="session", name="home")
