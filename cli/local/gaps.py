@@ -8,8 +8,11 @@ from cli.local import deployment
 
 
 def api_url(endpoint: str, api_id: str) -> str:
-    """Where the API answers: gap, its own host name (`<id>.execute-api...`) leads to AWS, so the path names it."""
-    return f"{endpoint}/_aws/execute-api/{api_id}/$default"
+    """Where the API answers: gap, its own host name (`<id>.execute-api...`) leads to AWS, so the path names it.
+
+    Without the stage `$default`, as on AWS: signers don't agree on how a `$` is encoded.
+    """
+    return f"{endpoint}/_aws/execute-api/{api_id}"
 
 
 def give_failure_queues(endpoint: str, functions: Iterable[str]) -> None:

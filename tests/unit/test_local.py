@@ -9,7 +9,7 @@ from cli.local import deployment, gaps, stack
 from cli.local.home import Home, Record
 
 RECORD = Record(
-    api_url="http://127.0.0.1:1/_aws/execute-api/x/$default",
+    api_url="http://127.0.0.1:1/_aws/execute-api/x",
     endpoint_url="http://127.0.0.1:1",
     region="us-east-1",
     artifacts_bucket="a",

@@ -1,0 +1,58 @@
+"""What follows the page's code in the same signed process; run by tests/e2e/test_signed_training.py, read there as JSON."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import mlflow.sklearn
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.environment_variables import MLFLOW_TRACKING_AWS_SIGV4
+from mlflow.exceptions import MlflowException
+from sklearn.linear_model import LogisticRegression
+
+TEXTS = ["A wonderful, moving film.", "Two hours that I will never get back."]
+
+seen: dict[str, Any] = {}
+client = MlflowClient()
+
+
+def refusal() -> str:
+    try:
+        client.search_experiments()
+    except MlflowException as error:
+        return str(error)
+    return "none"
+
+
+with mlflow.start_run(run_name="files") as run, tempfile.TemporaryDirectory() as folder:
+    mlflow.set_tag("größe", "a = b & c")
+    file = Path(folder, "größe 100%.txt")
+    file.write_text("through S3")
+    mlflow.log_artifact(str(file), "deep")
+    mlflow.sklearn.log_model(
+        LogisticRegression().fit([[0.0], [1.0]], [0, 1]), name="model", registered_model_name="sklearn's own"
+    )
+    there = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="deep", dst_path=folder)
+    seen["files"] = {path.name: path.read_text() for path in Path(there).iterdir()}
+seen["root"] = run.info.artifact_uri
+seen["tag"] = client.get_run(run.info.run_id).data.tags["größe"]
+
+version = max(int(found.version) for found in client.search_model_versions("name = 'sentiment'"))
+client.set_registered_model_alias("sentiment", "champion", str(version))
+seen["champion"] = version
+champion = mlflow.pyfunc.load_model("models:/sentiment@champion")
+seen["answers"] = champion.predict(pd.DataFrame({"text": TEXTS})).to_dict("records")
+
+other = client.get_model_version("sklearn's own", "1")
+seen["other"] = [other.status, mlflow.pyfunc.load_model("models:/sklearn's own/1").predict([[1.0]]).tolist()]
+
+seen["models"] = sorted(model.name for model in client.search_registered_models())
+seen["runs"] = {
+    run.info.run_name: [run.info.run_id, run.info.status]
+    for run in mlflow.search_runs(output_format="list", experiment_names=["sentiment"])
+}
+MLFLOW_TRACKING_AWS_SIGV4.set("false")
+seen["unsigned"] = refusal()
+print(json.dumps(seen))
