@@ -13,6 +13,7 @@ from tests.local_stack import PACKAGES, Local
 pytestmark = pytest.mark.e2e
 
 SMALL, LARGE = PACKAGES / "sentiment/packages/small", PACKAGES / "sentiment/packages/large"
+METRIC = {"key": "loss", "value": 0.5, "timestamp": 1, "step": 0}
 
 
 def typed(local: Local, *words: str | Path) -> Result:
@@ -45,6 +46,18 @@ def test_a_model_from_its_registration_to_its_rollback(local: Local, tmp_path: P
     ]  # fmt: skip
     assert "typed" in typed(local, "model", "list").output
     assert typed(local, "audit", "verify", "typed").output == "typed: 4 records, the chain is whole\n"
+
+
+def test_runs_are_compared_and_what_is_left_of_old_ones_is_purged(local: Local) -> None:
+    logged: list[dict[str, Any]] = [{"params": [{"key": "epochs", "value": "7"}]}, {"metrics": [METRIC]}]
+    ids = []
+    for batch in logged:
+        run = local.send("POST", "/api/2.0/mlflow/runs/create", {"experiment_id": "0"}).body["run"]
+        ids.append(run["info"]["run_id"])
+        assert local.send("POST", "/api/2.0/mlflow/runs/log-batch", {"run_id": ids[-1], **batch}).status == 200
+    compared = {"run_ids": ids, "params": {"epochs": ["7", None]}, "metrics": {"loss": [None, 0.5]}}
+    assert told(local, "runs", "compare", *ids) == compared
+    assert typed(local, "runs", "purge").output == "removed 0 rows\n"
 
 
 def test_a_tampered_history_fails_its_verification(local: Local) -> None:

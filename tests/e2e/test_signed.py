@@ -1,4 +1,4 @@
-"""The same stack with AWS_IAM and policies enforced. Last of the e2e tests: it deploys the stack anew."""
+"""The same stack with AWS_IAM and policies enforced, deployed anew: after all other e2e tests."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ import urllib3
 
 from cli import batch
 from cli.api import ApiError
-from cli.local import stack, tools
 from cli.local.deployment import CREDENTIALS
 from tests.conformance import recordings
 from tests.e2e.test_readme import SIGNED, run
@@ -18,13 +17,6 @@ from zeroloop import clock
 pytestmark = pytest.mark.e2e
 
 SMALL, LARGE = "sentiment/packages/small", "sentiment/packages/large"
-
-
-@pytest.fixture(scope="module", name="signed")
-def _signed(local: Local, port: int) -> Local:
-    local.note_calls()
-    local.record = stack.up(local.home, uv=tools.find_uv(None), port=port, iam=True)
-    return local
 
 
 def test_an_unsigned_call_is_refused(signed: Local) -> None:
