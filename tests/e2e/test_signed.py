@@ -1,6 +1,5 @@
 """The same stack with AWS_IAM and policies enforced, deployed anew: after all other e2e tests."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,6 @@ import urllib3
 
 from cli import batch
 from cli.api import ApiError
-from cli.local.deployment import CREDENTIALS
-from tests.conformance import recordings
 from tests.e2e.test_readme import SIGNED, run
 from tests.local_stack import PACKAGES, Local
 from zeroloop import clock
@@ -23,21 +20,6 @@ def test_an_unsigned_call_is_refused(signed: Local) -> None:
     for method, path in [("GET", "/models"), ("POST", "/predict/sentiment"), ("POST", "/models/sentiment/promote")]:
         answer = urllib3.request(method, signed.record.api_url + path, retries=False)
         assert answer.status == 403, (method, path, answer.data)
-
-
-def test_the_unmodified_mlflow_client_signs_its_calls(signed: Local, python: Path, tmp_path: Path) -> None:
-    aws = {"AWS_DEFAULT_REGION": signed.record.region, "AWS_ENDPOINT_URL": signed.record.endpoint_url, **CREDENTIALS}
-    own = {"MLFLOW_TRACKING_URI": signed.record.api_url, "MLFLOW_TRACKING_AWS_SIGV4": "true"}
-    seen = json.loads(recordings.run(python, "signed_script.py", tmp_path, **own, **aws).splitlines()[-1])
-
-    assert seen == {
-        "runs": [["by iam", "FINISHED", {"lr": "0.1"}, {"loss": 0.5, "acc": 0.75}]],
-        "root": "s3:",
-        "note": "signed, too",
-        "alias": True,
-    }
-    path = "/api/2.0/mlflow/experiments/get?experiment_id=0"
-    assert urllib3.request("GET", signed.record.api_url + path, retries=False).status == 403
 
 
 def test_a_key_that_nobody_knows_is_refused(signed: Local) -> None:
