@@ -1,11 +1,13 @@
 """Packages as MLflow models: `log_model` in a training, `mlflow.pyfunc.load_model` anywhere. The owner of MLflow.
 
 An MLflow model of the flavor `zeroloop` holds a package in its folder `package/`; the registry admits it from there.
+In `code/` it brings what loads it, so that it needs nothing that no package index has.
 """
 
+import shutil
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Map
 from mlflow.utils.environment import _process_pip_requirements, _PythonEnv
 
+import zeroloop
+import zeroloop_training
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import admission, golden
 from zeroloop.inference.model import TOKENIZER, Model
@@ -30,6 +34,7 @@ from zeroloop_training import packaging
 
 FLAVOR = "zeroloop"
 FOLDER = "package"
+CODE = "code"
 NEEDED = ("model.tflite", "package.json")
 
 Files = Mapping[str, bytes]
@@ -61,7 +66,10 @@ def save_model(package: Path | str | Files, path: Path | str, mlflow_model: Mlfl
     saved.signature = signature(model)
     _save_example(saved, example(model), str(path))
     saved.model_size_bytes = model.size
-    pyfunc.add_to_model(saved, __name__, data=FOLDER, conda_env="conda.yaml", python_env="python_env.yaml")
+    for module in (zeroloop, zeroloop_training):
+        (source,) = map(Path, module.__path__)
+        shutil.copytree(source, path / CODE / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    pyfunc.add_to_model(saved, __name__, data=FOLDER, code=CODE, conda_env="conda.yaml", python_env="python_env.yaml")
     saved.add_flavor(FLAVOR, data=FOLDER, schema_version=model.package.schema_version, task=model.package.task)
     saved.save(path / "MLmodel")
     conda, required, _ = _process_pip_requirements(requirements(files), None, None)
@@ -88,16 +96,9 @@ def checked(package: Path | str | Files) -> dict[str, bytes]:
 
 
 def requirements(files: Files) -> list[str]:
-    """What an environment needs that loads the package."""
-    names = ["ai-edge-litert", "msgspec", "numpy", "pandas", "zeroloop"] + ["tokenizers"] * (TOKENIZER in files)
-    return [_pinned(name) for name in names]
-
-
-def _pinned(name: str) -> str:
-    try:
-        return f"{name}=={version(name)}"
-    except PackageNotFoundError:  # a checkout on the path
-        return name
+    """What an environment needs that loads the package; Zeroloop itself comes with it, as code."""
+    names = ["ai-edge-litert", "msgspec", "numpy", "pandas"] + ["tokenizers"] * (TOKENIZER in files)
+    return [f"{name}=={version(name)}" for name in names]
 
 
 def signature(model: Model) -> ModelSignature:

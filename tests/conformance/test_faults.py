@@ -15,7 +15,7 @@ from tests.local_stack import Local
 
 pytestmark = pytest.mark.e2e
 
-PROCESSES, STEPS = 2, 200
+PROCESSES = 2
 ALIAS = "live"
 
 
@@ -41,15 +41,21 @@ def _publish(client: Any, name: str, variables: dict[str, str]) -> None:
     client.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
 
 
-def test_two_processes_log_to_one_run_through_faults(local: Local, python: Path, chaos: Chaos) -> None:
+@pytest.fixture(name="steps")
+def _steps(request: pytest.FixtureRequest) -> int:
+    """Metrics a process: 200, or `--fault-steps 10000`, which take a minute."""
+    return int(request.config.getoption("--fault-steps"))
+
+
+def test_two_processes_log_to_one_run_through_faults(local: Local, python: Path, chaos: Chaos, steps: int) -> None:
     url = local.record.api_url
-    run_id = log_from_processes(python, url)
+    run_id = log_from_processes(python, url, steps)
     assert chaos.injected.total() >= PROCESSES * 5, "there were hardly any faults"
     assert {fault for _, fault in chaos.injected} == {"throttle", "conflict", "server_error", "lost_answer"}
-    check_exact(url, run_id)
+    check_exact(url, run_id, steps)
 
 
-def log_from_processes(python: Path, url: str) -> str:
+def log_from_processes(python: Path, url: str, steps: int) -> str:
     """A run that several processes have logged to at once: its id."""
     started = read_json(over_http(url), "POST", "runs/create", {"experiment_id": "0", "run_name": "faults"})
     run_id = str(started["run"]["info"]["run_id"])
@@ -57,7 +63,7 @@ def log_from_processes(python: Path, url: str) -> str:
 
     def work(who: int) -> str:
         return recordings.run(
-            python, "logging_script.py", run_id, str(who), str(STEPS), MLFLOW_TRACKING_URI=url, **fast
+            python, "logging_script.py", run_id, str(who), str(steps), MLFLOW_TRACKING_URI=url, **fast
         )
 
     with ThreadPoolExecutor(PROCESSES) as pool:
@@ -65,7 +71,7 @@ def log_from_processes(python: Path, url: str) -> str:
     return run_id
 
 
-def check_exact(url: str, run_id: str) -> None:
+def check_exact(url: str, run_id: str, steps: int) -> None:
     """Nothing lost, nothing twice, and the latest is what has the greatest step."""
 
     def history(key: str) -> list[tuple[int, int, float]]:
@@ -73,13 +79,13 @@ def check_exact(url: str, run_id: str) -> None:
         return [(point["step"], point["timestamp"], point["value"]) for point in answer["metrics"]]
 
     for who in range(PROCESSES):
-        logged = [step for step in range(STEPS) if step % 2 or step >= STEPS - 20]
+        logged = [step for step in range(steps) if step % 2 or step >= steps - 20]
         assert history(f"own-{who}") == [(step, step, step / 3) for step in logged]
-    shared = [(-step, step, who + step / 7) for step in range(0, STEPS - 20, 2) for who in range(PROCESSES)]
+    shared = [(-step, step, who + step / 7) for step in range(0, steps - 20, 2) for who in range(PROCESSES)]
     assert history("shared") == shared
     metrics = read_json(over_http(url), "GET", f"runs/get?run_id={run_id}")["run"]["data"]["metrics"]
     latest = {metric["key"]: (metric["step"], metric["value"]) for metric in metrics}
     assert latest == {
-        **{f"own-{who}": (STEPS - 1, (STEPS - 1) / 3) for who in range(PROCESSES)},
+        **{f"own-{who}": (steps - 1, (steps - 1) / 3) for who in range(PROCESSES)},
         "shared": (0, float(PROCESSES - 1)),
     }

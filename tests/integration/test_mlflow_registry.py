@@ -240,6 +240,18 @@ def test_production_promotes_and_leaving_it_empties_the_lineup(film: Api) -> Non
     assert film.version(2)["current_stage"] == "Archived"
 
 
+def test_a_champion_that_leaves_production_hands_over_to_the_newest_that_is_left_there(film: Api) -> None:
+    for seed in (1, 2, 3):
+        film.package(seed)
+        film.move(seed, "Production")
+    assert film.move(3, "Archived")[0] == 200
+    assert film.lineup()["champion"] == 2
+    newest = film.ok("POST", f"{MODELS}/get-latest-versions", name="film", stages=["Production"])
+    assert [version["version"] for version in newest["model_versions"]] == ["2"]
+    record = film("GET", "/models/film/history")[1]["history"][0]
+    assert (record["action"], record["after"]["champion"]) == ("promote", 2)
+
+
 def test_after_a_rollback_the_newest_in_production_is_who_serves(film: Api) -> None:
     film.package(1)
     film.package(2)

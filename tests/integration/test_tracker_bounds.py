@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.integration.conftest import client
 from tests.integration.test_tracker import NOBODY, Tracker
 from zeroloop import clock
+from zeroloop.errors import Unavailable
 from zeroloop.tracking import parts, searching
 from zeroloop.tracking.service import NewRun
 
@@ -161,6 +162,76 @@ def test_a_page_of_history_fits_into_an_answer_however_long_the_key(tracker: Tra
     assert len(page["metrics"]) < 6000
     rest = tracker.get("metrics/get-history", run_id=run_id, metric_key=key, page_token=page["next_page_token"])
     assert [p["step"] for p in page["metrics"] + rest["metrics"]] == list(range(6000))
+
+
+QUOTES = '{"a": "b"}' * 600
+"""6,000 characters, each fourth of which takes four bytes in Lambda's answer."""
+
+
+def answered(tracker: Tracker, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
+    """The call's status and answer, which is one that Lambda could have given."""
+    status, answer = tracker.send(method, path, body, **query)
+    whole = json.dumps({"statusCode": status, "headers": {}, "body": json.dumps(answer, ensure_ascii=False)})
+    assert len(whole) < 6 * 2**20
+    return status, answer
+
+
+def test_a_page_of_runs_fits_into_an_answer_whatever_is_quoted_in_them(tracker: Tracker) -> None:
+    params = [{"key": f"p{n}", "value": QUOTES} for n in range(20)]
+    for number in range(30):
+        run_id = tracker.run(run_name=f"r{number}")
+        tracker.post("runs/log-batch", run_id=run_id, params=params)
+    asked = {"experiment_ids": ["0"], "max_results": 100, "order_by": ["attributes.start_time ASC"]}
+
+    _, page = answered(tracker, "POST", "/api/2.0/mlflow/runs/search", asked)
+    _, rest = answered(tracker, "POST", "/api/2.0/mlflow/runs/search", {**asked, "page_token": page["next_page_token"]})
+
+    assert 0 < len(page["runs"]) < 30
+    assert len({run["info"]["run_id"] for run in page["runs"] + rest["runs"]}) == 30
+
+
+def test_a_run_makes_room_for_itself_before_its_datasets(tracker: Tracker) -> None:
+    run_id = tracker.run()
+    for start in range(0, 300, 100):
+        params = [{"key": f"p{n}", "value": "x" * 6000} for n in range(start, start + 100)]
+        tracker.post("runs/log-batch", run_id=run_id, params=params)
+    for number in range(3):
+        dataset = {"name": f"d{number}", "digest": "1", "source_type": "s", "source": "s", "profile": '"' * 400_000}
+        tracker.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": []}])
+
+    _, answer = answered(tracker, "GET", "/api/2.0/mlflow/runs/get", None, run_id=run_id)
+
+    assert len(answer["run"]["data"]["params"]) == 300
+    assert len(answer["run"]["inputs"]["dataset_inputs"]) == 3
+
+
+def test_what_is_too_much_to_compare_is_refused_and_not_lost(tracker: Tracker) -> None:
+    params = [{"key": f"p{n}", "value": QUOTES} for n in range(100)]
+    run_ids = [tracker.run() for _ in range(6)]
+    for run_id in run_ids:
+        tracker.post("runs/log-batch", run_id=run_id, params=params)
+
+    status, answer = answered(tracker, "GET", "/runs/compare", None, run_ids=",".join(run_ids))
+
+    assert (status, answer["code"]) == (422, "too_large")
+    assert answered(tracker, "GET", "/runs/compare", None, run_ids=",".join(run_ids[:2]))[0] == 200
+
+
+def test_a_point_whose_history_cannot_be_written_is_refused_and_written_once_by_the_repeat(tracker: Tracker) -> None:
+    run_id, call = tracker.run(), tracker.session.call
+
+    def broken(service: str, target: str, body: dict[str, Any], **more: Any) -> bytes:
+        if target.endswith(".PutItem"):
+            raise Unavailable("the database did not answer")
+        return bytes(call(service, target, body, **more))
+
+    tracker.session.call = broken  # type: ignore[method-assign]
+    status, code, _ = tracker.refused("runs/log-metric", run_id=run_id, **point("loss"))
+    assert (status, code) == (503, "TEMPORARILY_UNAVAILABLE")
+
+    tracker.session.call = call  # type: ignore[method-assign]
+    tracker.post("runs/log-metric", run_id=run_id, **point("loss"))
+    assert len(tracker.get("metrics/get-history", run_id=run_id, metric_key="loss")["metrics"]) == 1
 
 
 @pytest.mark.parametrize("history", ["no JSON", "[" * 5000, '{"a":1}', "7"])

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,25 @@ def test_the_model_is_the_package_and_what_mlflow_needs(folder: Path, tmp_path: 
     described = yaml.safe_load((tmp_path / "model/MLmodel").read_text())
     assert set(described["flavors"]) == {"zeroloop", "python_function"}
     required = [line.split("==")[0] for line in (tmp_path / "model/requirements.txt").read_text().splitlines()]
-    assert {"ai-edge-litert", "msgspec", "numpy", "zeroloop"} <= set(required)
+    assert {"ai-edge-litert", "msgspec", "numpy"} <= set(required)
+    assert "zeroloop" not in required, "no package index has it: it comes with the model"
     assert flavor.load_model(str(tmp_path / "model")).package == packaging.load(folder).package
     example = mlflow.models.Model.load(str(tmp_path / "model")).load_input_example(str(tmp_path / "model"))
     assert len(example) == len(instances(folder))
+
+
+def test_a_saved_model_brings_the_code_that_loads_it(tmp_path: Path) -> None:
+    flavor.save_model(SMALL, tmp_path / "model")
+    program = (
+        "import sys, mlflow, pandas; assert not [path for path in sys.path if 'shared' in path];"
+        f"model = mlflow.pyfunc.load_model({str(tmp_path / 'model')!r});"
+        "print(model.predict(pandas.DataFrame({'text': ['A wonderful, moving film.']})).prediction[0])"
+    )
+    bare = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=bare, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "positive\n", done.stderr
 
 
 def test_the_signature_names_the_columns_and_which_may_be_empty() -> None:

@@ -11,10 +11,10 @@ from zeroloop.errors import InvalidInput
 from zeroloop.mlflow.kinds import Kind
 from zeroloop.mlflow.ordering import Order, Position, page_start, page_token, parse_order, position, sort_key
 from zeroloop.mlflow.search import Lookup, Value, matches, parse
-from zeroloop.mlflow.wire import Message
+from zeroloop.mlflow.wire import Message, answer_bytes
 
-# Lambda answers 6 MB at the most; a page that would be more ends early, and clients follow its token.
-MAX_PAGE_BYTES = 4_500_000
+# Of what Lambda answers; a page that would be more ends early, and clients follow its token.
+MAX_PAGE_BYTES = 5_500_000
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -65,7 +65,7 @@ class Query:
         room = MAX_PAGE_BYTES
         for _, _, thing in places[: self._size]:
             seen = show(thing)
-            room -= len(msgspec.json.encode(seen))
+            room -= answer_bytes(msgspec.json.encode(seen))
             if shown and room < 0:
                 break
             shown.append(seen)

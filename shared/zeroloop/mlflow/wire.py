@@ -46,6 +46,9 @@ _CODES: dict[str, tuple[str, int]] = {
 }
 INTERNAL = ("INTERNAL_ERROR", 500)
 
+ANSWER_BYTES = 6 * 2**20 - 4_096
+"""What Lambda answers at the most, less status and headers."""
+
 
 class Message(Struct, omit_defaults=True):
     """A request or an answer. Absent is the default: UNSET, an empty text or an empty list, and isn't written."""
@@ -158,8 +161,28 @@ def number(value: float) -> float | str:
 
 
 def write(answer: Any) -> str:
-    """`answer` as JSON."""
-    return msgspec.json.encode(answer).decode()
+    """`answer` as JSON.
+
+    Raises
+    ------
+    InvalidInput
+        `too_large`: more than Lambda answers, of which the caller would hear nothing but a failure.
+    """
+    body = msgspec.json.encode(answer)
+    if answer_bytes(body) > ANSWER_BYTES:
+        message = f"the answer would have {len(body):,} bytes, more than a function can answer: ask for less at a time"
+        raise InvalidInput(message, code="too_large")
+    return body.decode()
+
+
+def answer_bytes(body: bytes) -> int:
+    """What JSON takes of Lambda's answer, which is JSON again: each quote and each backslash is two bytes."""
+    return len(body) + body.count(b'"') + body.count(b"\\")
+
+
+def texts_bytes(*texts: str) -> int:
+    """The same of texts that will stand in it."""
+    return sum(answer_bytes(msgspec.json.encode(text)) for text in texts)
 
 
 def _present(value: Any) -> Any:

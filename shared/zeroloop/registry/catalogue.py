@@ -4,6 +4,7 @@ Calling a READY version `champion`, or moving it to Production, is promoting it:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -274,6 +275,8 @@ class Catalogue:
     def transition(self, name: str, number: int, stage: str, caller: Caller, *, archive: bool) -> tuple[About, Tagged]:
         """The version in another stage: a READY one in Production is promoted, a champion that leaves it steps down.
 
+        The newest READY one that is left in Production takes over then, if one may.
+
         `archive` sends the others of the stage to Archived.
 
         Raises
@@ -291,7 +294,7 @@ class Catalogue:
             if stage == PRODUCTION:
                 turn = self._promoted(about, tagged.version, change)
             elif number == about.lineup.champion:
-                turn = self._registry.turn(about.lineup, rules.empty(about.lineup), "clear", change)
+                turn = self._handed_over(about, change)
             moved = {**dict.fromkeys(others, labels.ARCHIVED), number: stage}
             self._store.save_lineup(turn, moved, at=caller.at)
             after = replace(about, lineup=turn.after, stages={**about.stages, **moved})
@@ -304,6 +307,17 @@ class Catalogue:
         if version.origin:
             return version.origin.location
         return self._bucket.address(f"models/{version.model_id}/{version.digest}")
+
+    def _handed_over(self, about: About, change: Change) -> Turn:
+        """The lineup of which the champion leaves Production: it goes to the newest that is left there, or is empty."""
+        staged = labels.stages(about)
+        left = sorted((number for number, stage in staged.items() if stage == PRODUCTION), reverse=True)
+        for number in left:
+            version = self.version(about, number).version
+            if version.state == State.READY and number != about.lineup.champion:
+                with suppress(Conflict):  # by its gates, say
+                    return self._promoted(about, version, change)
+        return self._registry.turn(about.lineup, rules.empty(about.lineup), "clear", change)
 
     def _promoted(self, about: About, version: Version, change: Change) -> Turn:
         """The lineup with `version` as champion; as it is, where it is so already or the version has no package."""

@@ -148,7 +148,7 @@ class Calls:
     def get_run(self, asked: runs.OneRun) -> Message:
         """A deleted one too."""
         run = self._tracking.run(_run_id(asked))
-        datasets, room = self._tracking.datasets(run), searching.PAGE_BYTES
+        datasets, room = self._tracking.datasets(run), searching.PAGE_BYTES - searching.run_bytes(run, {})
         for names, dataset in datasets.items():
             room -= searching.dataset_bytes(dataset)
             if room < 0:  # an answer with less in it, rather than none
@@ -170,7 +170,7 @@ class Calls:
         self._tracking.set_life(asked.run_id, "active")
 
     def search_runs(self, asked: runs.SearchRuns) -> Message:
-        """The page may be shorter than `max_results`: an answer has at most 4 MB."""
+        """The page may be shorter than `max_results`: an answer has at most 5 MB."""
         search = _search(asked, view(asked.run_view_type))
         page = searching.runs(self._store, self._tracking, asked.experiment_ids, search)
         shown = [runs.shown(run, datasets) for run, datasets in page.found]
@@ -264,7 +264,7 @@ class Calls:
         ]
 
     def compare(self, asked: runs.CompareRuns) -> runs.Compared:
-        """Params and latest metrics of 2 to 100 runs, aligned by key: null where a run lacks it."""
+        """Params and latest metrics of 2 to 100 runs, aligned by key: null where a run lacks it; or `too_large`."""
         run_ids = [run_id for some in asked.run_ids for run_id in some.split(",") if run_id]
         if not 2 <= len(run_ids) <= MAX_COMPARED:
             raise InvalidInput(f"name 2 to {MAX_COMPARED} runs, not {len(run_ids)}", field="run_ids")
@@ -318,9 +318,10 @@ class Calls:
         return runs.HistoryPage(metrics=found)
 
     def get_whole_histories(self, asked: runs.GetWholeHistories) -> Message:
-        """Up to 25,000 points in all, run by run."""
+        """Up to 25,000 points in all, of long keys fewer, run by run."""
         _check_runs(asked.run_id, "run_id")
-        left = max(0, min(asked.max_results, MAX_HISTORY))
+        most = min(MAX_HISTORY, HISTORY_BYTES // (len(asked.metric_key.encode()) + 150))
+        left = max(0, min(asked.max_results, most))
         found: list[runs.ShownMetric] = []
         for run_id in asked.run_id:
             if left > len(found):

@@ -11,7 +11,7 @@ from zeroloop.errors import InvalidInput
 from zeroloop.mlflow.kinds import EXPERIMENTS, RUNS
 from zeroloop.mlflow.ordering import Order, Position, page_start, page_token, parse_order, position, sort_key
 from zeroloop.mlflow.search import Clause, Value, matches, parse
-from zeroloop.mlflow.wire import View
+from zeroloop.mlflow.wire import View, answer_bytes, texts_bytes
 from zeroloop.tracking import ids, rows
 from zeroloop.tracking.points import latest_value
 from zeroloop.tracking.rules import Dataset, DatasetUse, Experiment, Run
@@ -19,8 +19,8 @@ from zeroloop.tracking.service import Tracking, check_experiment_id
 from zeroloop.tracking.store import TrackingStore
 
 MAX_RESULTS = 50_000
-# Lambda answers with 6 MB at the most; a page that would be more is cut, and its token goes on from there.
-PAGE_BYTES = 4_000_000
+# Of what Lambda answers; a page that would be more is cut, and its token goes on from there.
+PAGE_BYTES = 5_000_000
 _FRAME = 600  # of a thing in an answer, all but its texts
 MAX_EXPERIMENTS = 1_000  # 8 queries each
 _RUNS_A_READ = 49  # two rows each, and their experiments, of the 100 keys that a read takes
@@ -71,7 +71,7 @@ class Ordered:
     def page(
         self, places: Iterable[tuple[Position, T]], limit: int, size: Callable[[T], int] = lambda _: 0
     ) -> Page[tuple[Position, T]]:
-        """The first `limit` of (position, thing) behind the token, 4 MB by `size`, and the token of the next page."""
+        """The first `limit` of (position, thing) behind the token, 5 MB by `size`, and the token of the next page."""
         keyed = [(sort_key(self._orders, place), place, thing) for place, thing in places]
         later = [entry for entry in keyed if self._after is None or entry[0] > self._after]
         later.sort(key=lambda entry: entry[0])
@@ -99,7 +99,7 @@ def experiments(tracking: Tracking, search: Search) -> Page[Experiment]:
         for experiment, read in ((experiment, _reader(experiment)) for experiment in tracking.experiments())
         if _seen(experiment.life, search.view) and all(matches(clause, read) for clause in clauses)
     ]
-    page = ordered.page(found, limit, lambda experiment: len(msgspec.json.encode(experiment)) + _FRAME)
+    page = ordered.page(found, limit, lambda experiment: answer_bytes(msgspec.json.encode(experiment)) + _FRAME)
     return Page([experiment for _, experiment in page.found], page.token)
 
 
@@ -154,7 +154,7 @@ def _whole(tracking: Tracking, ordered: Ordered, page: Page[tuple[Position, str]
         for place, run_id in some:
             if run_id in found:
                 shown = _shown(found[run_id], datasets)
-                room -= _bytes(*shown)
+                room -= run_bytes(*shown)
                 if before and held and room < 0:
                     return Page(held, ordered.token(before))
                 held.append(shown)
@@ -181,20 +181,20 @@ def _shown(run: Run, datasets: Mapping[tuple[str, str, str], Dataset]) -> Shown:
     }
 
 
-def _bytes(run: Run, datasets: Mapping[tuple[str, str], Dataset]) -> int:
-    points = sum(len(key.encode()) + 90 for key in run.latest)
+def run_bytes(run: Run, datasets: Mapping[tuple[str, str], Dataset]) -> int:
+    """What a run takes of Lambda's answer, with the datasets that it used."""
+    points = sum(len(key.encode()) + 110 for key in run.latest)
     return _FRAME + pairs_bytes(run.params, run.tags) + points + sum(map(dataset_bytes, datasets.values()))
 
 
 def pairs_bytes(*maps: Mapping[str, str]) -> int:
-    """How long params or tags are as JSON."""
-    return sum(len(key.encode()) + len(value.encode()) + 25 for some in maps for key, value in some.items())
+    """What params or tags take of Lambda's answer."""
+    return sum(texts_bytes(key, value) + 30 for some in maps for key, value in some.items())
 
 
 def dataset_bytes(dataset: Dataset) -> int:
-    """How long a dataset is as JSON, and that inside Lambda's, where a quote takes two bytes."""
-    texts = (dataset.name, dataset.source, dataset.schema or "", dataset.profile or "")
-    return 300 + sum(len(text.encode()) + 2 * text.count('"') for text in texts)
+    """What a dataset takes of Lambda's answer."""
+    return 300 + texts_bytes(dataset.name, dataset.source, dataset.schema or "", dataset.profile or "")
 
 
 _ATTRIBUTES = {
