@@ -59,6 +59,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ARTIFACT_ROOT": "s3",
         "DELETED_RUNS_DAYS": "0",
         "MONITORING_TABLE": "monitoring",
+        "FEEDBACK_DAYS": "30",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):

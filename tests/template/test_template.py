@@ -187,7 +187,8 @@ ACTIONS = {
     "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"},
     "ExplainRole": {"dynamodb:GetItem", "s3:GetObject"},
     "IngestRole": {
-        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject", "sqs:SendMessage",
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject",
+        "sqs:SendMessage",
     },
     "FeedbackRole": {
         "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject",
