@@ -7,6 +7,7 @@ loses answers. What the table then holds is compared with the same lines counted
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -132,20 +133,19 @@ def run(endpoint: str, table: str, chaos: Chaos, n: tuple[int, int], most: int, 
 
     with proxy(endpoint, chaos) as url:
 
-        def store() -> MonitoringStore:
-            return MonitoringStore(Table(table, Session(Aws(region, "test", "test", aws_endpoint_url=url))))
-
         def take(some: list[Batch]) -> int:
             nothing: Any = _Nothing()
-            ingest = Ingest(store(), nothing, nothing)
-            ingest._frames = frames  # type: ignore[assignment] # stands in: there is no registry
-            return sum(insisted(partial(ingest.take, one)).repeated for one in some)
+            with opened(url, table, region) as store:
+                ingest = Ingest(store, nothing, nothing)
+                ingest._frames = frames  # type: ignore[assignment] # stands in: there is no registry
+                return sum(insisted(partial(ingest.take, one)).repeated for one in some)
 
         def tell(some: list[tuple[Predicted, str]]) -> None:
             keys = VerifyingKeys(lambda: {KEY.kid: KEY}, monotonic=clock.monotonic)
-            desk = FeedbackDesk(store(), frames, keys, 30)  # type: ignore[arg-type] # as above
-            for one, label in some:
-                insisted(partial(desk.hear, Feedback(sign(one.receipt, KEY), label)))
+            with opened(url, table, region) as store:
+                desk = FeedbackDesk(store, frames, keys, 30)  # type: ignore[arg-type] # as above
+                for one, label in some:
+                    insisted(partial(desk.hear, Feedback(sign(one.receipt, KEY), label)))
 
         sent = batches(made, most, dice)
         with ThreadPoolExecutor(2 * WORKERS) as pool:
@@ -161,10 +161,19 @@ def run(endpoint: str, table: str, chaos: Chaos, n: tuple[int, int], most: int, 
     faults: dict[str, int] = {}
     for (_, fault), times in chaos.injected.items():
         faults[fault] = faults.get(fault, 0) + times
-    session = Session(Aws(region, "test", "test", aws_endpoint_url=endpoint))
     minute = clock.now_ms() // 60_000
-    counted = MonitoringStore(Table(table, session)).window(MODEL, minute - MINUTES - 60, minute + 1)
+    with opened(endpoint, table, region) as store:
+        counted = store.window(MODEL, minute - MINUTES - 60, minute + 1)
     return Came(counted, wanted(made, last), faults, repeated)
+
+
+@contextmanager
+def opened(endpoint: str, table: str, region: str) -> Iterator[MonitoringStore]:
+    """The table's store, on a connection of its own."""
+    aws = Aws(region, "test", "test", aws_endpoint_url=endpoint)
+    session = Session(aws)
+    yield MonitoringStore(Table(table, session))
+    session.renew(aws)
 
 
 def insisted(do: Callable[[], Any]) -> Any:
