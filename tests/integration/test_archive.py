@@ -86,6 +86,17 @@ def test_what_is_set_aside_tells_why(archive: Archive) -> None:
     assert json.loads(body) == {"id": "1", "timestamp": NOW, "message": "{", "reason": "no JSON"}
 
 
+def test_what_was_set_aside_is_erased_with_its_prediction(archive: Archive) -> None:
+    events = [
+        LogEvent(str(n), NOW, f'{{"predictions": [{{"prediction_id": "zr1.{who}"}}]') for n, who in enumerate("ab")
+    ]
+    archive.set_aside("b" * 64, [Aside(event, "cut short") for event in events])
+    [key] = archive.keys("aside", "", NOW - 5, NOW + 5)
+    assert archive.erase(key, frozenset({"zr1.a"})) == 1
+    [left] = archive.lines("aside", "", NOW, NOW + 1)
+    assert "zr1.b" in left
+
+
 def test_feedback_is_erased_line_by_line(archive: Archive) -> None:
     lines = [Kept(NOW, json.dumps({"prediction_id": who, "label": "yes"})) for who in ("zr1.a", "zr1.b")]
     archive.keep("feedback", MODEL, "b" * 64, lines)
