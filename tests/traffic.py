@@ -34,7 +34,6 @@ from zeroloop.signed import Session
 
 FRAME = Frame(labels=frozenset({"yes", "no"}), slices=frozenset({"de"}), length=Scale(18.0, 8.0))
 KEY = Key("k", b"secret")
-MODEL = "m-traffic"
 WORKERS = 4
 MINUTES = 90
 
@@ -69,16 +68,16 @@ class _Frames:
         return FRAME
 
 
-def predictions(n: int, dice: random.Random) -> Iterator[Predicted]:
-    """`n` of two versions over an hour and a half that ends now."""
+def predictions(n: int, dice: random.Random, model_id: str) -> Iterator[Predicted]:
+    """`n` of two versions over an hour and a half that ends now; their ids are new each time."""
     now = clock.now_ms()
     for number in range(n):
         version, variant = dice.choice([(1, "champion"), (2, "challenger")])
         label, score = dice.choice(["yes", "no"]), round(dice.uniform(0.5, 1), 6)
         receipt = Receipt(
             kid=KEY.kid,
-            id=f"{dice.getrandbits(128):032x}",
-            model_id=MODEL,
+            id=clock.new_id(),
+            model_id=model_id,
             version=version,
             variant=variant,
             label=label,
@@ -93,7 +92,7 @@ def predictions(n: int, dice: random.Random) -> Iterator[Predicted]:
             "time": receipt.time,
             "request_id": str(number),
             "model": "traffic",
-            "model_id": MODEL,
+            "model_id": model_id,
             "version": version,
             "variant": variant,
             "status": 200,
@@ -122,7 +121,8 @@ def batches(made: Sequence[Predicted], most: int, dice: random.Random) -> list[B
 def run(endpoint: str, table: str, chaos: Chaos, n: tuple[int, int], most: int, region: str) -> Came:
     """Send (predictions, labels) of `n` through faults, in deliveries of up to `most` lines, from several threads."""
     dice = random.Random(5)
-    made = list(predictions(n[0], dice))
+    model_id = f"m-{clock.new_id()[:16]}"  # so that a table that others have used will do
+    made = list(predictions(n[0], dice, model_id))
     frames = _Frames()
     last: dict[str, str] = {}
     told: list[tuple[Predicted, str]] = []
@@ -163,7 +163,7 @@ def run(endpoint: str, table: str, chaos: Chaos, n: tuple[int, int], most: int, 
         faults[fault] = faults.get(fault, 0) + times
     minute = clock.now_ms() // 60_000
     with opened(endpoint, table, region) as store:
-        counted = store.window(MODEL, minute - MINUTES - 60, minute + 1)
+        counted = store.window(model_id, minute - MINUTES - 60, minute + 1)
     return Came(counted, wanted(made, last), faults, repeated)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import DynamoSession, client
-from tests.traffic import FRAME, KEY, MODEL, batches, predictions
+from tests.traffic import FRAME, KEY, batches, predictions
 from zeroloop import clock
 from zeroloop.data import DataBucket
 from zeroloop.digests import sha256
@@ -23,6 +23,7 @@ from zeroloop.monitoring.store import MonitoringStore
 
 NOW = 1_795_909_800_000  # 2026-11-28T23:50:00Z
 MINUTE_MS = 60_000
+MODEL = "m-0123456789abcdef"
 
 
 @pytest.fixture(name="archive")
@@ -118,7 +119,7 @@ def test_a_delivery_that_came_again_in_other_pieces_is_told_by_counter(archive: 
     store = MonitoringStore(Table("monitoring", DynamoSession()))  # type: ignore[arg-type] # what it calls of a session
     ingest = Ingest(store, archive, None)  # type: ignore[arg-type] # every line knows its model
     ingest._frames = OneFrame()
-    made = list(predictions(40, random.Random(3)))
+    made = list(predictions(40, random.Random(3), MODEL))
     for batch in batches(made, 10, random.Random(4)):
         ingest.take(batch)
     end = clock.now_ms() // MINUTE_MS + 1
