@@ -122,6 +122,9 @@ def test_a_delivery_that_came_again_in_other_pieces_is_told_by_counter(archive: 
     made = list(predictions(40, random.Random(3), MODEL))
     for batch in batches(made, 10, random.Random(4)):
         ingest.take(batch)
+    odd = json.loads(made[0].line)
+    odd["predictions"][0] = {**odd["predictions"][0], "prediction_id": "zr1.odd", "features": ["no", "ids"]}
+    assert ingest.take(Batch("g", "s", [LogEvent("odd", NOW, json.dumps(odd))])).aside == 1
     end = clock.now_ms() // MINUTE_MS + 1
     window = (MODEL, end - 120, end)
     assert differences(store, archive, ingest._frames, *window) == {}

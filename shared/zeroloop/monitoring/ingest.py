@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from zeroloop.errors import InvalidInput
 from zeroloop.inference.registered import Registered
 from zeroloop.monitoring import lines
 from zeroloop.monitoring.aggregate import Aggregate
@@ -79,8 +78,5 @@ class Ingest:
         if record.model_id or record.code == "unknown_model" or not record.model:
             return record.model_id
         if record.model not in owners:
-            try:
-                owners[record.model] = self._registered.model_id(record.model, _LOOK_UP_SECONDS)
-            except InvalidInput:
-                owners[record.model] = None
+            owners[record.model] = self._registered.model_id(record.model, _LOOK_UP_SECONDS)
         return owners[record.model]
