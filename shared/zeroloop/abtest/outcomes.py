@@ -35,7 +35,7 @@ class Outcomes:
         self._store = store
 
     def of_feedback(self, receipt: Receipt, label_correct: bool | None, metrics: dict[str, float]) -> None:  # noqa: FBT001 - feedback's word
-        """Count what feedback says of a prediction that a test made; what it says later replaces it.
+        """Count what feedback says of a prediction that a test made; what it says later of a metric replaces it.
 
         The receipt says which arm answered. Metrics that the test doesn't measure are somebody else's; so are outcomes
         of a test that is decided.
@@ -90,6 +90,8 @@ class Outcomes:
         deadline = clock.monotonic() + _PATIENCE_SECONDS
         for attempt in range(_TRIES):
             held = self._store.held(test.name, outcome_id, unit)
+            if replaces and held.seen:
+                outcome = Outcome({**held.seen.outcome.values, **outcome.values})
             if held.seen and held.seen == Seen(unit, outcome):
                 return False
             self._check(held, unit, arm, replaces=replaces)

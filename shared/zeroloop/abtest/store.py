@@ -101,13 +101,13 @@ class AbTestStore:
         self, held: Held, name: str, outcome_id: str, seen: Seen, after: Unit, added: Sums, *, at: int
     ) -> None:
         """Write an outcome, its unit and its shard of the sums; Conflict if one isn't as `held` read it any more."""
-        expires = at // 1000 + _KEPT_SECONDS
-        mark: Item = {**_keyed(_outcome_key(name, outcome_id)), "body": _json(seen), "expires": expires}
+        gone_at = at // 1000 + _KEPT_SECONDS
+        mark: Item = {**_keyed(_outcome_key(name, outcome_id)), "body": _json(seen), "gone_at": gone_at}
         unit: Item = {
             **_keyed(_unit_key(name, seen.unit)),
             "body": _json(after),
             "rev": held.rev + 1,
-            "expires": expires,
+            "gone_at": gone_at,
         }
         actions = [
             dynamo.save(mark, "body = :read", read=_json(held.seen))
