@@ -33,7 +33,7 @@ WATCHED_UNITS = 10_000
 Outcome = Literal["wins", "loses", "undetermined"]
 
 
-class Tested(Struct, frozen=True, kw_only=True):
+class Reading(Struct, frozen=True, kw_only=True):
     """A reading of one comparison: what it needs, whether it is met, and by which method."""
 
     method: str
@@ -58,9 +58,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     difference: Interval | Undetermined
     lift: Interval | Undetermined
     sequence: Interval | Undetermined
-    horizon: Tested | Undetermined
-    look: Tested | Undetermined
-    watched: Tested | Undetermined
+    horizon: Reading | Undetermined
+    look: Reading | Undetermined
+    watched: Reading | Undetermined
     probability_best: float | Undetermined
     better: bool = False
     worse: bool = False
@@ -125,7 +125,7 @@ def analyse(
     if looking and share is not None:
         final = final or share >= 1
         found = _looked(found, [look.share for look in looks], share, test.alpha, last=final)
-        seen = [one for one in found if isinstance(one.look, Tested) and one.look.significant and not balance.broken]
+        seen = [one for one in found if isinstance(one.look, Reading) and one.look.significant and not balance.broken]
         looks = [
             *looks,
             Look(
@@ -239,9 +239,9 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
         sequence=watched.interval,
         horizon=verdict
         if isinstance(verdict, Undetermined)
-        else Tested(method=method, p_value=verdict.p_value, significant=False),
+        else Reading(method=method, p_value=verdict.p_value, significant=False),
         look=Undetermined("no planned look was taken now"),
-        watched=Tested(method="confidence sequence", p_value=watched.p_value, significant=False, z=effect.z),
+        watched=Reading(method="confidence sequence", p_value=watched.p_value, significant=False, z=effect.z),
         probability_best=best if isinstance(best, Undetermined) else best[arm],
     )
 
@@ -286,7 +286,7 @@ def _nothing(metric: Metric, arm: str, a: Pairs, b: Pairs, why: Undetermined) ->
 def _adjusted(found: list[Comparison], alpha: float) -> list[Comparison]:
     """With Holm's p-values over all comparisons that have one, of the plain test and of the confidence sequence."""
     for name in ("horizon", "watched"):
-        known = [(i, tested) for i, one in enumerate(found) if isinstance(tested := getattr(one, name), Tested)]
+        known = [(i, tested) for i, one in enumerate(found) if isinstance(tested := getattr(one, name), Reading)]
         for (i, tested), p_value in zip(known, holm([tested.p_value for _, tested in known]), strict=True):
             held = replace(tested, p_adjusted=p_value, significant=p_value <= alpha)
             found[i] = replace(found[i], **{name: held})
@@ -301,13 +301,13 @@ def _looked(
     Each hypothesis has its own spending at the level that Holm's step gives it (Ye, Li, Liu & Yao 2013). Where no look
     came before and the horizon is reached, this is the plain test: its p-values are exact and the look's are nominal.
     """
-    known = [(i, one.watched) for i, one in enumerate(found) if isinstance(one.watched, Tested)]
+    known = [(i, one.watched) for i, one in enumerate(found) if isinstance(one.watched, Reading)]
     known.sort(key=lambda item: -abs(item[1].z or 0.0))
     holds = True
     for rank, (i, watched) in enumerate(known):
         z = watched.z or 0.0
         plain = found[i].horizon
-        if not before and last and isinstance(plain, Tested):
+        if not before and last and isinstance(plain, Reading):
             tested = replace(plain, z=z)
         else:
             level = alpha / (len(known) - rank)
@@ -317,7 +317,9 @@ def _looked(
                 continue
             holds = holds and abs(z) >= limits[-1]
             effect = spending.at_look(Effect(z, 1.0, 1.0, 1), limits[-1])
-            tested = Tested(method="obrien-fleming", p_value=effect.p_value, significant=holds, z=z, needs_z=limits[-1])
+            tested = Reading(
+                method="obrien-fleming", p_value=effect.p_value, significant=holds, z=z, needs_z=limits[-1]
+            )
         found[i] = replace(found[i], look=tested)
     return found
 
@@ -333,11 +335,11 @@ def _is_better(one: Comparison) -> bool:
 def _spoken(one: Comparison, looks: list[Look], *, watched: bool) -> Comparison:
     """Better or worse by what decides: the looks that were taken, or without a plan the confidence sequence."""
     if watched:
-        if isinstance(one.watched, Tested) and one.watched.significant:
+        if isinstance(one.watched, Reading) and one.watched.significant:
             return replace(one, better=_is_better(one), worse=not _is_better(one), method="confidence sequence")
         return replace(one, method="confidence sequence")
     better, worse = any(one.key in look.better for look in looks), any(one.key in look.worse for look in looks)
-    method = one.look.method if isinstance(one.look, Tested) else "obrien-fleming"
+    method = one.look.method if isinstance(one.look, Reading) else "obrien-fleming"
     return replace(one, better=better and not worse, worse=worse and not better, method=method)
 
 
