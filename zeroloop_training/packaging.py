@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any, Literal, NamedTuple
@@ -12,7 +11,7 @@ import msgspec
 
 from zeroloop.inference import preprocessing
 from zeroloop.inference.answers import Answer
-from zeroloop.inference.model import Model
+from zeroloop.inference.model import BASELINE, Model
 from zeroloop.inference.package import (
     Dataset,
     Golden,
@@ -25,6 +24,8 @@ from zeroloop.inference.package import (
     Tensor,
 )
 from zeroloop.inference.runtime import Runner
+from zeroloop.monitoring.baseline import write as write_baseline
+from zeroloop_training.baselines import baseline
 
 GOLDEN_TOLERANCE = 0.001
 """Interpreters and CPUs differ by rounding, 1e-6; a wrong table or encoder by more than 0.01."""
@@ -56,16 +57,19 @@ class Draft(NamedTuple):
 class HeldOut(NamedTuple):
     """Rows that training never saw: `validation` makes the baseline, `test` the metrics.
 
-    `golden` holds values (texts, features) whose answers later interpreters must reproduce; at least 3.
+    `golden` holds values (texts, features) whose answers later interpreters must reproduce; at least 3. `seen` are the
+    values that training did see, for monitoring to tell new words by, and `slices` the names that it counts apart.
     """
 
     validation: Rows
     test: Rows
     golden: Sequence[Any]
+    seen: Sequence[Any] = ()
+    slices: Sequence[str] = ()
 
 
 def build(draft: Draft, tflite: bytes, held_out: HeldOut, card: str = "") -> dict[str, bytes]:
-    """The files of a package. A model that answers numbers has no baseline: that counts labels and shares.
+    """The files of a package.
 
     `card` may name $description, $n, and each metric as in $accuracy and $accuracy_lower; without one there is no card.
     """
@@ -77,8 +81,10 @@ def build(draft: Draft, tflite: bytes, held_out: HeldOut, card: str = "") -> dic
     ]
     package = msgspec.structs.replace(package, metrics=measure(model, held_out.test), golden=_golden(cases))
     made = {"model.tflite": tflite, "package.json": _json(msgspec.to_builtins(package))}
-    if package.labels:
-        made["baseline.json"] = _json(baseline(package.labels, predict(model, held_out.validation.values)))
+    rows = held_out.validation
+    made[BASELINE] = write_baseline(
+        baseline(model, rows.values, rows.labels, seen=held_out.seen, slices=held_out.slices)
+    )
     if card:
         made["card.md"] = Template(card).substitute(_figures(package)).encode()
     return made
@@ -193,22 +199,6 @@ def wilson(n_right: int, n: int, z: float = 1.96) -> tuple[float, float]:
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return round(centre - half, 4), round(centre + half, 4)
-
-
-def baseline(labels: Sequence[str], answers: Iterable[Answer]) -> dict[str, Any]:
-    """The aggregate of held-out predictions: label counts, and scores in 50 bins over [0, 1].
-
-    The score is that of the second label for two labels, else that of the answered one.
-    """
-    answers = list(answers)
-    scores = [answer.scores[labels[1]] if len(labels) == 2 else answer.confidence for answer in answers]
-    bins = Counter(str(min(int(50 * (score or 0.0)), 49)) for score in scores)
-    return {
-        "schema_version": 1,
-        "n": len(answers),
-        "labels": dict(sorted(Counter(str(answer.prediction) for answer in answers).items())),
-        "scores": dict(sorted(bins.items(), key=lambda item: int(item[0]))),
-    }
 
 
 def _json(value: Any) -> bytes:

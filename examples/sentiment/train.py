@@ -166,7 +166,7 @@ def package(
     return build(
         draft,
         export(weights, recipe.length, quantised=quantised),
-        HeldOut(rows(sentences, "validation"), rows(sentences, "test"), GOLDEN),
+        HeldOut(rows(sentences, "validation"), rows(sentences, "test"), GOLDEN, seen=rows(sentences, "train").values),
         (HERE / "card.md").read_text(),
     )
 

@@ -66,6 +66,7 @@ def settle(version: Version) -> Version:
                 fetch(version, directory)
             admission.check_bytes(directory, version.files, version.digest)
             facts = admission.facts(admission.read_package(directory))
+            admission.check_baseline(directory)
             facts = replace(facts, row_seconds=admission.try_out(directory))
         except InvalidInput as refused:
             return admissions.refuse(version, refused.message, facts)

@@ -37,11 +37,10 @@ ingest = Ingest(MonitoringStore(table), Archive(DataBucket(settings.data_bucket)
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
+def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Lambda entry point. What it raises Lambda tries twice more, and then leaves in IngestFailures."""
+    metrics.add_metric("Requests", MetricUnit.Count, 1)
     taken = ingest.take(lines.read(event))
-    for name, n in (("Lines", taken.lines), ("SetAside", taken.aside), ("Nobodys", taken.nobodys)):
+    for name, n in (("Lines", taken.lines), ("SetAside", taken.aside), ("Repeated", taken.repeated)):
         metrics.add_metric(name, MetricUnit.Count, n)
-    if not taken.counted:
-        metrics.add_metric("Repeated", MetricUnit.Count, 1)
     return taken._asdict()

@@ -59,6 +59,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ARTIFACT_ROOT": "s3",
         "DELETED_RUNS_DAYS": "0",
         "MONITORING_TABLE": "monitoring",
+        "FEEDBACK_DAYS": "30",
         "ABTEST_TABLE": "abtest",
         "RECEIPT_SECRET": "receipts",
     }.items():

@@ -70,7 +70,7 @@ def test_features_are_explained_for_the_label_that_is_asked_for(world: Explained
     assert body["prediction"] == "healthy"
     assert body["score"] < 0.5
     assert [(part["feature"], part["from"]) for part in body["attributions"]] == [
-        ("temperature", "package"), ("torque", "package"), ("quality", "package")
+        ("temperature", "baseline"), ("torque", "baseline"), ("quality", "baseline")
     ]  # fmt: skip
 
 

@@ -78,9 +78,8 @@ def test_nothing_gets_lost_between_the_parts(made: Aggregate) -> None:
 
 
 def test_names_of_counters_are_never_those_of_the_rows_own_attributes() -> None:
-    made = Aggregate(
-        n=1, **{name: dict.fromkeys(("k", "one_at", "xpires"), 1) for name in ("requests", "errors", "labels")}
-    )
+    names = dict.fromkeys(("k", "one_at", "xpires"), 1)
+    made = Aggregate(n=1, requests=names, errors=names, labels=names)
     assert not {"pk", "sk", "gone_at"} & flat(made).keys()
 
 

@@ -19,6 +19,7 @@ from zeroloop.inference.package import Package
 from zeroloop.inference.receipts import Key, Receipt
 from zeroloop.inference.record import LogRecord, Prediction
 from zeroloop.monitoring.aggregate import Aggregate
+from zeroloop.monitoring.baseline import Baseline
 from zeroloop.registry import audit, rules
 from zeroloop.registry.audit import Record
 from zeroloop.registry.rules import Arm, Lineup, State, Version
@@ -34,6 +35,7 @@ STRUCTS: dict[str, type[Struct]] = {
     "log-record": LogRecord,
     "receipt": Receipt,
     "aggregate": Aggregate,
+    "baseline": Baseline,
 }
 # Fields that a schema requires of the writer and our reader fills in: a lineup's with what a new model's are, a
 # record's version because the line could not have been found without it, a hash because it is made of the others.
@@ -46,6 +48,7 @@ LENIENT = {
     ("log-record", ("schema",)),
     ("receipt", ("v",)),
     ("aggregate", ("schema_version",)),
+    ("baseline", ("schema_version",)),
 }
 
 Path_ = tuple[str | int, ...]

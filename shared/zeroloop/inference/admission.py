@@ -12,6 +12,7 @@ from zeroloop.digests import PackageFile, package_digest, sha256
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
 from zeroloop.inference.package import Package
+from zeroloop.monitoring import baseline
 from zeroloop.registry.rules import Facts
 
 # Addresses, of which Python, NumPy and LiteRT take 141 MB before they load a model, tokenizers 11 MB more (measured on
@@ -82,6 +83,18 @@ def _facts(package: Package) -> Facts:
 def read_package(directory: Path) -> Package:
     """The package in `directory`; InvalidInput names what is wrong with its package.json."""
     return packages.read((directory / "package.json").read_bytes())
+
+
+def check_baseline(directory: Path) -> None:
+    """Refuse a baseline.json that can't be read; without one a package is admitted, and its drift is undetermined.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    path = directory / baseline.NAME
+    if path.is_file():
+        baseline.read(path.read_bytes())
 
 
 def try_out(directory: Path, *, megabytes: int = PROBE_MEGABYTES, timeout_seconds: float = PROBE_SECONDS) -> float:

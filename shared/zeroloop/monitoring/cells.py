@@ -90,9 +90,14 @@ def spread(counters: Counters, frame: Frame) -> dict[str, Counters]:
     parts, outcomes = _parts(frame)
     placed: dict[str, Counters] = {}
     for name, value in counters.items():
-        kind, of = ("o", outcomes) if name[0] in _OUTCOMES or (name[0] == "i" and "\t" in name) else ("p", parts)
+        kind, of = ("o", outcomes) if is_outcome(name) else ("p", parts)
         placed.setdefault(f"{kind}{crc32(name.encode()) % of}", {})[name] = value
     return placed
+
+
+def is_outcome(name: str) -> bool:
+    """Whether a counter is of labels that came later, and not of predictions."""
+    return name[0] in _OUTCOMES or (name[0] == "i" and "\t" in name)
 
 
 def _parts(frame: Frame) -> tuple[int, int]:

@@ -74,7 +74,7 @@ def count(lines: Iterable[Line], frame: Frame) -> Aggregate:
     labels = Counter([one.label for one in predictions if one.label is not None])
     scores = [one.score for one in predictions if one.score is not None]
     rows = [one.features for one in predictions if type(one.features) is dict]
-    texts = [_words(one.features, frame) for one in predictions if type(one.features) is list]
+    texts = [words(one.features, frame) for one in predictions if type(one.features) is list]
     return Aggregate(
         n=len(predictions),
         requests=requests,
@@ -126,8 +126,8 @@ def _named(labels: Counter[str], frame: Frame) -> dict[str, int]:
     return named | {OTHER: other} if other else named
 
 
-def _words(ids: list[int], frame: Frame) -> list[int]:
-    """Words come first, and w of them make w - 1 pairs: where a row was cut, some words fall away too."""
+def words(ids: list[int], frame: Frame) -> list[int]:
+    """A text's ids of words: they come first, and w of them make w - 1 pairs; of a row that was cut some are missed."""
     return ids if frame.ngrams == 1 else ids[: (len(ids) + 1) // 2]
 
 

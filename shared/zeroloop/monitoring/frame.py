@@ -15,7 +15,7 @@ _OUTERMOST = 12
 
 
 class Scale(Struct, frozen=True):
-    """Where a feature's values lie: mean and standard deviation (> 0) of the rows that the version was made of."""
+    """Where a feature's values lie: mean and standard deviation (> 0) when the version was made."""
 
     centre: float = 0.0
     unit: float = 1.0

@@ -20,12 +20,12 @@ Lines = list[tuple[LogEvent, Record]]
 
 
 class Taken(NamedTuple):
-    """What became of a batch: lines, those of nobody's model, those set aside; and how many cuts were not known yet."""
+    """What became of a batch: lines, those of nobody's model, those set aside; whether all was counted before."""
 
     lines: int
     nobodys: int
     aside: int
-    counted: int
+    repeated: bool
 
 
 class Ingest:
@@ -67,7 +67,8 @@ class Ingest:
         for (kind, model_id), some in kept.items():
             self._archive.keep(kind, model_id, batch.digest, some)
         self._archive.set_aside(batch.digest, aside)
-        return Taken(len(batch.events), nobodys, len(aside), self._store.count(batch.digest, cells))
+        new = self._store.count(batch.digest, cells)
+        return Taken(len(batch.events), nobodys, len(aside), bool(cells) and not new)
 
     def _counted(self, by_cell: dict[Cell, Lines], aside: list[Aside]) -> dict[Cell, tuple[Aggregate, Frame]]:
         frames = {cell: self._frames.get(cell.model_id, cell.version) for cell in by_cell}

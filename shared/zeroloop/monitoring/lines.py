@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from zeroloop.digests import sha256
 from zeroloop.errors import InvalidInput
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
-from zeroloop.monitoring.counting import Line, count
+from zeroloop.monitoring.counting import Answered, Line, count
 from zeroloop.monitoring.frame import Frame
 
 
@@ -42,14 +42,22 @@ class Batch(Struct, rename="camel"):
         return sha256("\n".join(sorted(event.id for event in self.log_events)).encode())
 
 
+class Named(Answered, frozen=True, gc=False):
+    """A prediction, with its id."""
+
+    prediction_id: str = ""
+
+
 class Record(Line, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="zl.prediction.v1"):
     """A prediction line, with whose it is; time in ms since 1970."""
 
     time: int
+    request_id: str
     model: str
     model_id: str | None = None
     version: int | None = None
     variant: str | None = None
+    predictions: list[Named] = field(default_factory=list)  # type: ignore[assignment] # each is an Answered
 
 
 class Told(Struct, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="zl.feedback.v1"):

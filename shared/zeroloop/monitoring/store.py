@@ -155,4 +155,5 @@ def _adding(gone_at: int, counters: Counters) -> Update:
 
 
 def _counters(items: list[Item]) -> Counters:
-    return add({name: value for name, value in item.items() if name not in _APART} for item in items)
+    sums = add({name: value for name, value in item.items() if name not in _APART} for item in items)
+    return {name: value for name, value in sums.items() if value}  # what was replaced left a 0

@@ -1,0 +1,146 @@
+"""A version's `baseline.json`: its held-out rows, counted by the code that counts its traffic."""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from math import sqrt
+from random import Random
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+
+from zeroloop.inference.columns import Columns, Numeric
+from zeroloop.inference.model import Model
+from zeroloop.inference.service import label, score
+from zeroloop.inference.text import HashedNgrams
+from zeroloop.monitoring import drifting
+from zeroloop.monitoring.aggregate import EMPTY, Aggregate, Feature, merge
+from zeroloop.monitoring.baseline import Baseline, Spread, TokenSpread, packed
+from zeroloop.monitoring.counting import Answered, Line, Outcome, count, judge, words
+from zeroloop.monitoring.frame import UNIT, Frame, Scale
+from zeroloop.stats import drift
+from zeroloop.stats.drift import Dispersion, Evidence
+
+_BLOCK = 10
+"""Rows that stand together are alike, where the data has an order: sentences of a review, readings of an hour."""
+_WINDOWS = 200
+_LEAST_BLOCKS = 20
+_MOST_LABELS = 1000
+_DIGITS = 6
+
+
+def baseline(
+    model: Model, values: Sequence[Any], truth: Sequence[Any], *, seen: Sequence[Any] = (), slices: Sequence[str] = ()
+) -> Baseline:
+    """The baseline of rows that training never saw, in the order in which they came.
+
+    `seen` are values that it did see: of texts, words that they don't hold are counted as unseen. The rows of `values`
+    must not be among them, nor have had a part in making a vocabulary: every window would look drifted.
+    """
+    answered = _answers(model, values)
+    frame = _frame(model, answered, seen, slices)
+    outcomes = [
+        Outcome(one.label, one.score, None, str(true))
+        for one, true in zip(answered, truth, strict=True)
+        if one.label is not None
+    ]
+    counted = merge(_counted(answered, frame), judge(outcomes, frame))
+    made = Baseline(
+        **{name: getattr(counted, name) for name in counted.__struct_fields__},
+        frame=packed(frame),
+        token_spread=_token_spread(answered, frame) if counted.tokens else None,
+    )
+    return replace(made, spread=_spread(made, answered, frame))
+
+
+def _answers(model: Model, values: Sequence[Any]) -> list[Answered]:
+    """As predict logs them."""
+    result = model.answers(values, [f"rows[{i}].{model.field}" for i in range(len(values))])
+    return [
+        Answered(label(answer), score(answer), features)
+        for answer, features in zip(result.answers, result.features(), strict=True)
+    ]
+
+
+def _counted(answered: Sequence[Answered], frame: Frame) -> Aggregate:
+    """Of predictions alone: there were no requests, and none took its time."""
+    return count([Line(status=200, latency_ms=0.0, predictions=list(answered), continued=True)], frame)
+
+
+def _frame(model: Model, answered: Sequence[Answered], seen: Sequence[Any], slices: Sequence[str]) -> Frame:
+    package, encoder = model.package, model.encoder
+    labels = frozenset(package.labels) | {one.label for one in answered if package.task == "multilabel" and one.label}
+    frame = Frame(labels=frozenset(sorted(labels)[:_MOST_LABELS]), slices=frozenset(slices))
+    if package.task == "regression":
+        frame = replace(frame, answer=_scale(_counted(answered, replace(frame, answer=Scale())).answer))
+    if isinstance(encoder, Columns):
+        columns = [column for column, _ in encoder.placed]
+        numbers = {one.name: Scale(one.mean, one.std) for one in columns if isinstance(one, Numeric)}
+        known = {one.name: frozenset(one.values) for one in columns if not isinstance(one, Numeric)}
+        return replace(frame, numbers=numbers, categories=known)
+    if isinstance(encoder, HashedNgrams):
+        frame = replace(frame, ngrams=encoder.ngrams)
+        frame = replace(frame, seen=_seen(encoder, seen, frame))
+    texts = _counted(answered, frame).features
+    scales = {name: _scale(texts[name]) for name in ("length", "unseen") if name in texts}
+    return replace(frame, **scales)
+
+
+def _seen(encoder: HashedNgrams, values: Sequence[Any], frame: Frame) -> bytes:
+    if not values:
+        return b""
+    rows = encoder.encode(values, [f"seen[{i}]" for i in range(len(values))])
+    known = bytearray(encoder.buckets)
+    for ids in encoder.features(values, rows):
+        for one in words(ids, frame):
+            known[one] = 1
+    return bytes(known)
+
+
+def _scale(feature: Feature) -> Scale:
+    """Of what was counted in thousandths of 1 from 0."""
+    if not feature.n:
+        return Scale()
+    mean = feature.sum / feature.n
+    deviation = sqrt(max(0.0, feature.sum_squares / feature.n - mean**2))
+    return Scale(_short(mean / UNIT), _short(deviation / UNIT) or 1.0)
+
+
+def _token_spread(answered: Sequence[Answered], frame: Frame) -> TokenSpread:
+    vectors = np.array([_counted([one], frame).tokens for one in answered])
+    facts = drift.token_baseline(vectors)
+    return TokenSpread([_short(one) for one in facts.variances], _short(facts.trace_2), _short(facts.trace_3))
+
+
+def _spread(whole: Baseline, answered: Sequence[Answered], frame: Frame) -> dict[str, Spread]:
+    """Each test's statistic for windows of blocks drawn without repetition, beside all other rows.
+
+    With b blocks a mean of it is known as if from b - 1 windows, however many are drawn.
+    """
+    blocks = [_counted(answered[at : at + _BLOCK], frame) for at in range(0, len(answered) - _BLOCK + 1, _BLOCK)]
+    if len(blocks) < _LEAST_BLOCKS:
+        return {}
+    size = min(drift.LEAST_ROWS // _BLOCK, len(blocks) // 4)
+    ratios: dict[str, list[float]] = {}
+    random = Random(len(blocks))  # noqa: S311 - which blocks, and the same ones again
+    for _ in range(_WINDOWS):
+        random.shuffle(blocks)
+        window, rest = (reduce(merge, part, EMPTY) for part in (blocks[:size], blocks[size:]))
+        beside = replace(whole, **{name: getattr(rest, name) for name in rest.__struct_fields__})
+        for name, found in drifting.compare(window, beside, {}).items():
+            if isinstance(found, Evidence):
+                ratios.setdefault(name, []).append(found.ratio)
+    return _dispersions(ratios, len(blocks) - 1)
+
+
+def _dispersions(ratios: Mapping[str, Sequence[float]], known_as: int) -> dict[str, Spread]:
+    learned = {name: drift.dispersion(some) for name, some in ratios.items()}
+    return {
+        name: Spread(_short(one.phi), known_as, _short(one.variation))
+        for name, one in sorted(learned.items())
+        if isinstance(one, Dispersion)
+    }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
