@@ -26,6 +26,7 @@ FREE_WHILE_IDLE = {
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",
+    "AWS::Scheduler::Schedule",
     "AWS::SecretsManager::Secret",
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
@@ -72,11 +73,13 @@ def each_function_has_a_role_of_its_own(template: Template) -> list[str]:
 
 def roles_are_for_the_service_that_runs_them_only(template: Template) -> list[str]:
     machines = of_type(template, "AWS::StepFunctions::StateMachine").values()
-    of_machines = {referred(machine["RoleArn"]) for machine in machines}
+    schedules = of_type(template, "AWS::Scheduler::Schedule").values()
+    services = {referred(machine["RoleArn"]): "states" for machine in machines}
+    services |= {referred(schedule["Target"]["RoleArn"]): "scheduler" for schedule in schedules}
     return [
         f"{name} can be assumed by others than {service}"
         for name, role in of_type(template, "AWS::IAM::Role").items()
-        for service in [f"{'states' if name in of_machines else 'lambda'}.amazonaws.com"]
+        for service in [f"{services.get(name, 'lambda')}.amazonaws.com"]
         if [one["Principal"] for one in role["AssumeRolePolicyDocument"]["Statement"]] != [{"Service": service}]
     ]
 
@@ -251,8 +254,14 @@ def idle_items(template: Template) -> dict[str, float]:
         "alarms": max(0, _alarm_metrics(template) - price["free_alarm_metrics"]) * price["alarm_metric"],
         "objects": buckets * held["each_bucket"] * price["bucket_gigabyte"],
         "items": tables * held["each_table"] * (price["table_gigabyte"] + price["recovery_gigabyte"]),
+        "schedules": sum(map(_runs_a_month, of_type(template, "AWS::Scheduler::Schedule").values())) * price["watch"],
         "log lines": groups * held["each_log_group"] * price["log_gigabyte"],
     }
+
+
+def _runs_a_month(schedule: dict[str, Any]) -> float:
+    number, unit = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule["ScheduleExpression"]).groups()  # type: ignore[union-attr]
+    return 43_800 / (int(number) * {"minute": 1, "hour": 60, "day": 1440}[unit])
 
 
 def the_idle_stack_costs_at_most_a_dollar(template: Template) -> list[str]:
