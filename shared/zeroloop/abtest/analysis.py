@@ -311,7 +311,7 @@ def _looked(
             tested = replace(plain, z=z)
         else:
             level = alpha / (len(known) - rank)
-            limits = spending.boundaries([*before, share], level, last=last)
+            limits = spending.boundaries([*before, share], level, spent=spending.in_total, last=last)
             if isinstance(limits, Undetermined):
                 found[i] = replace(found[i], look=limits)
                 continue
