@@ -1,6 +1,8 @@
 """What sums say: effects, looks, guardrails and the verdict. Simulations of the error rates are in bench/ab.py."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,16 @@ def test_a_win_at_the_horizon_is_the_plain_test() -> None:
     assert found.verdict.startswith(
         "Version 2 (treatment) wins: its accuracy is higher than that of version 1 by 11.4%"
     )
+
+
+def test_p_values_of_proportions_are_statsmodels_on_a_grid_with_extremes() -> None:
+    """statsmodels 0.15.0, proportions_ztest: up to 1e9 units, rates of 1e-6, p-values below 1e-300."""
+    grid = json.loads((Path(__file__).with_name("statsmodels_proportions.json")).read_text())
+    for y, n, z, m, p_value in grid:
+        [one] = analyse(ab_test(), proportions(control=(y, n), treatment=(z, m))).comparisons
+        assert isinstance(one.horizon, Reading)
+        assert one.horizon.p_value == pytest.approx(p_value, rel=1e-9), (y, n, z, m)
+    assert min(row[-1] for row in grid) < 1e-300
 
 
 def test_a_loss_keeps_control() -> None:
