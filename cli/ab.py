@@ -19,13 +19,21 @@ def ab() -> None:
 
 
 @ab.command("plan")
-@click.option("--kind", type=click.Choice(["proportion", "mean", "ratio"]), default="proportion", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["proportion", "mean", "ratio"]),
+    default="proportion",
+    show_default=True,
+    help="What is measured of a unit.",
+)
 @click.option("--baseline", type=float, required=True, help="The control's proportion or mean today.")
 @click.option("--effect", type=float, required=True, help="The relative change worth finding, as 0.05.")
 @click.option("--deviation", type=float, help="Of a mean: the standard deviation of one unit's values.")
 @click.option("--share", type=float, default=0.5, show_default=True, help="The treatment's share of the test.")
-@click.option("--alpha", type=float, default=0.05, show_default=True)
-@click.option("--power", type=float, default=0.8, show_default=True)
+@click.option(
+    "--alpha", type=float, default=0.05, show_default=True, help="How often a difference may be seen in none."
+)
+@click.option("--power", type=float, default=0.8, show_default=True, help="How often the effect is to be found.")
 @click.option("--units-a-day", type=float, help="To be told how many days that takes.")
 @on_stack
 def plan_command(api: Api, as_json: bool, **asked: Any) -> None:  # noqa: FBT001 - click's form
