@@ -1,8 +1,9 @@
 """Outcomes that come all at once, twice, changed and through faults; and what the sums must be then."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from random import Random
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from zeroloop.inference.receipts import Receipt
 from zeroloop.signed import Session
 
 MODEL = "m-0123456789abcdef"
+
+Opened = Callable[[], AbstractContextManager[Table]]
 
 
 class Said(NamedTuple):
@@ -46,10 +49,11 @@ def ab_test(name: str) -> AbTest:
     return rules.draft(order, MODEL, at=1, actor="storm")
 
 
-def rage(open_table: Callable[[], Table], name: str, n: int, *, threads: int, seed: int) -> Storm:
+def rage(open_table: Opened, name: str, n: int, *, threads: int, seed: int) -> Storm:
     """Send `n` feedbacks from `threads`, each until it is taken, a fifth of them again, some of them changed."""
     test, dice = ab_test(name), Random(seed)
-    AbTestStore(open_table()).add(test)
+    with open_table() as table:
+        AbTestStore(table).add(test)
     first = [Said(i, dice.randrange(max(1, n // 5)), dice.random() < 0.7, dice.randrange(-5, 100)) for i in range(n)]
     again = dice.sample(first, n // 5)
     changed = [said._replace(right=not said.right, spent=said.spent + 1) for said in dice.sample(first, n // 20)]
@@ -58,24 +62,31 @@ def rage(open_table: Callable[[], Table], name: str, n: int, *, threads: int, se
     retried = _send(open_table, test, both, threads) + _send(open_table, test, changed, threads)
     seconds = clock.monotonic() - started
     final = {said.prediction: said for said in [*first, *changed]}
-    sums = AbTestStore(open_table()).sums(test)
+    with open_table() as table:
+        sums = AbTestStore(table).sums(test)
     return Storm(len(both) + len(changed), retried, seconds, sums, expected(test, list(final.values())))
 
 
-def _send(open_table: Callable[[], Table], test: AbTest, all_: Sequence[Said], threads: int) -> int:
+def _send(open_table: Opened, test: AbTest, all_: Sequence[Said], threads: int) -> int:
     def work(number: int) -> int:
-        outcomes, again = Outcomes(AbTestStore(open_table())), 0
-        for said in all_[number::threads]:
-            while True:
-                try:
-                    outcomes.of_feedback(receipt(test, said), said.right, {"spent": float(said.spent)})
-                    break
-                except Unavailable:
+        again = 0
+        with open_table() as table:
+            outcomes = Outcomes(AbTestStore(table))
+            for said in all_[number::threads]:
+                while not _taken(outcomes, test, said):
                     again += 1
         return again
 
     with ThreadPoolExecutor(threads) as pool:
         return sum(pool.map(work, range(threads)))
+
+
+def _taken(outcomes: Outcomes, test: AbTest, said: Said) -> bool:
+    try:
+        outcomes.of_feedback(receipt(test, said), said.right, {"spent": float(said.spent)})
+    except Unavailable:
+        return False
+    return True
 
 
 def receipt(test: AbTest, said: Said) -> Receipt:
@@ -108,7 +119,16 @@ def expected(test: AbTest, said: Sequence[Said]) -> dict[str, Sums]:
     return {arm: {name: value for name, value in sums.items() if value} for arm, sums in found.items()}
 
 
-def opener(endpoint: str, region: str, table: str) -> Callable[[], Table]:
+def opener(endpoint: str, region: str, name: str) -> Opened:
     """What opens the emulated table for one thread."""
-    aws = Aws(region, "test", "test", aws_endpoint_url=endpoint)
-    return lambda: Table(table, Session(aws))
+
+    @contextmanager
+    def opened() -> Iterator[Table]:
+        session = Session(Aws(region, "test", "test", aws_endpoint_url=endpoint))
+        try:
+            yield Table(name, session)
+        finally:
+            for connection in session._connections.values():
+                connection.close()
+
+    return opened

@@ -17,7 +17,7 @@ from tests.local_stack import Local
 
 pytestmark = pytest.mark.e2e
 
-MOST_CALLS = 250
+MOST_CALLS = 330
 EACH = 6
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 NEVER_OVER = {"POST /batch/{job}/cancel", "POST /batch/{job}/redrive"}
@@ -28,6 +28,7 @@ KNOWN = """
 [parameters]
 "path.model" = {dictionary = "models", probability = 0.8}
 "path.version" = {dictionary = "versions", probability = 0.7}
+"path.name" = {dictionary = "tests", probability = 0.8}
 "path.job" = {dictionary = "jobs", probability = 0.7}
 "body.model" = {dictionary = "models", probability = 0.8}
 "body.version" = {dictionary = "versions", probability = 0.7}
@@ -62,7 +63,11 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     local.aws("s3").put_object(Bucket=bucket, Key="openapi/reviews.csv", Body=b"text\nA fine film.\n")
     uri = f"s3://{bucket}/openapi/reviews.csv"
     job = local.send("POST", "/batch", {"model": "openapi-text", "input": uri}).body["job_id"]
+    draft = {"name": "openapi-test", "model": "openapi-text", "control": 1, "treatment": 2, "traffic": 0.1}
+    draft |= {"metrics": [{"name": "accuracy", "kind": "proportion"}], "unit": "user_id", "starts_at": "2100-01-01"}
+    assert local.send("POST", "/ab-tests", draft).status == 201
     return {
+        "tests": ["openapi-test"],
         "models": ["openapi-text", "openapi-text", "openapi-table", "openapi-tensors"],
         "versions": [1, 2],
         "texts": ["A wonderful, moving film."],
