@@ -65,6 +65,13 @@ def assigned(_local: Local, name: str, unit: str) -> str:
     return "control" if bucket(f"ab:{name}:arm", unit) < 5000 else "treatment"
 
 
+def typed(local: Local, *words: str) -> str:
+    """What the command prints."""
+    result = CliRunner().invoke(main, ["ab", *words, "--url", local.record.api_url])
+    assert result.exit_code == 0, result.output
+    return str(result.output)
+
+
 def state(local: Local, name: str) -> dict[str, Any]:
     return dict(local.send("GET", f"/ab-tests/{name}").body)
 
@@ -96,6 +103,9 @@ def test_predict_assigns_and_feedback_counts(local: Local) -> None:
     )
     found = local.send("GET", "/ab-tests/ab-counted/analysis").body
     assert found["balance"]["units"] == {"control": variants["control"], "treatment": variants["treatment"]}
+    assert "No decision yet: an arm has" in typed(local, "analysis", "ab-counted")
+    assert "ab-counted" in typed(local, "list")
+    assert typed(local, "plan", "--baseline", "0.7", "--effect", "0.05").startswith("5,193 units")
     said = local.send("GET", "/ab-tests/ab-counted/assignment?unit=user-1").body
     assert (said["variant"], said["in_test"]) == (assigned(local, "ab-counted", "user-1"), True)
 
