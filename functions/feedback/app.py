@@ -68,7 +68,7 @@ def feedback() -> dict[str, Any]:
 def heard(given: Feedback) -> dict[str, Any]:
     """What became of it; the line in the log is what the archive keeps."""
     came_to = desk.hear(given)
-    sys.stdout.write(msgspec.json.encode(came_to.record).decode() + "\n")
+    sys.stdout.write(msgspec.json.encode(came_to.line).decode() + "\n")
     return {"label": came_to.label}
 
 

@@ -17,7 +17,7 @@ from tests.local_stack import Local
 
 pytestmark = pytest.mark.e2e
 
-MOST_CALLS = 330
+MOST_CALLS = 340
 EACH = 6
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 NEVER_OVER = {"POST /batch/{job}/cancel", "POST /batch/{job}/redrive"}
@@ -34,6 +34,7 @@ KNOWN = """
 "body.version" = {dictionary = "versions", probability = 0.7}
 "body.text" = {dictionary = "texts", probability = 0.7}
 "body.input" = {dictionary = "inputs", probability = 0.7}
+"body.prediction_id" = {dictionary = "predictions", probability = 0.7}
 
 [[operations]]
 include-operation-id = "compareRuns"
@@ -66,8 +67,10 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     draft = {"name": "openapi-test", "model": "openapi-text", "control": 1, "treatment": 2, "traffic": 0.1}
     draft |= {"metrics": [{"name": "accuracy", "kind": "proportion"}], "unit": "user_id", "starts_at": "2100-01-01"}
     assert local.send("POST", "/ab-tests", draft).status == 201
+    predicted = local.send("POST", "/predict/openapi-text", {"text": "A wonderful, moving film."}).body
     return {
         "tests": ["openapi-test"],
+        "predictions": [predicted["prediction_id"]],
         "models": ["openapi-text", "openapi-text", "openapi-table", "openapi-tensors"],
         "versions": [1, 2],
         "texts": ["A wonderful, moving film."],

@@ -1,7 +1,7 @@
 """Feedback: what a prediction came to, counted in the cells of its own time, once."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct, field
 
@@ -13,6 +13,7 @@ from zeroloop.inference.receipts import Receipt
 from zeroloop.monitoring.cells import Cell, add, flat, whole
 from zeroloop.monitoring.counting import Outcome, judge
 from zeroloop.monitoring.frames import Frames
+from zeroloop.monitoring.lines import Told
 from zeroloop.monitoring.store import MonitoringStore
 
 MOST_AT_ONCE = 100
@@ -35,10 +36,10 @@ class Feedback(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Heard(NamedTuple):
-    """What became of a feedback: of its label, and what is told of it in the log."""
+    """What became of a feedback's label, and the line for the log, which is archived."""
 
     label: Counted | None
-    record: dict[str, Any]
+    line: Told
 
 
 class FeedbackDesk:
@@ -79,7 +80,7 @@ class FeedbackDesk:
         if self._outcomes and receipt.test_id:
             right = None if feedback.label is None else feedback.label == receipt.label
             self._outcomes(receipt, right, feedback.metrics)
-        return Heard(counted, _record(feedback, receipt, now))
+        return Heard(counted, _told(feedback, receipt, now))
 
     def _label(self, receipt: Receipt, label: str) -> Counted:
         if receipt.label is None:
@@ -104,18 +105,16 @@ class FeedbackDesk:
         raise Conflict("other labels of this prediction are sent all the time; try again", code="busy")
 
 
-def _record(feedback: Feedback, receipt: Receipt, now: int) -> dict[str, Any]:
-    """The line for the log, which is archived. Contract: feedback-record.schema.json."""
-    return {
-        "schema": "zl.feedback.v1",
-        "time": now,
-        "prediction_id": feedback.prediction_id,
-        "model_id": receipt.model_id,
-        "version": receipt.version,
-        "variant": receipt.variant,
-        "predicted_at": receipt.time,
-        "predicted": receipt.label,
-        "label": feedback.label,
-        "metrics": feedback.metrics,
-        "test_id": receipt.test_id,
-    }
+def _told(feedback: Feedback, receipt: Receipt, now: int) -> Told:
+    return Told(
+        time=now,
+        prediction_id=feedback.prediction_id,
+        model_id=receipt.model_id,
+        version=receipt.version,
+        variant=receipt.variant,
+        predicted_at=receipt.time,
+        predicted=receipt.label,
+        label=feedback.label,
+        metrics=feedback.metrics,
+        test_id=receipt.test_id,
+    )

@@ -60,11 +60,19 @@ class Record(Line, frozen=True, kw_only=True, gc=False, tag_field="schema", tag=
     predictions: list[Named] = field(default_factory=list)  # type: ignore[assignment] # each is an Answered
 
 
-class Told(Struct, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="zl.feedback.v1"):
-    """A feedback line. Contract: feedback-record.schema.json."""
+class Told(Struct, frozen=True, kw_only=True, tag_field="schema", tag="zl.feedback.v1"):
+    """A feedback line: what was sent, and what the receipt says; times in ms. Contract: feedback-record.schema.json."""
 
     time: int
+    prediction_id: str
     model_id: str
+    version: int
+    variant: str
+    predicted_at: int
+    predicted: str | None = None
+    label: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    test_id: str | None = None
 
 
 class Aside(NamedTuple):
