@@ -22,7 +22,8 @@ from tests.chaos_proxy import proxy
 from zeroloop import clock
 from zeroloop.abtest import rules
 from zeroloop.abtest.analysis import LEAST_UNITS, analyse
-from zeroloop.abtest.rules import AbTest, Metric, Order, Sums
+from zeroloop.abtest.counting import Sums
+from zeroloop.abtest.rules import AbTest, Metric, Order
 from zeroloop.inference.assignment import bucket
 from zeroloop.stats import spending
 from zeroloop.stats.comparison import Effect

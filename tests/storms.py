@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from zeroloop import clock
 from zeroloop.abtest import rules
+from zeroloop.abtest.counting import Sums
 from zeroloop.abtest.outcomes import Outcomes
-from zeroloop.abtest.rules import AbTest, Metric, Order, Sums
+from zeroloop.abtest.rules import AbTest, Metric, Order
 from zeroloop.abtest.store import AbTestStore
 from zeroloop.config import Aws
 from zeroloop.dynamo import Table
@@ -63,7 +64,8 @@ def rage(open_table: Opened, name: str, n: int, *, threads: int, seed: int) -> S
     seconds = clock.monotonic() - started
     final = {said.prediction: said for said in [*first, *changed]}
     with open_table() as table:
-        sums = AbTestStore(table).sums(test)
+        kept = AbTestStore(table).sums(test)
+    sums = {arm: {name: value for name, value in found.items() if value} for arm, found in kept.items()}
     return Storm(len(both) + len(changed), retried, seconds, sums, expected(test, list(final.values())))
 
 

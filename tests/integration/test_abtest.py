@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import Context, event
 from zeroloop import clock
-from zeroloop.abtest import rules
+from zeroloop.abtest import counting, rules
 from zeroloop.abtest.store import Seen
 from zeroloop.errors import Unavailable
 from zeroloop.inference.receipts import Key, Receipt, unit_hash
@@ -66,11 +66,11 @@ class Ours:
         for arm, (y, n) in right.items():
             sums = {"units": n, "0.n": n, "0.y": y, "0.yy": y, "0.x": n, "0.xx": n, "0.xy": y}
             if seconds:
-                each = round(seconds[arm] * rules.SCALE)
-                sums |= {"1.n": n, "1.y": n * each, "1.yy": n * each**2 + n * rules.SCALE}
+                each = round(seconds[arm] * counting.SCALE)
+                sums |= {"1.n": n, "1.y": n * each, "1.yy": n * each**2 + n * counting.SCALE}
             held = store.held(test.name, f"made-{arm}-{n}-{y}", f"unit-{arm}-{n}-{y}")
-            seen = Seen(f"unit-{arm}-{n}-{y}", rules.Outcome({}))
-            store.count(held, test.name, f"made-{arm}-{n}-{y}", seen, rules.Unit(arm, 1), sums, at=1)
+            seen = Seen(f"unit-{arm}-{n}-{y}", counting.Outcome({}))
+            store.count(held, test.name, f"made-{arm}-{n}-{y}", seen, counting.Unit(arm, 1), sums, at=1)
 
     @property
     def lineup(self) -> Any:
@@ -270,7 +270,7 @@ def receipt(ours: Ours, unit: str, number: int, **changes: Any) -> Receipt:
     return Receipt(**{**facts, **changes})
 
 
-def sums(ours: Ours) -> rules.Sums:
+def sums(ours: Ours) -> counting.Sums:
     tests = ours.module.tests
     return dict(tests._store.sums(tests.get(NAME).test)["treatment"])
 

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from scipy import stats
 
 from tests.unit.test_abtest_rules import ab_test
-from zeroloop.abtest import rules
+from zeroloop.abtest import counting
 from zeroloop.abtest.analysis import Analysis, Reading, analyse
-from zeroloop.abtest.rules import AbTest, Guardrail, Look, Metric, Sums, Unit
+from zeroloop.abtest.counting import Sums, Unit
+from zeroloop.abtest.rules import AbTest, Guardrail, Look, Metric
 from zeroloop.stats.intervals import Interval
 from zeroloop.stats.undetermined import Undetermined
 
@@ -37,9 +38,9 @@ def counted(test: AbTest, arms: Mapping[str, list[dict[str, Any]]], covariates: 
         for one in outcomes:
             before = Unit(arm)
             covered = {"spent": one["before"]} if covariates else {}
-            outcome = rules.outcome(test, {name: value for name, value in one.items() if name != "before"}, covered)
-            parts.append(rules.added(test, before, rules.told(before, outcome, None)))
-        found[arm] = rules.merge(parts)
+            outcome = counting.outcome(test, {name: value for name, value in one.items() if name != "before"}, covered)
+            parts.append(counting.added(test, before, counting.told(before, outcome, None)))
+        found[arm] = counting.merge(parts)
     return found
 
 
@@ -199,10 +200,10 @@ def test_units_with_several_outcomes_are_one_unit_each() -> None:
         for number in range(200):
             unit = Unit(arm)
             for answer in range(20):
-                outcome = rules.outcome(test, {"accuracy": answer < rights[number % 2]})
-                unit = rules.told(unit, outcome, None)
-            units.append(rules.added(test, Unit(arm), unit))
-        sums[arm] = rules.merge(units)
+                outcome = counting.outcome(test, {"accuracy": answer < rights[number % 2]})
+                unit = counting.told(unit, outcome, None)
+            units.append(counting.added(test, Unit(arm), unit))
+        sums[arm] = counting.merge(units)
     [one] = analyse(test, sums).comparisons
     assert (one.units, one.estimator) == (200, "ratio, by the delta method")
     assert (one.control_mean, one.mean) == (0.6, 0.7)

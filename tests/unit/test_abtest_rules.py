@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from zeroloop.abtest import rules
-from zeroloop.abtest.rules import AbTest, Decision, Guardrail, Metric, Order, Outcome, State, Unit
+from zeroloop.abtest import counting, rules
+from zeroloop.abtest.counting import Outcome, Unit
+from zeroloop.abtest.rules import AbTest, Decision, Guardrail, Metric, Order, State
 from zeroloop.errors import Conflict, InvalidInput
 from zeroloop.inference.assignment import BUCKETS, assign
 from zeroloop.registry.rules import Lineup
@@ -186,7 +187,7 @@ MIXED = ab_test(metrics=[ACCURACY, Metric("spent", "mean"), Metric("clicks", "ra
 
 def test_an_outcome_is_integers() -> None:
     given = {"accuracy": True, "spent": 1.5, "clicks": {"numerator": 3, "denominator": 4}}
-    found = rules.outcome(MIXED, given, {"spent": 2})
+    found = counting.outcome(MIXED, given, {"spent": 2})
     assert found.values == {0: (1, 1), 1: (1_500_000, 1_000_000), 2: (3_000_000, 4_000_000)}
     assert found.covariates == {1: 2_000_000}
 
@@ -213,12 +214,12 @@ def test_an_outcome_that_can_not_be_summed_is_refused(
     metrics: dict[str, Any], covariates: dict[str, float], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        rules.outcome(MIXED, metrics, covariates)
+        counting.outcome(MIXED, metrics, covariates)
     assert refused.value.field == field
 
 
 def test_of_feedback_only_what_is_measured_counts() -> None:
-    assert rules.outcome(MIXED, {"others": 1.0, "accuracy": False}, known_only=True) == Outcome({0: (0, 1)})
+    assert counting.outcome(MIXED, {"others": 1.0, "accuracy": False}, known_only=True) == Outcome({0: (0, 1)})
 
 
 OUTCOMES = st.lists(
@@ -238,33 +239,35 @@ def test_sums_are_those_of_the_units_as_they_stand_at_the_end(sent: list[tuple[i
     """Replaced outcomes leave no trace: the sums of changes are the sums of the last state of each unit."""
     units: dict[int, Unit] = {}
     last: dict[int, Outcome] = {}
-    sums: rules.Sums = {}
+    sums: counting.Sums = {}
     for number, metrics, again in sent:
-        new = rules.outcome(MIXED, metrics)
+        new = counting.outcome(MIXED, metrics)
         old = last.get(number) if again else None
         before = units.get(number, Unit("control"))
-        after = rules.told(before, new, old)
-        sums = rules.merge([sums, rules.added(MIXED, before, after)])
+        after = counting.told(before, new, old)
+        sums = counting.merge([sums, counting.added(MIXED, before, after)])
         units[number], last[number] = after, new
-    whole = rules.merge([rules.added(MIXED, Unit("control"), unit) for unit in units.values()])
-    assert {name: value for name, value in sums.items() if value} == whole
+    whole = counting.merge([counting.added(MIXED, Unit("control"), unit) for unit in units.values()])
+    assert {name: sums.get(name, 0) for name in {*sums, *whole}} == {
+        name: whole.get(name, 0) for name in {*sums, *whole}
+    }
     for place in range(3):
         totals = [unit.sums[place][1] for unit in units.values() if place in unit.sums]
-        found = rules.pairs(sums, place)
+        found = counting.pairs(sums, place)
         assert (found.n, found.y, found.yy) == (len(totals), sum(totals), sum(y * y for y in totals))
 
 
 def test_a_covariate_has_one_value_a_unit() -> None:
-    unit = rules.told(Unit("control"), rules.outcome(MIXED, {"spent": 1}, {"spent": 2}), None)
+    unit = counting.told(Unit("control"), counting.outcome(MIXED, {"spent": 1}, {"spent": 2}), None)
     with pytest.raises(InvalidInput) as refused:
-        rules.told(unit, rules.outcome(MIXED, {"spent": 1}, {"spent": 3}), None)
+        counting.told(unit, counting.outcome(MIXED, {"spent": 1}, {"spent": 3}), None)
     assert refused.value.code == "covariate_changed"
 
 
 def test_a_unit_of_endless_sums_is_refused() -> None:
     unit = Unit("control", 1, {1: (1, 10**16, 10**6)})
     with pytest.raises(InvalidInput) as refused:
-        rules.told(unit, rules.outcome(MIXED, {"spent": 1}), None)
+        counting.told(unit, counting.outcome(MIXED, {"spent": 1}), None)
     assert refused.value.code == "too_large"
 
 

@@ -11,8 +11,9 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from zeroloop.abtest import rules
-from zeroloop.abtest.rules import AbTest, Guardrail, Look, Metric, Sums
+from zeroloop.abtest import counting, rules
+from zeroloop.abtest.counting import Sums
+from zeroloop.abtest.rules import AbTest, Guardrail, Look, Metric
 from zeroloop.inference.assignment import BUCKETS, CONTROL
 from zeroloop.stats import spending
 from zeroloop.stats.balance import ALPHA as RATIO_ALPHA
@@ -120,10 +121,11 @@ def analyse(
     share = total / test.planned_units if test.planned_units else None
     balance = _balance(test, units)
     found = [_compared(test, sums, i, metric, arm) for i, metric in enumerate(test.metrics) for arm in test.treatments]
-    found = _adjusted(found, test.alpha)
+    over = final or (share or 0.0) >= 1 or any(look.final for look in test.looks)
+    found = _adjusted(found, test.alpha, over=over)
     looks = test.looks
     if looking and share is not None:
-        final = final or share >= 1
+        final = over
         found = _looked(found, [look.share for look in looks], share, test.alpha, last=final)
         seen = [one for one in found if isinstance(one.look, Reading) and one.look.significant and not balance.broken]
         looks = [
@@ -184,7 +186,7 @@ def _arms(metric: Metric, a: Pairs, b: Pairs, covered: tuple[int, int]) -> _Arms
     if min(a.n, b.n) < LEAST_UNITS:
         return Undetermined(f"an arm has {min(a.n, b.n)} units, {LEAST_UNITS} are needed")
     if metric.kind == "mean" and covered == (a.n, b.n):
-        freed = cuped([a, b], rules.SCALE)
+        freed = cuped([a, b], counting.SCALE)
         if isinstance(freed, list):
             return _Arms(freed[0], freed[1], "mean, freed of the covariate (CUPED)")
     single = all(arm.x == arm.xx == arm.n for arm in (a, b))
@@ -201,7 +203,7 @@ def _arms(metric: Metric, a: Pairs, b: Pairs, covered: tuple[int, int]) -> _Arms
 def _sample(metric: Metric, arm: Pairs, *, single: bool) -> Sample | Undetermined:
     """An arm's estimate; of a proportion with a `single` outcome of each unit it is a mean of zeros and ones."""
     if metric.kind == "mean":
-        return mean(Moments(arm.n, arm.y, arm.yy), rules.SCALE)
+        return mean(Moments(arm.n, arm.y, arm.yy), counting.SCALE)
     if metric.kind == "proportion" and single:
         return mean(Moments(arm.n, arm.y, arm.yy))
     return ratio(arm)
@@ -209,7 +211,7 @@ def _sample(metric: Metric, arm: Pairs, *, single: bool) -> Sample | Undetermine
 
 def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric, arm: str) -> Comparison:
     own, other = sums.get(CONTROL, {}), sums.get(arm, {})
-    a, b = rules.pairs(own, place), rules.pairs(other, place)
+    a, b = counting.pairs(own, place), counting.pairs(other, place)
     arms = _arms(metric, a, b, (own.get(f"{place}.c", 0), other.get(f"{place}.c", 0)))
     if isinstance(arms, Undetermined):
         return _nothing(metric, arm, a, b, arms)
@@ -252,7 +254,7 @@ def _delta(effect: Effect, alpha: float) -> Interval:
 
 def _best(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric) -> dict[str, float] | Undetermined:
     """Each arm's probability to be the best of all."""
-    everyone = {arm: rules.pairs(sums.get(arm, {}), place) for arm in (CONTROL, *test.treatments)}
+    everyone = {arm: counting.pairs(sums.get(arm, {}), place) for arm in (CONTROL, *test.treatments)}
     if (least := min(arm.n for arm in everyone.values())) < LEAST_UNITS:
         return Undetermined(f"an arm has {least} units, {LEAST_UNITS} are needed")
     sign = 1 if metric.goal == "increase" else -1
@@ -283,12 +285,15 @@ def _nothing(metric: Metric, arm: str, a: Pairs, b: Pairs, why: Undetermined) ->
     )
 
 
-def _adjusted(found: list[Comparison], alpha: float) -> list[Comparison]:
-    """With Holm's p-values over all comparisons that have one, of the plain test and of the confidence sequence."""
+def _adjusted(found: list[Comparison], alpha: float, *, over: bool) -> list[Comparison]:
+    """With Holm's p-values over all comparisons that have one, of the plain test and of the confidence sequence.
+
+    The plain test is significant at the horizon only: before it, it would be peeking.
+    """
     for name in ("horizon", "watched"):
         known = [(i, tested) for i, one in enumerate(found) if isinstance(tested := getattr(one, name), Reading)]
         for (i, tested), p_value in zip(known, holm([tested.p_value for _, tested in known]), strict=True):
-            held = replace(tested, p_adjusted=p_value, significant=p_value <= alpha)
+            held = replace(tested, p_adjusted=p_value, significant=p_value <= alpha and (over or name == "watched"))
             found[i] = replace(found[i], **{name: held})
     return found
 
@@ -346,7 +351,7 @@ def _spoken(one: Comparison, looks: list[Look], *, watched: bool) -> Comparison:
 def _harm(test: AbTest, sums: Mapping[str, Sums], guardrail: Guardrail, arm: str, family: int) -> Harm:
     """Treatment less control times (1 -+ max_harm), as a confidence sequence: no ratio, so it holds near 0 as well."""
     place, metric = next((i, m) for i, m in enumerate(rules.measured(test)) if m.name == guardrail.metric)
-    a, b = (rules.pairs(sums.get(variant, {}), place) for variant in (CONTROL, arm))
+    a, b = (counting.pairs(sums.get(variant, {}), place) for variant in (CONTROL, arm))
     arms = _arms(metric, a, b, (0, -1))  # without covariates: a guardrail is about what units got
     found: Harm = Harm(metric=metric.name, arm=arm, max_harm=guardrail.max_harm, excess=Undetermined(""))
     if isinstance(arms, Undetermined):

@@ -5,8 +5,9 @@ from typing import Any
 from msgspec import Struct
 
 from zeroloop import clock
-from zeroloop.abtest import rules
-from zeroloop.abtest.rules import AbTest, Outcome, Unit
+from zeroloop.abtest import counting, rules
+from zeroloop.abtest.counting import Outcome, Unit
+from zeroloop.abtest.rules import AbTest
 from zeroloop.abtest.store import AbTestStore, Held, Seen
 from zeroloop.dynamo import ConditionFailed
 from zeroloop.errors import Conflict, InvalidInput, Unavailable
@@ -52,7 +53,7 @@ class Outcomes:
         test = self._store.get(receipt.test_id)
         if test is None or (test.decision and test.decision.applied):
             return
-        outcome = rules.outcome(test, measured, known_only=True)
+        outcome = counting.outcome(test, measured, known_only=True)
         if outcome.values:
             self._count(test, receipt.variant, receipt.unit_hash, receipt.id, outcome, replaces=True)
 
@@ -75,7 +76,7 @@ class Outcomes:
             `key_reused`: the key came with other values or another unit before.
         Unavailable
         """
-        outcome = rules.outcome(test, metrics, covariates)
+        outcome = counting.outcome(test, metrics, covariates)
         if not outcome.values:
             raise InvalidInput("an outcome has a metric at least", field="metrics")
         arm = rules.arm_of(test, unit)
@@ -96,8 +97,8 @@ class Outcomes:
                 return False
             self._check(held, unit, arm, replaces=replaces)
             before = held.unit or Unit(arm)
-            after = rules.told(before, outcome, held.seen.outcome if held.seen else None)
-            added = rules.added(test, before, after)
+            after = counting.told(before, outcome, held.seen.outcome if held.seen else None)
+            added = counting.added(test, before, after)
             try:
                 self._store.count(held, test.name, outcome_id, Seen(unit, outcome), after, added, at=clock.now_ms())
             except ConditionFailed:

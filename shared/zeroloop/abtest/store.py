@@ -17,10 +17,12 @@ import msgspec
 from msgspec import Struct
 
 from zeroloop import dynamo
-from zeroloop.abtest.rules import SHARDS, AbTest, Outcome, Sums, Unit, merge
+from zeroloop.abtest.counting import Outcome, Sums, Unit, merge
+from zeroloop.abtest.rules import AbTest
 from zeroloop.digests import sha256
 from zeroloop.dynamo import Item, Table, Update
 
+SHARDS = 16
 _KEPT_SECONDS = 400 * 86_400
 _OWN = {"pk", "sk"}
 
