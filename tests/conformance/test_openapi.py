@@ -64,12 +64,14 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     local.aws("s3").put_object(Bucket=bucket, Key="openapi/reviews.csv", Body=b"text\nA fine film.\n")
     uri = f"s3://{bucket}/openapi/reviews.csv"
     job = local.send("POST", "/batch", {"model": "openapi-text", "input": uri}).body["job_id"]
-    draft = {"name": "openapi-test", "model": "openapi-text", "control": 1, "treatment": 2, "traffic": 0.1}
-    draft |= {"metrics": [{"name": "accuracy", "kind": "proportion"}], "unit": "user_id", "starts_at": "2100-01-01"}
-    assert local.send("POST", "/ab-tests", draft).status == 201
+    local.serving("openapi-tested", "sentiment/packages/small")
+    local.register("sentiment/packages/large", "openapi-tested")
+    order = json.loads(json.loads((PROJECT / "events/abtest/create.json").read_text())["body"])
+    begun = local.send("POST", "/ab-tests", {**order, "model": "openapi-tested"})
+    assert begun.status == 201, begun.body
     predicted = local.send("POST", "/predict/openapi-text", {"text": "A wonderful, moving film."}).body
     return {
-        "tests": ["openapi-test"],
+        "tests": [order["name"]],
         "predictions": [predicted["prediction_id"]],
         "models": ["openapi-text", "openapi-text", "openapi-table", "openapi-tensors"],
         "versions": [1, 2],

@@ -56,6 +56,7 @@ def planned(plan: Plan) -> Planned:
         raise InvalidInput("a mean needs the standard deviation of one unit's values", field="deviation")
     else:
         units, method = units_for_means(effect, plan.deviation, **kept), "welch"
+    units = max(units, 2)
     if units > _MOST:
         raise InvalidInput(f"that takes {units:,} units: look for a larger effect", field="minimum_effect")
     treated = ceil(units * plan.share)
