@@ -21,8 +21,9 @@ ALIAS = "live"
 
 @pytest.fixture(name="chaos")
 def _chaos(local: Local) -> Iterator[Chaos]:
-    """The tracker's calls of DynamoDB fail, one in five; the function as it was afterwards."""
-    chaos = Chaos(11, throttle=0.1, conflict=0.03, server_error=0.03, lost_answer=0.04)
+    """One in five of the tracker's calls of DynamoDB is throttled or loses its answer, and some fail in other ways; the
+    function as it was afterwards."""
+    chaos = Chaos(11, throttle=0.12, lost_answer=0.08, conflict=0.03, server_error=0.03)
     client, name = local.aws("lambda"), local.record.functions["tracker"]
     before = client.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]
     with proxy(local.record.endpoint_url, chaos) as url:

@@ -10,7 +10,7 @@ from typing import Any
 import mlflow.sklearn
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.environment_variables import MLFLOW_TRACKING_AWS_SIGV4
+from mlflow.environment_variables import MLFLOW_TRACKING_AUTH, MLFLOW_TRACKING_AWS_SIGV4
 from mlflow.exceptions import MlflowException
 from sklearn.linear_model import LogisticRegression
 
@@ -63,4 +63,10 @@ seen["runs"] = {
 seen["spaces"] = refusal(client.search_registered_models)
 MLFLOW_TRACKING_AWS_SIGV4.set("false")
 seen["unsigned"] = refusal(client.search_experiments)
+MLFLOW_TRACKING_AUTH.set("zeroloop")
+seen["models"] = sorted(model.name for model in client.search_registered_models())
+client.create_registered_model("two words")
+seen["two words"] = client.get_registered_model("two words").name
+MLFLOW_TRACKING_AUTH.set("nobody")
+seen["unknown"] = refusal(client.search_experiments)
 sys.stdout.write(json.dumps(seen))

@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,13 +34,14 @@ def _seen(signed: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     (folder / "examples").symlink_to(PACKAGES)
     (folder / "train.py").write_text("\n".join([*CODE, STEPS]))
     commands = tools.install("train", signed.home, tools.find_uv(None))
+    installed(folder)
     plain = environment.plain(
         API=signed.record.api_url,
         AWS_DEFAULT_REGION=signed.record.region,
         MLFLOW_S3_ENDPOINT_URL=signed.record.endpoint_url,
         MLFLOW_DISABLE_TELEMETRY="true",
         GIT_PYTHON_REFRESH="quiet",
-        PYTHONPATH=f"{PROJECT / 'shared'}:{PROJECT}",
+        PYTHONPATH=f"{PROJECT / 'shared'}:{PROJECT}:{folder}",
         OMP_NUM_THREADS="1",
         **scientist(signed),
     )
@@ -52,6 +55,18 @@ def _seen(signed: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-5000:]
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def installed(folder: Path) -> None:
+    """What an installed wheel tells of its entry points: the environment of trainings has the project by its path."""
+    points = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["entry-points"]
+    told = [
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in named.items())
+        for group, named in points.items()
+    ]
+    (folder / "zeroloop-0.dist-info").mkdir()
+    (folder / "zeroloop-0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: zeroloop\nVersion: 0\n")
+    (folder / "zeroloop-0.dist-info/entry_points.txt").write_text("\n".join(told))
 
 
 def scientist(signed: Local) -> dict[str, str]:
@@ -84,6 +99,12 @@ def test_a_call_that_is_not_signed_is_refused(seen: dict[str, Any]) -> None:
 def test_a_space_in_a_get_is_signed_wrongly_as_the_page_says(seen: dict[str, Any]) -> None:
     """When this fails, MLflow signs better: the page's words on it can go."""
     assert "signature" in seen["spaces"]
+
+
+def test_the_projects_own_signer_signs_what_mlflows_does_not(seen: dict[str, Any]) -> None:
+    assert {"sentiment", "wine", "wine-linear"} <= set(seen["models"])
+    assert seen["two words"] == "two words"
+    assert "Forbidden" in seen["unknown"]
 
 
 def test_files_go_to_s3_and_come_back(signed: Local, seen: dict[str, Any]) -> None:

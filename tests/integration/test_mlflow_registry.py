@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.integration.conftest import ROOT, Context, client, event
+from zeroloop.errors import Unavailable
 from zeroloop.registry import audit
 from zeroloop.registry.catalogue import Made
 from zeroloop.registry.rules import Facts
@@ -386,6 +387,32 @@ def test_artifacts_that_hold_a_package_are_admitted(
     assert film.version(1)["source"] == source
     assert film.alias("champion", 1) == (200, {})
     assert film.lineup()["champion"] == 1
+
+
+def test_a_version_whose_admission_cannot_be_started_is_failed_and_may_be_completed(film: Api) -> None:
+    def busy(*_: Any) -> None:
+        raise Unavailable("function admission: it did not answer")
+
+    admit, film.module.catalogue._admit = film.module.catalogue._admit, busy
+    upload("artifacts/model")
+    made = film.create(source="s3://artifacts/artifacts/model")
+    assert (made["version"], made["status"]) == ("1", "FAILED_REGISTRATION")
+    assert "could not be started" in made["status_message"]
+    assert film.version(1)["status"] == "FAILED_REGISTRATION"
+    film.module.catalogue._admit = admit
+    assert film("POST", "/models/film/versions/1/complete")[0] == 202
+    assert (film.version(1)["status"], film.admitted) == (
+        "PENDING_REGISTRATION",
+        [(film.lineup()["model_id"], 1)],
+    )
+
+
+def test_a_prompt_is_refused_and_leaves_no_model_behind(film: Api) -> None:
+    tags = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
+    status, answer = film("POST", f"{MODELS}/create", name="greeting", tags=tags)
+    assert (status, answer["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+    assert "prompts are not supported" in answer["message"]
+    assert film("GET", f"{MODELS}/get", name="greeting")[0] == 404
 
 
 def test_an_admission_that_died_after_its_files_were_put_is_repeated(

@@ -18,7 +18,9 @@ from zeroloop.mlflow.kinds import EXPERIMENTS, LOGGED_MODELS, RUNS, VERSIONS, Ki
 Value = str | int | float | None
 Lookup = Callable[[str, str], Value | tuple[Value, ...]]
 
-_PROMPT = "mlflow.prompt.is_prompt"
+PROMPT = "mlflow.prompt.is_prompt"
+"""The tag by which MLflow keeps prompts among its models."""
+
 _SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 _NUMERIC = frozenset(_SIGNS)
 _STRING = frozenset({"=", "!=", "LIKE", "ILIKE"})
@@ -51,11 +53,11 @@ def parse(text: str, kind: Kind) -> tuple[Clause, ...]:
 
 def _without_prompts(clauses: tuple[Clause, ...]) -> tuple[Clause, ...]:
     """MLflow keeps prompts among its models, and shows them only to those who ask for them; the first ask counts."""
-    first = next((clause for clause in clauses if clause.key == _PROMPT and clause.entity == "tag"), None)
+    first = next((clause for clause in clauses if clause.key == PROMPT and clause.entity == "tag"), None)
     if first and (first.comparator, str(first.value).lower()) in {("=", "true"), ("!=", "false")}:
         return clauses
-    others = (clause for clause in clauses if clause.key != _PROMPT or clause.entity != "tag")
-    return (*others, Clause("tag", _PROMPT, "IS NOT", "true"))
+    others = (clause for clause in clauses if clause.key != PROMPT or clause.entity != "tag")
+    return (*others, Clause("tag", PROMPT, "IS NOT", "true"))
 
 
 def _clause(written: Written, kind: Kind) -> Clause:

@@ -9,13 +9,13 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from zeroloop import clock
-from zeroloop.errors import Conflict, InvalidInput, NotFound
+from zeroloop.errors import Conflict, InvalidInput, NotFound, Unavailable
 from zeroloop.objects import Bucket
 from zeroloop.registry import labels, manifest, rules, sources
 from zeroloop.registry.audit import Turn
 from zeroloop.registry.labels import CHAMPION, PRODUCTION, About, Tagged
 from zeroloop.registry.rules import Origin, State, Version
-from zeroloop.registry.service import AlreadyExists, Change, Registry, until_it_holds
+from zeroloop.registry.service import Admissions, AlreadyExists, Change, Registry, until_it_holds
 from zeroloop.registry.store import RegistryStore
 from zeroloop.tracking.limits import check_key
 
@@ -158,7 +158,8 @@ class Catalogue:
     def add(self, name: str, origin: Origin, description: str, tags: Mapping[str, str], caller: Caller) -> Tagged:
         """The next version, which lies where `origin.source` says; a package found there goes through admission.
 
-        Asked twice, it makes two versions, as MLflow does.
+        Asked twice, it makes two versions, as MLflow does. Where its admission can't be started the version is FAILED,
+        and says so: left to wait, it would for ever, and a refusal would have the client ask for another one.
         """
         labels.check_tags(tags)
         labels.check_description(description)
@@ -183,7 +184,11 @@ class Catalogue:
 
         version = until_it_holds(name, decide)
         if origin.package:
-            self._admit(version.model_id, version.version)
+            try:
+                self._admit(version.model_id, version.version)
+            except Unavailable as error:
+                why = f"its admission could not be started: {error.message}; `complete` tries again"
+                version = Admissions(self._store).refuse(version, why)
         return Tagged(version, dict(sorted(tags.items())))
 
     def describe_version(self, name: str, number: int, description: str | None, caller: Caller) -> tuple[About, Tagged]:

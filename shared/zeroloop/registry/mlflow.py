@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from zeroloop.errors import NotFound
 from zeroloop.mlflow import kinds, models, wire
 from zeroloop.mlflow.models import (
     Address,
@@ -25,7 +26,7 @@ from zeroloop.mlflow.models import (
     Versions,
 )
 from zeroloop.mlflow.pages import Query, Search
-from zeroloop.mlflow.search import Value
+from zeroloop.mlflow.search import PROMPT, Value
 from zeroloop.registry import labels
 from zeroloop.registry.catalogue import Caller, Catalogue, run_of
 from zeroloop.registry.labels import About, Tagged
@@ -70,8 +71,10 @@ class Calls:
         ]
 
     def create_model(self, asked: CreateModel) -> ModelAnswer:
-        """A new model; RESOURCE_ALREADY_EXISTS when asked again."""
+        """A new model; RESOURCE_ALREADY_EXISTS when asked again. One that MLflow means as a prompt is not supported."""
         tags = models.tags_of(asked.tags)
+        if tags.get(PROMPT) == "true":
+            raise NotFound("prompts are not supported by Zeroloop, whose registry holds models", code="not_supported")
         return ModelAnswer(self._model(self._catalogue.create(asked.name, asked.description, tags, self._caller())))
 
     def get_model(self, asked: NamedModel) -> ModelAnswer:

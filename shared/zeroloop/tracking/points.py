@@ -54,11 +54,13 @@ def split_history(data: bytes) -> Iterator[bytes]:
 
 
 def unpack_history(packed: Iterable[bytes]) -> list[Point]:
-    """Packed points as points."""
-    return [
-        Point(timestamp - _SHIFT, step - _SHIFT, _float(value))
-        for timestamp, step, value in map(_PACKED.unpack, packed)
-    ]
+    """Packed points as points; all at once, since a page has 25,000."""
+    data = b"".join(packed)
+    n = len(data) // SIZE
+    whole = struct.unpack(f">{3 * n}Q", data)
+    timestamps, steps = ([number - _SHIFT for number in whole[column::3]] for column in (0, 1))
+    values = struct.unpack(f">{n}d", struct.pack(f">{n}Q", *map(_bits, whole[2::3])))
+    return list(map(Point._make, zip(timestamps, steps, values, strict=True)))
 
 
 def _order(value: float) -> int:
@@ -68,9 +70,10 @@ def _order(value: float) -> int:
     return bits ^ _ALL if bits & _SHIFT else bits | _SHIFT
 
 
+def _bits(order: int) -> int:
+    return order ^ _SHIFT if order & _SHIFT else order ^ _ALL  # of 0 all bits, which are a NaN
+
+
 def _float(order: int) -> float:
-    if order == 0:
-        return math.nan
-    bits = order & ~_SHIFT if order & _SHIFT else order ^ _ALL
-    value: float = _FLOAT.unpack(_BITS.pack(bits))[0]
+    value: float = _FLOAT.unpack(_BITS.pack(_bits(order)))[0]
     return value
