@@ -246,6 +246,7 @@ def idle_items(template: Template) -> dict[str, float]:
     """What a month of the idle stack costs, in USD, by item."""
     prices = tomllib.loads((PROJECT / "tests/template/prices.toml").read_text())
     price, held = prices["a_month"], prices["held_gigabytes"]
+    schedules = of_type(template, "AWS::Scheduler::Schedule").values()
     buckets, tables, groups = (
         len(of_type(template, kind)) for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup")
     )
@@ -254,14 +255,18 @@ def idle_items(template: Template) -> dict[str, float]:
         "alarms": max(0, _alarm_metrics(template) - price["free_alarm_metrics"]) * price["alarm_metric"],
         "objects": buckets * held["each_bucket"] * price["bucket_gigabyte"],
         "items": tables * held["each_table"] * (price["table_gigabyte"] + price["recovery_gigabyte"]),
-        "schedules": sum(map(_runs_a_month, of_type(template, "AWS::Scheduler::Schedule").values())) * price["watch"],
+        "schedules": sum(_runs_a_month(template, schedule) for schedule in schedules) * price["watch"],
         "log lines": groups * held["each_log_group"] * price["log_gigabyte"],
     }
 
 
-def _runs_a_month(schedule: dict[str, Any]) -> float:
-    number, unit = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule["ScheduleExpression"]).groups()  # type: ignore[union-attr]
-    return 43_800 / (int(number) * {"minute": 1, "hour": 60, "day": 1440}[unit])
+def _runs_a_month(template: Template, schedule: dict[str, Any]) -> float:
+    expression = schedule["ScheduleExpression"]
+    if name := referred(expression):
+        expression = template["Parameters"][name]["Default"]
+    found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    assert found, f"{expression} is none of the rates that are priced"
+    return 43_800 / (int(found[1]) * {"minute": 1, "hour": 60, "day": 1440}[found[2]])
 
 
 def the_idle_stack_costs_at_most_a_dollar(template: Template) -> list[str]:
