@@ -103,7 +103,7 @@ def test_predict_assigns_and_feedback_counts(local: Local) -> None:
     )
     found = local.send("GET", "/ab-tests/ab-counted/analysis").body
     assert found["balance"]["units"] == {"control": variants["control"], "treatment": variants["treatment"]}
-    assert "No decision yet: an arm has" in typed(local, "analysis", "ab-counted")
+    assert "No clear winner: an arm has" in typed(local, "analysis", "ab-counted")
     assert "ab-counted" in typed(local, "list")
     assert typed(local, "plan", "--baseline", "0.7", "--effect", "0.05").startswith("5,193 units")
     said = local.send("GET", "/ab-tests/ab-counted/assignment?unit=user-1").body

@@ -413,7 +413,7 @@ def _rank(found: list[Comparison], arm: str) -> float:
 def _sentence(test: AbTest, outcome: Outcome, winner: str | None, reasons: list[str], found: list[Comparison]) -> str:
     """For people who don't read statistics."""
     if outcome == "undetermined" or (winner is None and outcome != "loses"):
-        return f"No decision yet: {'; '.join(reasons)}."
+        return f"No clear winner: {'; '.join(reasons)}."
     if outcome == "loses":
         return f"Keep version {test.control}: {'; '.join(reasons)}."
     one = next(one for one in found if one.arm == winner and one.better)
