@@ -7,6 +7,7 @@ loses answers. What the table then holds is compared with the same lines counted
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,7 +34,6 @@ from zeroloop.signed import Session
 
 FRAME = Frame(labels=frozenset({"yes", "no"}), slices=frozenset({"de"}), length=Scale(18.0, 8.0))
 KEY = Key("k", b"secret")
-MODEL = "m-traffic"
 WORKERS = 4
 MINUTES = 90
 
@@ -68,16 +68,16 @@ class _Frames:
         return FRAME
 
 
-def predictions(n: int, dice: random.Random) -> Iterator[Predicted]:
-    """`n` of two versions over an hour and a half that ends now."""
+def predictions(n: int, dice: random.Random, model_id: str) -> Iterator[Predicted]:
+    """`n` of two versions over an hour and a half that ends now; their ids are new each time."""
     now = clock.now_ms()
     for number in range(n):
         version, variant = dice.choice([(1, "champion"), (2, "challenger")])
         label, score = dice.choice(["yes", "no"]), round(dice.uniform(0.5, 1), 6)
         receipt = Receipt(
             kid=KEY.kid,
-            id=f"{dice.getrandbits(128):032x}",
-            model_id=MODEL,
+            id=clock.new_id(),
+            model_id=model_id,
             version=version,
             variant=variant,
             label=label,
@@ -92,7 +92,7 @@ def predictions(n: int, dice: random.Random) -> Iterator[Predicted]:
             "time": receipt.time,
             "request_id": str(number),
             "model": "traffic",
-            "model_id": MODEL,
+            "model_id": model_id,
             "version": version,
             "variant": variant,
             "status": 200,
@@ -121,7 +121,8 @@ def batches(made: Sequence[Predicted], most: int, dice: random.Random) -> list[B
 def run(endpoint: str, table: str, chaos: Chaos, n: tuple[int, int], most: int, region: str) -> Came:
     """Send (predictions, labels) of `n` through faults, in deliveries of up to `most` lines, from several threads."""
     dice = random.Random(5)
-    made = list(predictions(n[0], dice))
+    model_id = f"m-{clock.new_id()[:16]}"  # so that a table that others have used will do
+    made = list(predictions(n[0], dice, model_id))
     frames = _Frames()
     last: dict[str, str] = {}
     told: list[tuple[Predicted, str]] = []
@@ -132,20 +133,19 @@ def run(endpoint: str, table: str, chaos: Chaos, n: tuple[int, int], most: int, 
 
     with proxy(endpoint, chaos) as url:
 
-        def store() -> MonitoringStore:
-            return MonitoringStore(Table(table, Session(Aws(region, "test", "test", aws_endpoint_url=url))))
-
         def take(some: list[Batch]) -> int:
             nothing: Any = _Nothing()
-            ingest = Ingest(store(), nothing, nothing)
-            ingest._frames = frames  # type: ignore[assignment] # stands in: there is no registry
-            return sum(insisted(partial(ingest.take, one)).repeated for one in some)
+            with opened(url, table, region) as store:
+                ingest = Ingest(store, nothing, nothing)
+                ingest._frames = frames  # type: ignore[assignment] # stands in: there is no registry
+                return sum(insisted(partial(ingest.take, one)).repeated for one in some)
 
         def tell(some: list[tuple[Predicted, str]]) -> None:
             keys = VerifyingKeys(lambda: {KEY.kid: KEY}, monotonic=clock.monotonic)
-            desk = FeedbackDesk(store(), frames, keys, 30)  # type: ignore[arg-type] # as above
-            for one, label in some:
-                insisted(partial(desk.hear, Feedback(sign(one.receipt, KEY), label)))
+            with opened(url, table, region) as store:
+                desk = FeedbackDesk(store, frames, keys, 30)  # type: ignore[arg-type] # as above
+                for one, label in some:
+                    insisted(partial(desk.hear, Feedback(sign(one.receipt, KEY), label)))
 
         sent = batches(made, most, dice)
         with ThreadPoolExecutor(2 * WORKERS) as pool:
@@ -161,10 +161,21 @@ def run(endpoint: str, table: str, chaos: Chaos, n: tuple[int, int], most: int, 
     faults: dict[str, int] = {}
     for (_, fault), times in chaos.injected.items():
         faults[fault] = faults.get(fault, 0) + times
-    session = Session(Aws(region, "test", "test", aws_endpoint_url=endpoint))
     minute = clock.now_ms() // 60_000
-    counted = MonitoringStore(Table(table, session)).window(MODEL, minute - MINUTES - 60, minute + 1)
+    with opened(endpoint, table, region) as store:
+        counted = store.window(model_id, minute - MINUTES - 60, minute + 1)
     return Came(counted, wanted(made, last), faults, repeated)
+
+
+@contextmanager
+def opened(endpoint: str, table: str, region: str) -> Iterator[MonitoringStore]:
+    """The table's store, on a connection of its own."""
+    aws = Aws(region, "test", "test", aws_endpoint_url=endpoint)
+    session = Session(aws)
+    try:
+        yield MonitoringStore(Table(table, session))
+    finally:
+        session.renew(aws)  # which closes it
 
 
 def insisted(do: Callable[[], Any]) -> Any:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
@@ -12,11 +12,8 @@ from tests import traffic
 from tests.aws_chaos import Chaos
 from tests.local_stack import Local
 from zeroloop import clock
-from zeroloop.config import Aws
-from zeroloop.dynamo import Table
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate
 from zeroloop.monitoring.store import MonitoringStore
-from zeroloop.signed import Session
 
 pytestmark = pytest.mark.e2e
 
@@ -27,12 +24,11 @@ T = TypeVar("T")
 class Watched:
     """A model of the stack, and what is counted of its champion this hour and the last."""
 
-    def __init__(self, local: Local, name: str) -> None:
+    def __init__(self, local: Local, name: str, store: MonitoringStore) -> None:
         self.local = local
         self.name = name
         local.serving(name, SMALL)
-        aws = Aws(local.record.region, "test", "test", aws_endpoint_url=local.record.endpoint_url)
-        self._store = MonitoringStore(Table(local.record.tables["monitoring"], Session(aws)))
+        self._store = store
         self._model_id = local.send("GET", f"/models/{name}/versions/1").body["model_id"]
 
     def predict(self) -> str:
@@ -60,8 +56,10 @@ def within_a_minute(look: Callable[[], T], wanted: T) -> None:
 
 
 @pytest.fixture(name="watched", scope="module")
-def _watched(local: Local) -> Watched:
-    return Watched(local, "watched")
+def _watched(local: Local) -> Iterator[Watched]:
+    record = local.record
+    with traffic.opened(record.endpoint_url, record.tables["monitoring"], record.region) as store:
+        yield Watched(local, "watched", store)
 
 
 def test_a_prediction_is_counted_within_a_minute_and_its_label_once(watched: Watched) -> None:

@@ -46,6 +46,12 @@ def test_the_whole_loop_runs_with_each_functions_own_role(signed: Local) -> None
     assert signed.api.get("/models/enforced/history")["history"][0]["action"] == "rollback"
 
 
+def test_a_label_is_counted_with_feedbacks_own_role(signed: Local) -> None:
+    answer = signed.api.post("/predict/enforced", {"text": "A wonderful, moving film."})
+    told = {"prediction_id": answer["prediction_id"], "label": "positive"}
+    assert [signed.api.post("/feedback", told)["label"] for _ in range(2)] == ["counted", "known"]
+
+
 def test_a_batch_runs_with_the_functions_own_role(signed: Local, tmp_path: Path) -> None:
     """Planned, scored, put together, read back; and one that is stopped."""
     version = signed.register(SMALL, "enforced_files")

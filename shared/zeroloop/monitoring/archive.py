@@ -47,8 +47,7 @@ class Archive:
     def set_aside(self, batch: str, aside: Iterable[Aside]) -> None:
         """Write what could not be counted, with its reason."""
         lines = [Kept(one.event.timestamp, _reasoned(one)) for one in aside]
-        for day, kept in _by_day(lines).items():
-            self._put(f"aside/dt={day}/{_name(kept, batch)}", kept)
+        self.keep("aside", "", batch, lines)
 
     def lines(self, kind: str, model_id: str, start_ms: int, end_ms: int) -> Iterator[str]:
         """The lines of objects that reach into [start_ms, end_ms), so perhaps some from without."""
@@ -68,7 +67,7 @@ class Archive:
                     yield key
 
     def erase(self, key: str, without: frozenset[str]) -> int:
-        """Take the predictions, or feedback, of these ids out of an object and its older versions: how many."""
+        """Take what has these ids out of an object and its older versions; of how many lines or predictions."""
         lines = gzip.decompress(self._bucket.read(key)).decode().split("\n")[:-1]
         left, erased = [], 0
         for line in lines:
@@ -86,8 +85,8 @@ class Archive:
 
 
 def folder(kind: str, model_id: str, day: str) -> str:
-    """Where the lines of a model's day lie."""
-    return f"{kind}/model={model_id}/dt={day}/"
+    """Where the lines of a model's day lie, or of nobody's."""
+    return f"{kind}/model={model_id}/dt={day}/" if model_id else f"{kind}/dt={day}/"
 
 
 def _packed(lines: Iterable[str]) -> bytes:
@@ -97,7 +96,8 @@ def _packed(lines: Iterable[str]) -> bytes:
 
 def _without(line: str, ids: frozenset[str]) -> tuple[str | None, int]:
     record = msgspec.json.decode(line, type=dict)
-    if record.get("prediction_id") in ids:
+    aside = record.get("message", "")
+    if record.get("prediction_id") in ids or any(one in aside for one in ids):
         return None, 1
     told = record.get("predictions", [])
     left = [one for one in told if one["prediction_id"] not in ids]

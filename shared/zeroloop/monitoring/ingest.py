@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from zeroloop.errors import InvalidInput
 from zeroloop.inference.registered import Registered
 from zeroloop.monitoring import lines
 from zeroloop.monitoring.aggregate import Aggregate
@@ -15,6 +14,8 @@ from zeroloop.monitoring.store import MonitoringStore
 
 _LOOK_UP_SECONDS = 3.0
 _MINUTE_MS = 60_000
+_NO_NAMES = {"unknown_model", "bad_name"}
+"""What predict says of a name that isn't a model's: it needn't be looked up."""
 
 Lines = list[tuple[LogEvent, Record]]
 
@@ -76,11 +77,8 @@ class Ingest:
 
     def _owner(self, record: Record, owners: dict[str, str | None]) -> str | None:
         """Whose request it was. One that failed early has only the name that the caller gave."""
-        if record.model_id or record.code == "unknown_model" or not record.model:
+        if record.model_id or record.code in _NO_NAMES or not record.model:
             return record.model_id
         if record.model not in owners:
-            try:
-                owners[record.model] = self._registered.model_id(record.model, _LOOK_UP_SECONDS)
-            except InvalidInput:
-                owners[record.model] = None
+            owners[record.model] = self._registered.model_id(record.model, _LOOK_UP_SECONDS)
         return owners[record.model]

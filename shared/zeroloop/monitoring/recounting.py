@@ -5,9 +5,8 @@ from msgspec.json import decode
 from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.archive import Archive
 from zeroloop.monitoring.cells import Counters, flat, is_outcome
-from zeroloop.monitoring.counting import count
 from zeroloop.monitoring.frames import Frames
-from zeroloop.monitoring.lines import Record
+from zeroloop.monitoring.lines import LogEvent, Record, counted
 from zeroloop.monitoring.store import MonitoringStore
 
 _MINUTE_MS = 60_000
@@ -20,27 +19,29 @@ def recount(archive: Archive, frames: Frames, model_id: str, start: int, end: in
 
     A line without predictions is told by its request's id.
     """
-    records: dict[tuple[str, str], Record] = {}
+    found: dict[tuple[str, str], tuple[LogEvent, Record]] = {}
     for line in archive.lines("predictions", model_id, start * _MINUTE_MS, end * _MINUTE_MS):
         record = decode(line, type=Record)
         if start <= record.time // _MINUTE_MS < end:
-            records[record.request_id, record.predictions[0].prediction_id if record.predictions else ""] = record
-    by_who: dict[Who, list[Record]] = {}
-    for record in records.values():
-        by_who.setdefault((record.version or 0, record.variant or ""), []).append(record)
-    return {who: count(some, frames.get(model_id, who[0])) for who, some in sorted(by_who.items())}
+            first = record.predictions[0].prediction_id if record.predictions else ""
+            found[record.request_id, first] = (LogEvent("", record.time, line), record)
+    by_who: dict[Who, list[tuple[LogEvent, Record]]] = {}
+    for event, record in found.values():
+        by_who.setdefault((record.version or 0, record.variant or ""), []).append((event, record))
+    # What ingest set aside because it can't be counted is left out here, too.
+    return {who: counted(some, frames.get(model_id, who[0]), []) for who, some in sorted(by_who.items())}
 
 
 def differences(  # noqa: PLR0913, PLR0917 - two sources and a window
     store: MonitoringStore, archive: Archive, frames: Frames, model_id: str, start: int, end: int
 ) -> dict[Who, Counters]:
     """By (version, variant) and counter, what is counted too much (above 0) or too little in the window."""
-    kept = recount(archive, frames, model_id, start, end)
-    counted = store.window(model_id, start, end)
+    archived = recount(archive, frames, model_id, start, end)
+    stored = store.window(model_id, start, end)
     return {
         who: found
-        for who in sorted({*kept, *counted})
-        if (found := _more(_predictions(counted.get(who)), _predictions(kept.get(who))))
+        for who in sorted({*archived, *stored})
+        if (found := _more(_predictions(stored.get(who)), _predictions(archived.get(who))))
     }
 
 
