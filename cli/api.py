@@ -70,7 +70,7 @@ class Api:
         """POST; `repeat` only where doing it twice is doing it once."""
         return self.call("POST", path, body, repeat=repeat)
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, repeat: bool) -> dict[str, Any]:
+    def call(self, method: str, path: str, body: Any = None, *, repeat: bool) -> dict[str, Any]:
         """The answer's body.
 
         Raises

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from cli import batch, model, progress
+from cli import ab_demo, batch, model, progress
 from cli.api import Api, local_api, path
 from cli.local import stack, tools
 from cli.local.commands import in_home
@@ -37,6 +37,7 @@ def demo(home: Home, uv: str | None) -> None:
     rows += [predict(api, "sentiment", {"text": sentence}) for sentence in SENTENCES]
     rows += [predict(api, "machine", {"features": first_features("tabular/packages/v2")})]
     rows += [score(api, home, "sentiment")]
+    rows += [Row(*ab_demo.run(api, "sentiment"))]
     click.echo("\n" + table(["what ran", "result"], rows))
     click.echo(next_steps(record.api_url))
 
@@ -103,6 +104,7 @@ The stack is up. Try:
   .venv/bin/zeroloop model rollback sentiment --reason "just looking"
   .venv/bin/zeroloop audit verify sentiment
   .venv/bin/zeroloop batch list
+  .venv/bin/zeroloop ab analysis small-against-large
   .venv/bin/zeroloop local logs predict
   make down
 """

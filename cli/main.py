@@ -2,6 +2,7 @@
 
 import click
 
+from cli.ab import ab
 from cli.audit import audit
 from cli.batch import batch
 from cli.demo import demo
@@ -18,7 +19,7 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-for command in (demo, local, model, audit, runs, batch, ingest, predictions):
+for command in (demo, local, model, audit, runs, batch, ingest, predictions, ab):
     main.add_command(command)
 
 

@@ -27,6 +27,8 @@ def give_failure_queues(endpoint: str, functions: Iterable[str]) -> None:
             found = client.get_function_event_invoke_config(FunctionName=function, Qualifier="live")
         except client.exceptions.ResourceNotFoundException:
             continue
+        if "OnFailure" not in found["DestinationConfig"]:
+            continue  # what its schedule starts is started again a minute later
         queue = found["DestinationConfig"]["OnFailure"]["Destination"]
         client.update_function_configuration(FunctionName=function, DeadLetterConfig={"TargetArn": queue})
         client.get_waiter("function_updated_v2").wait(FunctionName=function)

@@ -9,6 +9,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from zeroloop import clock, config, http
+from zeroloop.abtest.outcomes import Outcomes
+from zeroloop.abtest.store import AbTestStore
 from zeroloop.dynamo import Table
 from zeroloop.errors import InvalidInput
 from zeroloop.inference.keys import VerifyingKeys
@@ -29,6 +31,7 @@ class Settings:
     artifacts_bucket: str
     receipt_secret: str
     feedback_days: int
+    abtest_table: str
 
 
 settings = config.read(Settings)
@@ -38,7 +41,9 @@ registered = Registered(
     session, table=settings.registry_table, bucket=settings.artifacts_bucket, secret=settings.receipt_secret
 )
 keys = VerifyingKeys(registered.verifying_keys, monotonic=clock.monotonic)
-desk = FeedbackDesk(MonitoringStore(table), Frames(registered), keys, settings.feedback_days)
+outcomes_table = Table(settings.abtest_table, session)
+outcomes = Outcomes(AbTestStore(outcomes_table)).of_feedback
+desk = FeedbackDesk(MonitoringStore(table), Frames(registered), keys, settings.feedback_days, outcomes)
 app = http.api(log_failure)
 
 

@@ -17,17 +17,24 @@ from tests.local_stack import Local
 
 pytestmark = pytest.mark.e2e
 
-MOST_CALLS = 250
+MOST_CALLS = 340
 EACH = 6
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-NEVER_OVER = {"POST /batch/{job}/cancel", "POST /batch/{job}/redrive"}
-"""The only job here is done, so that these are refused."""
+NEVER_OVER = {
+    "POST /batch/{job}/cancel",
+    "POST /batch/{job}/redrive",
+    "POST /ab-tests/{name}/results",
+    "POST /ab-tests/{name}/stop",
+    "POST /ab-tests/{name}/traffic",
+}
+"""The only job here is done, and the only test is decided before these are asked, so that they are refused."""
 
 # Names that exist, so that answers are tested and not refusals alone; the rest is made up.
 KNOWN = """
 [parameters]
 "path.model" = {dictionary = "models", probability = 0.8}
 "path.version" = {dictionary = "versions", probability = 0.7}
+"path.name" = {dictionary = "tests", probability = 0.8}
 "path.job" = {dictionary = "jobs", probability = 0.7}
 "body.model" = {dictionary = "models", probability = 0.8}
 "body.version" = {dictionary = "versions", probability = 0.7}
@@ -63,8 +70,14 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     local.aws("s3").put_object(Bucket=bucket, Key="openapi/reviews.csv", Body=b"text\nA fine film.\n")
     uri = f"s3://{bucket}/openapi/reviews.csv"
     job = local.send("POST", "/batch", {"model": "openapi-text", "input": uri}).body["job_id"]
+    local.serving("openapi-tested", "sentiment/packages/small")
+    local.register("sentiment/packages/large", "openapi-tested")
+    order = json.loads(json.loads((PROJECT / "events/abtest/create.json").read_text())["body"])
+    begun = local.send("POST", "/ab-tests", {**order, "model": "openapi-tested"})
+    assert begun.status == 201, begun.body
     predicted = local.send("POST", "/predict/openapi-text", {"text": "A wonderful, moving film."}).body
     return {
+        "tests": [order["name"]],
         "predictions": [predicted["prediction_id"]],
         "models": ["openapi-text", "openapi-text", "openapi-table", "openapi-tensors"],
         "versions": [1, 2],

@@ -1,5 +1,6 @@
 """The same stack with AWS_IAM and policies enforced, deployed anew: after all other e2e tests."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cli.api import ApiError
 from tests.e2e.test_readme import SIGNED, run
 from tests.local_stack import PACKAGES, Local
 from zeroloop import clock
+from zeroloop.inference.lineups import FRESH_SECONDS
 
 pytestmark = pytest.mark.e2e
 
@@ -62,6 +64,38 @@ def test_a_batch_runs_with_the_functions_own_role(signed: Local, tmp_path: Path)
     uri = f"s3://{job['input']['bucket']}/{job['input']['key']}"
     again = signed.api.post("/batch", {"model": "enforced_files", "input": uri, "version": 1})
     assert signed.api.post(f"/batch/{again['job_id']}/cancel", {})["status"] == "cancelled"
+
+
+def test_an_ab_test_runs_with_the_functions_own_role(signed: Local) -> None:
+    """Begun, ramped, counted by both ways, read, watched by its schedule, decided; a refused one leaves no row."""
+    version = signed.register(SMALL, "enforced_ab")
+    signed.api.post("/models/enforced_ab/promote", {"version": version["version"], "reason": "test"})
+    signed.register(LARGE, "enforced_ab")
+    order = {
+        "name": "enforced-ab",
+        "model": "enforced_ab",
+        "control": 1,
+        "treatment": 2,
+        "traffic": 0.4,
+        "unit": "user",
+    }
+    order |= {"metrics": [{"name": "accuracy", "kind": "proportion"}]}
+    here = "/ab-tests/enforced-ab"
+    assert signed.api.post("/ab-tests", order)["state"] == "running"
+    signed.api.post(f"{here}/traffic", {"traffic": 0.5})
+    result = {"unit": "user-1", "metrics": {"accuracy": 1}, "idempotency_key": "1"}
+    assert signed.api.post(f"{here}/results", result)["counted"]
+    clock.sleep(FRESH_SECONDS + 0.2)
+    told = signed.api.post("/predict/enforced_ab", {"text": "A wonderful, moving film.", "unit": "user-2"})
+    signed.api.post("/feedback", {"prediction_id": told["prediction_id"], "label": "positive"})
+    assert signed.api.get(f"{here}/analysis")["units"] == 2
+    watched = signed.aws("lambda").invoke(
+        FunctionName=signed.record.functions["abtest"], Qualifier="live", Payload=b'{"source": "zeroloop.schedule"}'
+    )
+    assert json.load(watched["Payload"])["watched"] >= 1
+    decided = signed.api.post(f"{here}/decision", {"choice": "treatment", "reason": "test"})
+    assert decided["decision"]["applied"]
+    assert signed.api.get("/models/enforced_ab/lineup")["champion"] == 2
 
 
 def test_mlflows_registry_runs_with_each_functions_own_role(signed: Local) -> None:

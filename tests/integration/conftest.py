@@ -60,6 +60,8 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "DELETED_RUNS_DAYS": "0",
         "MONITORING_TABLE": "monitoring",
         "FEEDBACK_DAYS": "30",
+        "ABTEST_TABLE": "abtest",
+        "RECEIPT_SECRET": "receipts",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
@@ -68,6 +70,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         tables = reader.of_type(reader.read(), "AWS::DynamoDB::Table")
         for word in ("registry", "tracking", "batch", "monitoring"):
             _create_table(word, tables[f"{word.title()}Table"])
+        _create_table("abtest", tables["AbTestTable"])
         location = {"LocationConstraint": REGION}
         for bucket in ("artifacts", "data"):
             client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=location)

@@ -26,6 +26,7 @@ FREE_WHILE_IDLE = {
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",
+    "AWS::Scheduler::Schedule",
     "AWS::SecretsManager::Secret",
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
@@ -72,11 +73,13 @@ def each_function_has_a_role_of_its_own(template: Template) -> list[str]:
 
 def roles_are_for_the_service_that_runs_them_only(template: Template) -> list[str]:
     machines = of_type(template, "AWS::StepFunctions::StateMachine").values()
-    of_machines = {referred(machine["RoleArn"]) for machine in machines}
+    schedules = of_type(template, "AWS::Scheduler::Schedule").values()
+    services = {referred(machine["RoleArn"]): "states" for machine in machines}
+    services |= {referred(schedule["Target"]["RoleArn"]): "scheduler" for schedule in schedules}
     return [
         f"{name} can be assumed by others than {service}"
         for name, role in of_type(template, "AWS::IAM::Role").items()
-        for service in [f"{'states' if name in of_machines else 'lambda'}.amazonaws.com"]
+        for service in [f"{services.get(name, 'lambda')}.amazonaws.com"]
         if [one["Principal"] for one in role["AssumeRolePolicyDocument"]["Statement"]] != [{"Service": service}]
     ]
 
@@ -243,6 +246,7 @@ def idle_items(template: Template) -> dict[str, float]:
     """What a month of the idle stack costs, in USD, by item."""
     prices = tomllib.loads((PROJECT / "tests/template/prices.toml").read_text())
     price, held = prices["a_month"], prices["held_gigabytes"]
+    schedules = of_type(template, "AWS::Scheduler::Schedule").values()
     buckets, tables, groups = (
         len(of_type(template, kind)) for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup")
     )
@@ -251,8 +255,18 @@ def idle_items(template: Template) -> dict[str, float]:
         "alarms": max(0, _alarm_metrics(template) - price["free_alarm_metrics"]) * price["alarm_metric"],
         "objects": buckets * held["each_bucket"] * price["bucket_gigabyte"],
         "items": tables * held["each_table"] * (price["table_gigabyte"] + price["recovery_gigabyte"]),
+        "schedules": sum(_runs_a_month(template, schedule) for schedule in schedules) * price["watch"],
         "log lines": groups * held["each_log_group"] * price["log_gigabyte"],
     }
+
+
+def _runs_a_month(template: Template, schedule: dict[str, Any]) -> float:
+    expression = schedule["ScheduleExpression"]
+    if name := referred(expression):
+        expression = template["Parameters"][name]["Default"]
+    found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    assert found, f"{expression} is none of the rates that are priced"
+    return 43_800 / (int(found[1]) * {"minute": 1, "hour": 60, "day": 1440}[found[2]])
 
 
 def the_idle_stack_costs_at_most_a_dollar(template: Template) -> list[str]:

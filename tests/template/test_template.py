@@ -70,6 +70,10 @@ BREAKS = [
         rules.roles_are_for_the_service_that_runs_them_only,
         put({"Ref": "BatchRole"}, *_resource("BatchStateMachine", "RoleArn")),
     ),
+    (
+        rules.roles_are_for_the_service_that_runs_them_only,
+        put({"Ref": "BatchRole"}, *_resource("AbTestSchedule", "Target", "RoleArn")),
+    ),
     (rules.roles_allow_only_named_actions_on_named_things, put("dynamodb:*", *_STATEMENT, "Action")),
     (rules.roles_allow_only_named_actions_on_named_things, put("*", *_STATEMENT, "Resource")),
     (
@@ -171,7 +175,7 @@ def test_only_the_local_environment_is_open_to_all() -> None:
 def test_the_idle_price_is_itemised() -> None:
     items = rules.idle_items(reader.read())
 
-    assert set(items) == {"secrets", "alarms", "objects", "items", "log lines"}
+    assert set(items) == {"secrets", "alarms", "objects", "items", "schedules", "log lines"}
     assert items["secrets"] == pytest.approx(0.40)
     assert items["alarms"] == 0
     assert items["objects"] == pytest.approx(2 * 2.0 * 0.023)
@@ -193,6 +197,10 @@ ACTIONS = {
     "FeedbackRole": {
         "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject",
         "secretsmanager:GetSecretValue",
+    },
+    "AbTestRole": {
+        "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
+        "dynamodb:UpdateItem", "secretsmanager:GetSecretValue",
     },
     "RegistryRole": {
         "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
@@ -224,6 +232,7 @@ def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
     }
     assert given == {
         "BatchStateMachineRole": STATES,
+        "AbTestScheduleRole": {"lambda:InvokeFunction"},
         **{name: actions | LOGS for name, actions in ACTIONS.items()},
     }
 

@@ -42,6 +42,31 @@ def test_two_salts_share_units_out_independently() -> None:
     assert chi_squared([together[i, j] for i in range(10) for j in range(10)]) < CHI_SQUARED_99
 
 
+def naive(salt: str, unit: str) -> int:
+    """The 32-bit `31 h + c` that is often written for this, signed as Java and JavaScript have it."""
+    value = 0
+    for character in f"{unit}:{salt}":
+        value = (31 * value + ord(character)) & 0xFFFFFFFF
+    return value - (1 << 32) if value >= 1 << 31 else value
+
+
+def correlation(one: list[bool], other: list[bool]) -> float:
+    n, a, b = len(one), sum(one), sum(other)
+    both = sum(x and y for x, y in zip(one, other, strict=True))
+    return float((n * both - a * b) / (a * (n - a) * b * (n - b)) ** 0.5)
+
+
+def test_two_tests_are_independent_and_split_in_half_where_naive_hashes_do_neither() -> None:
+    units, names = UNITS[:20_000], ("exp-1", "exp-2")
+    all_in_one = [abs(naive("exp-1", unit)) / 0xFFFFFFFF < 0.5 for unit in units]
+    masked = [[(naive(name, unit) & 0x7FFFFFFF) < 0x40000000 for unit in units] for name in names]
+    ours = [[bucket(f"ab:{name}:arm", unit) < 5000 for unit in units] for name in names]
+    assert all(all_in_one), "the absolute value of 32 signed bits never reaches the upper half"
+    assert correlation(*masked) > 0.9, "masking the sign halves the units and leaves two tests the same halves"
+    assert [sum(half) for half in ours] == pytest.approx([10_000, 10_000], abs=350)  # five standard errors
+    assert abs(correlation(*ours)) < 0.03
+
+
 def test_a_pinned_version_answers_whoever_serves() -> None:
     assert assign(CANARY, "user-1", 7) == Assigned(7, "pinned")
     assert assign(replace(CANARY, champion=None, challenger=None), "user-1", 7) == Assigned(7, "pinned")

@@ -29,7 +29,7 @@ FEATURES = st.builds(
 AGGREGATES = st.builds(
     Aggregate,
     n=st.integers(0, 9),
-    **dict.fromkeys(("requests", "errors", "labels", "confusion", "slices"), COUNTS),
+    **dict.fromkeys(("requests", "errors", "labels", "confusion", "slices", "shadow"), COUNTS),
     **dict.fromkeys(("latency", "scores", "labelled", "correct"), BINS),
     features=st.dictionaries(st.text(max_size=5), FEATURES, max_size=3),
     tokens=st.one_of(st.just([]), st.lists(st.integers(1, 9), min_size=BUCKETS, max_size=BUCKETS)),

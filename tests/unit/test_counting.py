@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, Feature, merge
-from zeroloop.monitoring.counting import Answered, Line, Outcome, count, judge, score_bin
+from zeroloop.monitoring.counting import Answered, Line, Outcome, Shadowed, count, judge, score_bin
 from zeroloop.monitoring.frame import Frame, Scale, bin_of
 from zeroloop.stats.quantiles import bucket
 
@@ -85,6 +85,23 @@ def test_a_regression_is_counted_by_its_numbers() -> None:
     made = count([line(Answered(None, 130.0)), line(Answered(None, 90.0))], Frame(answer=Scale(100.0, 10.0)))
     assert made.answer == Feature(n=2, sum=2000, sum_squares=10_000_000, bins={"11": 1, "-4": 1})
     assert (made.scores, made.labels) == ({}, {})
+
+
+def test_what_a_shadow_said_is_counted_by_its_version() -> None:
+    made = count(
+        [
+            line(
+                Answered("yes", 0.9, shadow=Shadowed(7, "yes")),
+                Answered("yes", 0.9, shadow=Shadowed(7, "no")),
+                Answered("yes", 0.9, shadow=Shadowed(7, code="model_failed")),
+                Answered(None, 1.5, shadow=Shadowed(8)),
+                Answered("yes", 0.9),
+            )
+        ],
+        FRAME,
+    )
+    assert made.shadow == {"7\tagree": 1, "7\tdiffer": 1, "7\tfailed": 1, "8\tunlabelled": 1}
+    assert merge(made, made).shadow["7\tagree"] == 2
 
 
 def test_a_continued_line_is_no_request_and_a_sampled_one_is_several() -> None:

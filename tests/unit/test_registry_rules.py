@@ -243,3 +243,56 @@ def with_test(lineup: Lineup) -> Lineup:
     arms = [Arm(variant="treatment", version=3, first=0, last=9999)]
     test = rules.Test(test_id="t", salt="s", coverage_salt="c", coverage=1.0, shadow=False, arms=arms)
     return replace(lineup, test=test)
+
+
+SERVED = rules.promote(EMPTY, version(1))
+ARMS = [
+    Arm(variant="control", version=1, first=0, last=4999),
+    Arm(variant="treatment", version=2, first=5000, last=9999),
+]
+RUNNING = rules.Test(test_id="t", salt="a", coverage_salt="b", coverage=0.2, shadow=False, arms=ARMS)
+
+
+def test_a_test_begins_ramps_and_ends_a_revision_each() -> None:
+    begun = rules.begin_test(SERVED, RUNNING, 1, [version(2)])
+    assert (begun.test, begun.champion, begun.revision) == (RUNNING, 1, 2)
+    assert begun.digests.keys() == {"1", "2"}, "predict finds the treatment by the lineup alone"
+    ramped = rules.ramp_test(begun, "t", 0.4)
+    assert ramped.test
+    assert (ramped.test.coverage, ramped.test.arms, ramped.digests) == (0.4, ARMS, begun.digests)
+    ended = rules.end_test(ramped, "t")
+    assert (ended.test, ended.champion, ended.revision) == (None, 1, 4)
+    assert ended.digests.keys() == {"1"}
+
+
+def test_promoting_the_treatment_ends_the_test_and_keeps_the_control_to_go_back_to() -> None:
+    after = rules.promote(rules.begin_test(SERVED, RUNNING, 1, [version(2)]), version(2))
+    assert (after.champion, after.previous, after.test) == (2, 1, None)
+
+
+CAN_NOT_BEGIN = [
+    (rules.begin_test(SERVED, RUNNING, 1, [version(2)]), [version(3)], "test_running"),
+    (EMPTY, [version(2)], "control_not_champion"),
+    (rules.promote(SERVED, version(2)), [version(3)], "control_not_champion"),
+    (rules.challenge(SERVED, version(3), 0.1), [version(2)], "canary_running"),
+    (SERVED, [version(2, State.PENDING)], "not_ready"),
+    (SERVED, [version(2, State.UNPACKAGED)], "no_package"),
+    (SERVED, [version(1)], "already_champion"),
+]
+
+
+@pytest.mark.parametrize(("lineup", "treatments", "code"), CAN_NOT_BEGIN)
+def test_a_test_that_can_not_begin_says_why(lineup: Lineup, treatments: list[Version], code: str) -> None:
+    with pytest.raises(Conflict) as refused:
+        rules.begin_test(lineup, RUNNING, 1, treatments)
+    assert refused.value.code == code
+
+
+def test_only_the_test_that_runs_is_ramped_or_ended() -> None:
+    begun = rules.begin_test(SERVED, RUNNING, 1, [version(2)])
+    with pytest.raises(Conflict) as refused:
+        rules.ramp_test(begun, "other", 0.4)
+    assert refused.value.code == "not_running"
+    with pytest.raises(Conflict) as refused:
+        rules.end_test(SERVED, "t")
+    assert refused.value.code == "not_running"

@@ -6,16 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests import models
+from zeroloop.errors import Unavailable
 from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import FRESH_SECONDS, Lineups
 from zeroloop.inference.model import Model
 from zeroloop.inference.receipts import Key, verify
-from zeroloop.inference.record import LogRecord
+from zeroloop.inference.record import LogRecord, Shadow
 from zeroloop.inference.requests import PredictRequest
 from zeroloop.inference.service import Predictor, present, present_inferred
-from zeroloop.inference.v2 import InferRequest, Input
+from zeroloop.inference.v2 import InferRequest, Input, Parameters
 from zeroloop.inference.warm import Served, WarmModels
-from zeroloop.registry.rules import Lineup, State, Version
+from zeroloop.registry.rules import Arm, Lineup, State, Version
+from zeroloop.registry.rules import Test as Running
 
 MODEL_ID = "m-0123456789abcdef"
 KEY = Key("5f2b9a01", b"secret")
@@ -80,3 +82,51 @@ def test_every_answer_comes_from_one_version_while_the_lineup_changes() -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(ask, range(1000))) == {1, 2, 3}
+
+
+def shadowed(number: int) -> Predictor:
+    """Version 1 answers everybody, and version `number` scores beside it."""
+    arm = Arm(variant="treatment", version=number, first=0, last=9999)
+    test = Running(test_id="t", salt="a", coverage_salt="b", coverage=1.0, shadow=True, arms=[arm])
+    lineup = Lineup(model_id=MODEL_ID, model="m", champion=1, test=test)
+    lineups = Lineups(lambda *_: MODEL_ID, lambda *_: lineup, monotonic=lambda: 0.0, on_stale=lambda _: None)
+    return Predictor(lineups, WarmModels(load, 10**9), SigningKey(lambda: KEY, monotonic=lambda: 0.0))
+
+
+def ask_both_ways(predictor: Predictor, unit: str | None) -> list[LogRecord]:
+    """The records of a friendly request and one of the open protocol, both answered by version 1."""
+    records = [LogRecord(time=1, request_id=f"r{i}", model="m", status=200, latency_ms=0.0) for i in range(2)]
+    asked = PredictRequest(instances=[{"features": FEATURES}] * 2, unit=unit)
+    told = present(predictor.predict("m", asked, records[0]), records[0], many=True)
+    assert [one["prediction"] for one in told["predictions"]] == [ANSWERS[1]] * 2
+    columns = [Input(name, [1], "FP64", [value]) for name, value in FEATURES.items()]
+    served, outputs = predictor.infer("m", None, InferRequest(columns, parameters=Parameters(unit=unit)), records[1])
+    assert (served.version.version, outputs[0]["data"][0]) == (1, ANSWERS[1])
+    return records
+
+
+def test_a_shadow_scores_the_same_instances_and_answers_nobody() -> None:
+    for record in ask_both_ways(shadowed(2), "user-1"):
+        assert (record.variant, record.version, record.test_id) == ("control", 1, "t")
+        assert {told.shadow for told in record.predictions} == {Shadow(2, None, ANSWERS[2])}  # type: ignore[arg-type]
+        [receipt, *_] = [verify(told.prediction_id, {KEY.kid: KEY}) for told in record.predictions]
+        assert (receipt.version, receipt.variant, receipt.test_id) == (1, "control", "t")
+
+
+def test_without_a_unit_no_shadow_scores() -> None:
+    for record in ask_both_ways(shadowed(2), None):
+        assert (record.variant, record.test_id) == ("control", None)
+        assert {told.shadow for told in record.predictions} == {None}
+
+
+def test_a_shadow_that_fails_is_told_in_the_log_and_to_nobody_else() -> None:
+    def broken(model_id: str, number: int) -> Served:
+        if number == 2:
+            raise Unavailable("its bytes are out of reach")
+        return load(model_id, number)
+
+    predictor = shadowed(2)
+    predictor._models = WarmModels(broken, 10**9)
+    for record in ask_both_ways(predictor, "user-1"):
+        assert {told.shadow for told in record.predictions} == {Shadow(2, code="unavailable")}
+        assert record.code is None

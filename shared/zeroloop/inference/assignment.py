@@ -5,16 +5,19 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from zeroloop.errors import Conflict
-from zeroloop.registry.rules import Lineup
+from zeroloop.registry.rules import Lineup, Test
 
 BUCKETS = 10_000
+CONTROL = "control"
 
 
 class Assigned(Struct, frozen=True, gc=False):
-    """The version that answers, and as what."""
+    """The version that answers, and as what; the test that counts it, and the version that scores it in the shadow."""
 
     version: int
     variant: str
+    test_id: str | None = None
+    shadow: int | None = None
 
 
 def bucket(salt: str, unit: str) -> int:
@@ -25,11 +28,11 @@ def bucket(salt: str, unit: str) -> int:
     return int.from_bytes(blake2b(f"{salt}\0{unit}".encode(), digest_size=8).digest(), "big") % BUCKETS
 
 
-def assign(lineup: Lineup, key: str, pinned: int | None) -> Assigned:
-    """The version for a request: the pinned one, else the challenger for its share of keys, else the champion.
+def assign(lineup: Lineup, key: str, pinned: int | None, unit: str | None = None) -> Assigned:
+    """The version for a request: the pinned one, else the running test's, else the challenger's share, else champion.
 
     `key` is the unit where the caller gives one (the same unit gets the same variant, and raising the share moves
-    nobody back), else anything unique to the request.
+    nobody back), else anything unique to the request. A test counts none but a `unit`.
 
     Raises
     ------
@@ -39,11 +42,27 @@ def assign(lineup: Lineup, key: str, pinned: int | None) -> Assigned:
     if pinned is not None:
         return Assigned(pinned, "pinned")
     first = champion(lineup)
+    if lineup.test is not None:
+        return in_test(lineup.test, first, unit)
     if lineup.challenger is not None:
         salt = f"canary:{lineup.model_id}:{lineup.challenger}"
         if bucket(salt, key) < round(lineup.traffic * BUCKETS):
             return Assigned(lineup.challenger, "challenger")
     return Assigned(first, "champion")
+
+
+def in_test(test: Test, control: int, unit: str | None) -> Assigned:
+    """What `test` does with `unit`: an arm by its bucket of the one salt, if its bucket of the other is covered.
+
+    All else is answered by `control` and not counted. Arms have fixed buckets, so more coverage moves nobody who is in.
+    """
+    if unit is None or bucket(test.coverage_salt, unit) >= round(test.coverage * BUCKETS):
+        return Assigned(control, CONTROL)
+    place = bucket(test.salt, unit)
+    arm = next(arm for arm in test.arms if arm.first <= place <= arm.last)
+    if test.shadow:
+        return Assigned(control, CONTROL, test.test_id, arm.version)
+    return Assigned(arm.version, arm.variant, test.test_id)
 
 
 def champion(lineup: Lineup) -> int:

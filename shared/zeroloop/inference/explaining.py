@@ -38,7 +38,7 @@ class Explainer:
             The registry didn't answer and nothing is known yet.
         """
         lineup = self._lineups.get(name)
-        assigned = assignment.assign(lineup, request.unit or request_id, request.version)
+        assigned = assignment.assign(lineup, request.unit or request_id, request.version, request.unit)
         version, model = self._models.get(lineup.model_id, assigned.version)
         if not isinstance(model.encoder, attribution.Explainable):
             raise InvalidInput(

@@ -22,6 +22,15 @@ _ALONE = ("request_id", "model", "_aws", "Latency", "Faults", "LineupStale", "Ve
 _LINE_BYTES = 200_000
 
 
+class Shadow(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a version said that scores beside the one that answers; only a code where it failed."""
+
+    version: int
+    label: str | None = None
+    score: float | None = None
+    code: str | None = None
+
+
 class Prediction(Struct, frozen=True, omit_defaults=True, gc=False):
     """One instance's answer; `features` is what the model saw, `instance` what the caller sent."""
 
@@ -31,6 +40,7 @@ class Prediction(Struct, frozen=True, omit_defaults=True, gc=False):
     input_digest: str | None = None
     features: Any = None
     instance: Any = None
+    shadow: Shadow | None = None
 
 
 class Directive(Struct, rename="pascal", gc=False):

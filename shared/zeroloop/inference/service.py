@@ -1,18 +1,19 @@
 """Predicting: which version answers, what it says, and the receipt of each answer."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from zeroloop import clock
-from zeroloop.errors import InvalidInput
+from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference import assignment, receipts, v2
 from zeroloop.inference.answers import Answer
 from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
-from zeroloop.inference.model import Result
+from zeroloop.inference.model import Model, Result
 from zeroloop.inference.receipts import Key, Receipt
-from zeroloop.inference.record import LogRecord, Prediction, input_digest
+from zeroloop.inference.record import LogRecord, Prediction, Shadow, input_digest
 from zeroloop.inference.requests import PredictRequest, check_size, inputs
 from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import Served, WarmModels
@@ -56,11 +57,12 @@ class Predictor:
             The registry didn't answer and nothing is known yet.
         """
         record.slice = request.slice
-        served = self._choose(name, request.unit, request.version, record)
+        served, shadow = self._choose(name, request.unit, request.version, record)
         asked = inputs(request, served.model.field)
         check_size(len(asked.values), served.model.package)
         result = served.model.answers(asked.values, asked.where)
-        self._sign(request.unit, served, result, record)
+        shadows = self._score_beside(served, shadow, result, lambda model: model.answers(asked.values, asked.where))
+        self._sign(request.unit, served, result, record, shadows)
         return Outcome(served, result.answers)
 
     def infer(
@@ -70,12 +72,13 @@ class Predictor:
         if request.model_name not in {None, name}:
             raise InvalidInput(f"the path says {name!r}", field="model_name")
         unit, record.slice = request.parameters.unit, request.parameters.slice
-        served = self._choose(name, unit, version, record)
+        served, shadow = self._choose(name, unit, version, record)
         model = served.model
         wanted, given = v2.wanted(request, model.package), v2.given(request, model)
         result = model.infer(given)
         outputs = v2.tensors(wanted, model.package, result)
-        self._sign(unit, served, result, record)
+        shadows = self._score_beside(served, shadow, result, lambda other: other.infer(v2.given(request, other)))
+        self._sign(unit, served, result, record, shadows)
         return served, outputs
 
     def look(self, name: str, version: int | None) -> tuple[Served, list[int]]:
@@ -98,19 +101,36 @@ class Predictor:
         """Unavailable unless the registry answers."""
         self._lineups.check()
 
-    def _choose(self, name: str, unit: str | None, pinned: int | None, record: LogRecord) -> Served:
+    def _choose(self, name: str, unit: str | None, pinned: int | None, record: LogRecord) -> tuple[Served, int | None]:
+        """Who answers, and the version that scores beside it, if any."""
         lineup = self._lineups.get(name)
         record.model_id = lineup.model_id
-        assigned = assignment.assign(lineup, unit or record.request_id, pinned)
-        record.variant, record.version = assigned.variant, assigned.version
-        return self._models.get(lineup.model_id, assigned.version)
+        assigned = assignment.assign(lineup, unit or record.request_id, pinned, unit)
+        record.variant, record.version, record.test_id = assigned.variant, assigned.version, assigned.test_id
+        return self._models.get(lineup.model_id, assigned.version), assigned.shadow
 
-    def _sign(self, unit: str | None, served: Served, result: Result, record: LogRecord) -> None:
+    def _score_beside(
+        self, served: Served, number: int | None, result: Result, run: Callable[[Model], Result]
+    ) -> Sequence[Shadow | None]:
+        """What version `number` says of the same instances. Whatever happens to it, the caller has an answer."""
+        if number is None:
+            return [None] * len(result.answers)
+        try:
+            found = run(self._models.get(served.version.model_id, number).model)
+        except ZeroloopError as error:
+            return [Shadow(number, code=error.code)] * len(result.answers)
+        return [Shadow(number, label(answer), score(answer)) for answer in found.answers]
+
+    def _sign(
+        self, unit: str | None, served: Served, result: Result, record: LogRecord, shadows: Sequence[Shadow | None]
+    ) -> None:
         key = self._signing_key.get()
         record.unit_hash = receipts.unit_hash(unit, key) if unit else None
         record.predictions = [
-            self._told(answer, record, key, served, value, seen)
-            for answer, value, seen in zip(result.answers, result.values, result.features(), strict=True)
+            self._told(answer, record, key, served, value, seen, shadow)
+            for answer, value, seen, shadow in zip(
+                result.answers, result.values, result.features(), shadows, strict=True
+            )
         ]
 
     def preload(self, name: str) -> None:
@@ -131,7 +151,7 @@ class Predictor:
         self._signing_key.forget()
 
     def _told(  # noqa: PLR0913, PLR0917 - what an answer is made of
-        self, answer: Answer, record: LogRecord, key: Key, served: Served, value: Any, seen: Any
+        self, answer: Answer, record: LogRecord, key: Key, served: Served, value: Any, seen: Any, shadow: Shadow | None
     ) -> Prediction:
         """An answer for the record, with its receipt."""
         said, sure = label(answer), score(answer)
@@ -155,6 +175,7 @@ class Predictor:
             input_digest(served.model.field, value),
             seen,
             value if self._log_instances else None,
+            shadow,
         )
 
 

@@ -51,6 +51,8 @@ class Aggregate(Struct, frozen=True, kw_only=True):
         `features["length"].n` rows. Empty where there is no text.
     answer
         A regression's answers.
+    shadow
+        "version that scored beside this one<tab>agree", differ, failed or unlabelled -> predictions.
     """
 
     schema_version: Literal[1] = 1
@@ -67,6 +69,7 @@ class Aggregate(Struct, frozen=True, kw_only=True):
     features: dict[str, Feature] = field(default_factory=dict)
     tokens: Annotated[list[Count], Meta(max_length=BUCKETS)] = field(default_factory=list)
     answer: Feature = Feature(n=0)
+    shadow: Counts = field(default_factory=dict)
 
 
 EMPTY = Aggregate(n=0)

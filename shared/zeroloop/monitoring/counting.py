@@ -19,12 +19,21 @@ TOKEN_UNIT = 10_000
 _NUMBERS = frozenset({int, float})
 
 
+class Shadowed(Struct, frozen=True, gc=False):
+    """What another version said of the same instance."""
+
+    version: int
+    label: str | None = None
+    code: str | None = None
+
+
 class Answered(Struct, frozen=True, gc=False):
     """Of a prediction, what is counted."""
 
     label: str | None = None
     score: float | None = None
     features: Any = None
+    shadow: Shadowed | None = None
 
 
 class Line(Struct, frozen=True, kw_only=True, gc=False):
@@ -77,6 +86,7 @@ def count(lines: Iterable[Line], frame: Frame) -> Aggregate:
         features=_columns(rows, frame) | of_texts,
         tokens=tokens,
         answer=_numbers(scores, frame.answer) if frame.answer else Feature(n=0),
+        shadow=Counter(_agreement(one.label, one.shadow) for one in predictions if one.shadow),
     )
 
 
@@ -95,6 +105,14 @@ def judge(outcomes: Iterable[Outcome], frame: Frame) -> Aggregate:
             labelled[score_bin(score)] += 1
             correct[score_bin(score)] += label == actual
     return Aggregate(n=0, labelled=labelled, correct=+correct, confusion=confusion, slices=slices)
+
+
+def _agreement(label: str | None, shadow: Shadowed) -> str:
+    if shadow.code:
+        return f"{shadow.version}\tfailed"
+    if label is None or shadow.label is None:
+        return f"{shadow.version}\tunlabelled"
+    return f"{shadow.version}\t{'agree' if label == shadow.label else 'differ'}"
 
 
 def score_bin(score: float) -> int:

@@ -268,6 +268,53 @@ def challenge(lineup: Lineup, version: Version | None, traffic: float | None) ->
     return _next(lineup, version, challenger=version.version, traffic=traffic)
 
 
+def begin_test(lineup: Lineup, test: Test, control: int, treatments: list[Version]) -> Lineup:
+    """The lineup in which `test` runs: its `treatments` get what its arms say, everybody else the champion, `control`.
+
+    Raises
+    ------
+    NotPromotable
+        A treatment is not READY or is the champion; the champion is another than `control` (`control_not_champion`);
+        a test or a canary runs already (`test_running`, `canary_running`).
+    """
+    if lineup.test:
+        raise NotPromotable(
+            f"the test {lineup.test.test_id} of {lineup.model} runs: stop it first", code="test_running"
+        )
+    if lineup.champion != control:
+        raise NotPromotable(
+            f"the control must be who serves, which is version {lineup.champion or 'none'} of {lineup.model}",
+            code="control_not_champion",
+            field="control",
+        )
+    if lineup.challenger is not None:
+        raise NotPromotable(f"version {lineup.challenger} is a canary: take it out first", code="canary_running")
+    for version in treatments:
+        _require_ready(version)
+        if version.version == control:
+            raise NotPromotable(f"version {control} is the control", code="already_champion", field="treatment")
+    digests = {str(version.version): version.digest for version in treatments}
+    return _next(replace(lineup, digests={**lineup.digests, **digests}), None, test=test)
+
+
+def ramp_test(lineup: Lineup, test_id: str, coverage: float) -> Lineup:
+    """The lineup in which the running test takes the share `coverage` of units; NotPromotable if it isn't `test_id`."""
+    test = _running(lineup, test_id)
+    return _next(lineup, None, test=replace(test, coverage=coverage))
+
+
+def end_test(lineup: Lineup, test_id: str) -> Lineup:
+    """The lineup in which the champion serves everybody again; NotPromotable if the running test isn't `test_id`."""
+    _running(lineup, test_id)
+    return _next(lineup, None)
+
+
+def _running(lineup: Lineup, test_id: str) -> Test:
+    if lineup.test is None or lineup.test.test_id != test_id:
+        raise NotPromotable(f"the test {test_id} doesn't run", code="not_running")
+    return lineup.test
+
+
 def empty(lineup: Lineup) -> Lineup:
     """The lineup in which nobody serves; the champion becomes `previous`, challenger and test end."""
     return _next(lineup, None, champion=None, challenger=None, traffic=0.0, previous=lineup.champion)
@@ -327,8 +374,10 @@ def _require_ready(version: Version) -> None:
 
 
 def _next(lineup: Lineup, version: Version | None, **changes: Any) -> Lineup:
-    """`lineup` one revision on, naming the digests of exactly the versions in it; no test outlives a change."""
+    """`lineup` one revision on, naming the digests of exactly the versions in it; no test outlives another's change."""
     known = {**lineup.digests, **({str(version.version): version.digest} if version else {})}
-    after = replace(lineup, revision=lineup.revision + 1, test=None, **changes)
-    named = {str(number) for number in (after.champion, after.challenger, after.previous) if number is not None}
+    after = replace(lineup, **{"revision": lineup.revision + 1, "test": None, **changes})
+    tested = [arm.version for arm in after.test.arms] if after.test else []
+    serving = (after.champion, after.challenger, after.previous, *tested)
+    named = {str(number) for number in serving if number is not None}
     return replace(after, digests={number: digest for number, digest in known.items() if number in named})

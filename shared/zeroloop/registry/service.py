@@ -13,7 +13,7 @@ from zeroloop.errors import Conflict, NotFound
 from zeroloop.objects import Bucket, Upload
 from zeroloop.registry import audit, manifest, rules
 from zeroloop.registry.audit import Turn
-from zeroloop.registry.rules import Facts, Lineup, Model, State, Version
+from zeroloop.registry.rules import Facts, Lineup, Model, State, Test, Version
 from zeroloop.registry.store import RegistryStore
 
 T = TypeVar("T")
@@ -108,6 +108,10 @@ class Registry:
         """Who serves `name`."""
         return self._store.get_lineup(self.model(name).model_id)
 
+    def find_lineup(self, model_id: str) -> Lineup | None:
+        """Who serves of the model with this id, whatever it is called now; None if it was deleted."""
+        return self._store.find_lineup(model_id)
+
     def lineup_of(self, version: Version) -> Lineup:
         """The lineup of the model that `version` belongs to: one read."""
         return self._store.get_lineup(version.model_id)
@@ -200,6 +204,25 @@ class Registry:
         model, before = self._begin(name, change)
         version = None if number is None else self._version(model, number)
         return self._save(before, rules.challenge(before, version, traffic), "challenger", change)
+
+    def begin_test(self, name: str, test: Test, control: int, change: Change) -> Lineup:
+        """Begin an A/B test against the champion; one that runs already runs."""
+        model, before = self._begin(name, change)
+        if before.test == test:
+            return before
+        numbers = dict.fromkeys(arm.version for arm in test.arms if arm.version != control)
+        treatments = [self._version(model, number, field="treatment") for number in numbers]
+        return self._save(before, rules.begin_test(before, test, control, treatments), "test", change)
+
+    def ramp_test(self, name: str, test_id: str, coverage: float, change: Change) -> Lineup:
+        """Let the running test have another share of the units."""
+        _, before = self._begin(name, change)
+        return self._save(before, rules.ramp_test(before, test_id, coverage), "test", change)
+
+    def end_test(self, name: str, test_id: str, change: Change) -> Lineup:
+        """End the running test: the champion serves everybody."""
+        _, before = self._begin(name, change)
+        return self._save(before, rules.end_test(before, test_id), "test", change)
 
     def _begin(self, name: str, change: Change) -> tuple[Model, Lineup]:
         rules.check_reason(change.reason)

@@ -196,6 +196,12 @@ class RegistryStore:
             row = _LineupRow.get(_pk(model_id), "LINEUP", consistent_read=True)
         return msgspec.json.decode(row.body, type=Lineup)
 
+    def find_lineup(self, model_id: str) -> Lineup | None:
+        """Who serves of a model; None if it was deleted."""
+        with translated("the lineup"):
+            row = _get(_LineupRow, _pk(model_id), "LINEUP")
+        return msgspec.json.decode(row.body, type=Lineup) if row else None
+
     def save_lineup(self, turn: Turn, stages: Mapping[int, str] | None = None, *, at: int = 0) -> None:
         """Change the lineup and write its audit record, or neither; Conflict if it isn't as `turn` read it any more.
 

@@ -29,4 +29,4 @@ def probability_best(arms: Sequence[Sample]) -> list[float] | Undetermined:
     for i, (score, error) in enumerate(zip(scores, errors, strict=True)):
         density = np.exp(-(score**2) / 2) / (error * sqrt(2 * np.pi))
         best.append(float(np.trapezoid(density * np.delete(below, i, axis=0).prod(axis=0), places)))
-    return best
+    return [one / sum(best) for one in best]  # the nodes miss up to 1e-5 of them all together

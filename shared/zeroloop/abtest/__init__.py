@@ -1,0 +1,1 @@
+"""A/B tests: assign, record, analyse, decide, and act on the lineup."""

@@ -1,0 +1,300 @@
+"""A/B tests as use cases: begin, ramp, stop, look, decide. The lineup says which test runs; all else follows."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from zeroloop import clock
+from zeroloop.abtest import analysis, rules
+from zeroloop.abtest.analysis import Analysis
+from zeroloop.abtest.outcomes import Outcomes
+from zeroloop.abtest.rules import AbTest, Decision, Order, State
+from zeroloop.abtest.store import AbTestStore
+from zeroloop.errors import Conflict, NotFound, ZeroloopError
+from zeroloop.inference.assignment import CONTROL
+from zeroloop.registry import rules as lineups
+from zeroloop.registry.rules import Lineup, StaleRevision
+from zeroloop.registry.service import Change, Registry, until_it_holds
+
+ACTOR = "zeroloop:abtest"
+_CLAIM_MS = 60_000
+"""A decision that isn't applied after this long was broken off, and is gone on with."""
+
+
+class Known(NamedTuple):
+    """A test, the lineup of its model (None: deleted), and the state that follows."""
+
+    test: AbTest
+    lineup: Lineup | None
+
+    @property
+    def state(self) -> State:
+        """Draft, running, stopped or decided."""
+        return rules.state(self.test, self.lineup)
+
+
+class AbTests:
+    """Tests of models.
+
+    `failed(name, error)` is told of a test that could not be watched; the others are.
+    """
+
+    def __init__(self, store: AbTestStore, registry: Registry, failed: Callable[[str, ZeroloopError], None]) -> None:
+        self._store = store
+        self._registry = registry
+        self._failed = failed
+        self.outcomes = Outcomes(store)
+
+    def create(self, order: Order, *, actor: str, at: int) -> Known:
+        """A new test, which runs at once unless it starts later.
+
+        Raises
+        ------
+        NotFound
+            Unknown model or version.
+        Conflict
+            The name is taken (`already_exists`), or it should run and can't: see `registry.rules.begin_test`.
+        """
+        model = self._registry.model(order.model)
+        test = rules.draft(order, model.model_id, at=at, actor=actor)
+        versions = [self._registry.version(model.name, number) for number in test.treatments.values()]
+        self._registry.version(model.name, test.control)
+        later = test.starts_at is not None and test.starts_at > at
+        if not later:
+            lineup = self._registry.lineup(model.name)
+            lineups.begin_test(lineup, rules.running(test), test.control, versions)  # refuses before a name is taken
+        try:
+            self._store.add(test)
+        except Conflict as taken:
+            raise Conflict(f"there is a test {test.name!r} already", code="already_exists", field="name") from taken
+        if later:
+            return self.get(test.name)
+        try:
+            return self._begin(test, at, actor)
+        except Conflict:  # somebody was faster; of any other failure nobody knows, and the next tick begins it
+            self._store.discard(test)
+            raise
+
+    def get(self, name: str) -> Known:
+        """The test called `name`; NotFound."""
+        test = self._store.get(name)
+        if test is None:
+            raise NotFound(f"there is no test {name!r}", code="unknown_test", field="name")
+        return self._known(test)
+
+    def page(self, after: str | None, limit: int) -> list[Known]:
+        """A page of tests by name."""
+        return [self._known(test) for test in self._store.page(after, limit)]
+
+    def analysis(self, name: str) -> tuple[Known, Analysis]:
+        """What the sums say now; reading it takes no look."""
+        known = self.get(name)
+        return known, self._analyse(known.test)
+
+    def ramp(self, name: str, traffic: float | dict[str, float], *, actor: str, at: int) -> Known:
+        """Give the treatments another share; nobody who is in the test moves. Conflict unless it runs or will."""
+
+        def decide() -> Known:
+            known = self.get(name)
+            if known.state not in {State.DRAFT, State.RUNNING}:
+                raise Conflict(f"{name} is {known.state}", code="not_running")
+            after = rules.ramp(known.test, traffic)
+            if known.state == State.RUNNING and known.lineup:
+                change = self._change(
+                    actor, at, f"traffic of the test {name}", {"test": name, "traffic": after.traffic}
+                )
+                self._registry.ramp_test(known.lineup.model, name, after.coverage, change)
+            return self._write(name, lambda test: rules.ramp(test, traffic))
+
+        return until_it_holds(name, decide)
+
+    def stop(self, name: str, *, actor: str, at: int, reason: str) -> Known:
+        """Return all traffic to control; Conflict if the test is over."""
+        lineups.check_reason(reason)
+
+        def decide() -> Known:
+            known = self.get(name)
+            if known.state not in {State.DRAFT, State.RUNNING}:
+                raise Conflict(f"{name} is {known.state} already", code="not_running")
+            return self._stop(known, actor, at, reason.strip(), {"test": name, "step": "stop"})
+
+        return until_it_holds(name, decide)
+
+    def decide(self, name: str, choice: str | None, *, actor: str, at: int, reason: str) -> tuple[Known, Analysis]:
+        """Make `choice` (control or an arm) serve, or with None what the analysis says. Of racing decisions one holds.
+
+        Raises
+        ------
+        Conflict
+            `draft`, `decided`, `undetermined`, or what the registry refuses: then nothing was decided.
+        """
+        if choice is not None:
+            lineups.check_reason(reason)
+
+        def attempt() -> tuple[AbTest, Analysis]:
+            known = self.get(name)
+            if known.state == State.DRAFT:
+                raise Conflict(f"{name} has not run yet", code="draft")
+            found = self._look(known, at) if choice is None else self._analyse(known.test)
+            decision = Decision(
+                id=clock.new_id(),
+                choice=choice or _said(found),
+                at=at,
+                actor=actor,
+                reason=reason.strip() or found.verdict,
+            )
+            claimed = rules.claim(replace(known.test, looks=found.looks), decision)
+            return self._store.save(claimed), found
+
+        test, found = until_it_holds(name, attempt)
+        self._apply(test, found, at)
+        return self.get(name), found
+
+    def tick(self, at: int) -> int:
+        """Watch every active test: begin, look, guard, end, decide. How many there are."""
+        names = self._store.active()
+        for name in names:
+            try:
+                self._watch(self.get(name), at)
+            except ZeroloopError as error:
+                self._failed(name, error)
+        return len(names)
+
+    def _watch(self, known: Known, at: int) -> None:
+        test = known.test
+        if test.decision and not test.decision.applied:
+            if at - test.decision.at > _CLAIM_MS:
+                self._apply(test, self._analyse(test), at)
+            return
+        match known.state:
+            case State.DRAFT:
+                if test.starts_at is None or test.starts_at <= at:
+                    self._begin_late(test, at)
+            case State.RUNNING:
+                begun = test if test.started_at else self._write(test.name, lambda now: rules.begin(now, at)).test
+                self._guard(Known(begun, known.lineup), at)
+            case _:
+                if test.stopped_at is None:
+                    test = rules.stop(test, at, "the lineup was changed by something else than this test")
+                self._store.save(test, active=False)
+
+    def _begin_late(self, test: AbTest, at: int) -> None:
+        try:
+            self._begin(test, at, ACTOR)
+        except Conflict as refused:
+            if refused.code == Conflict.code:
+                raise  # too many at once: the next tick tries again
+            because = f"it could not begin: {refused.message}"
+            self._write(test.name, lambda now: rules.stop(now, at, because), active=False)
+
+    def _guard(self, known: Known, at: int) -> None:
+        """A broken guardrail ends a test at once; a look, and its end, may decide it."""
+        test, name = known.test, known.test.name
+        over = test.ends_at is not None and test.ends_at <= at
+        found = self._look(known, at, final=over)
+        if found.looks != test.looks:
+            known = Known(self._store.save(replace(test, looks=found.looks)), known.lineup)
+        broken = [harm for harm in found.guardrails if harm.broken and not found.balance.broken]
+        conclusive = found.outcome != "undetermined" or bool(found.looks and found.looks[-1].final)
+        if broken:
+            because = f"guardrail: {broken[0].metric} of {broken[0].arm} is worse by more than {broken[0].max_harm:.4g}"
+            self._stop(known, ACTOR, at, because, _evidence(found))
+        if test.auto_decide and conclusive and not found.balance.broken:
+            self.decide(name, None, actor=ACTOR, at=at, reason="")
+        elif over and not broken:
+            self._stop(known, ACTOR, at, "it reached its end", _evidence(found))
+
+    def _look(self, known: Known, at: int, *, final: bool = False) -> Analysis:
+        """The analysis, as a planned look if one is due."""
+        sums = self._store.sums(known.test)
+        units = sum(arm.get("units", 0) for arm in sums.values())
+        unfinished = not (known.test.looks and known.test.looks[-1].final)
+        due = rules.look_due(known.test, units, at) or (final and unfinished)
+        return analysis.analyse(known.test, sums, looking=due and known.test.mode == "ab", final=final, at=at)
+
+    def _analyse(self, test: AbTest) -> Analysis:
+        return analysis.analyse(test, self._store.sums(test))
+
+    def _known(self, test: AbTest) -> Known:
+        return Known(test, self._registry.find_lineup(test.model_id))
+
+    def _begin(self, test: AbTest, at: int, actor: str) -> Known:
+        lineup = self._registry.find_lineup(test.model_id)
+        if lineup is None:
+            raise NotFound(f"the model of {test.name} was deleted", code="unknown_model")
+        change = self._change(actor, at, f"the test {test.name} begins", {"test": test.name, "traffic": test.traffic})
+        until_it_holds(
+            test.name,
+            lambda: self._registry.begin_test(lineup.model, rules.running(test), test.control, change),
+        )
+        return self._write(test.name, lambda now: rules.begin(now, at))
+
+    def _stop(self, known: Known, actor: str, at: int, because: str, evidence: dict[str, Any]) -> Known:
+        if known.state == State.RUNNING and known.lineup:
+            change = self._change(actor, at, f"the test {known.test.name} stops: {because}"[:2000], evidence)
+            self._registry.end_test(known.lineup.model, known.test.name, change)
+        return self._write(known.test.name, lambda now: rules.stop(now, at, because), active=False)
+
+    def _write(self, name: str, change: Callable[[AbTest], AbTest], *, active: bool = True) -> Known:
+        """`change` what is stored of a test, whatever else was changed meanwhile."""
+        return until_it_holds(name, lambda: self._known(self._store.save(change(self.get(name).test), active=active)))
+
+    def _apply(self, test: AbTest, found: Analysis, at: int) -> None:
+        """Let the lineup follow a claimed decision; what the registry refuses isn't decided."""
+        decision = test.decision
+        if decision is None:
+            return
+        change = self._change(decision.actor, at, f"the test {test.name}: {decision.reason}"[:2000], _evidence(found))
+        try:
+            until_it_holds(test.name, lambda: self._follow(test, decision, change))
+        except ZeroloopError:
+            self._write(test.name, lambda now: rules.release(now, decision))
+            raise
+        self._write(test.name, lambda now: rules.decided(now, decision, at), active=False)
+
+    def _follow(self, test: AbTest, decision: Decision, change: Change) -> None:
+        lineup = self._registry.find_lineup(test.model_id)
+        runs = bool(lineup and lineup.test and lineup.test.test_id == test.name)
+        if decision.choice == CONTROL or lineup is None:
+            if runs and lineup:
+                self._registry.end_test(lineup.model, test.name, change)
+            return
+        version = test.treatments[decision.choice]
+        if lineup.champion == version and not runs:
+            return
+        if lineup.champion != test.control:
+            raise Conflict(
+                f"version {lineup.champion or 'none'} serves, the test compared with {test.control}: promote by hand",
+                code="control_replaced",
+            )
+        try:
+            self._registry.promote(lineup.model, version, replace(change, expected_revision=lineup.revision))
+        except StaleRevision as stale:
+            raise Conflict(stale.message) from stale  # look again: is the control still who serves?
+
+    @staticmethod
+    def _change(actor: str, at: int, reason: str, evidence: dict[str, Any]) -> Change:
+        return Change(actor=actor, at=at, reason=reason, evidence=evidence)
+
+
+def _said(found: Analysis) -> str:
+    """What the analysis decides: the winner; control where that is better, or where nothing was shown at the horizon.
+
+    Raises
+    ------
+    Conflict
+        `undetermined`.
+    """
+    if found.winner:
+        return found.winner
+    ended = bool(found.looks and found.looks[-1].final) and not found.balance.broken
+    if found.outcome == "loses" or ended:
+        return CONTROL
+    raise Conflict(f"{found.verdict} Choose by hand, or wait", code="undetermined", field="choice")
+
+
+def _evidence(found: Analysis) -> dict[str, Any]:
+    """The analysis as the audit record keeps it: an infinity, which JSON has not, is null."""
+    return {"analysis": dict(msgspec.json.decode(msgspec.json.encode(found)))}
