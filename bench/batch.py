@@ -124,7 +124,7 @@ def floor(n_rows: int = 200_000) -> float:
     """Rows a second of the interpreter alone, 1,000 at a call, on rows that are encoded already."""
     model = load()
     texts = sentences()
-    encoded = model._encoder.encode([texts[i % len(texts)] for i in range(10_000)], [""] * 10_000)
+    encoded = model.encoder.encode([texts[i % len(texts)] for i in range(10_000)], [""] * 10_000)
     interpreter = model._runner._interpreter
     given, answered = model._runner.inputs[0], model._runner.outputs[0]
     interpreter.resize_tensor_input(given["index"], [1_000, encoded.shape[1]])
