@@ -2,7 +2,9 @@
 
 from math import isfinite
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from zeroloop.errors import ZeroloopError
 from zeroloop.inference.package import Package
@@ -10,6 +12,8 @@ from zeroloop.inference.package import Package
 # float32 holds 7 significant digits: more than 6 decimals would be noise, and look like precision. By integers, since
 # `round` with a number of digits takes four times as long.
 _UNITS = 1e6
+_FEW = 10
+"""Up to here the plain loop (2.4 us a row) beats numpy (20 us and 0.4 a row)."""
 
 
 class NotANumber(ZeroloopError):  # noqa: N818
@@ -32,6 +36,40 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 UNLABELLED = Answer(None, None, {})
+
+
+def answers(package: Package, rows: NDArray[np.floating]) -> list[Answer]:
+    """`answer` to each of `rows`, (batch, values).
+
+    Raises
+    ------
+    NotANumber
+        One of them holds NaN or an infinity.
+    """
+    if len(rows) <= _FEW or package.task not in {"binary", "multiclass"}:
+        return [answer(package, row) for row in rows.tolist()]
+    values = rows.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise NotANumber("the model answered NaN or an infinity for this input")
+    if package.task == "multiclass":
+        best, labels = values.argmax(1).tolist(), package.labels
+        return [
+            Answer(labels[at], scores[at], dict(zip(labels, scores, strict=True)))
+            for at, scores in zip(best, _rounded(values).tolist(), strict=True)
+        ]
+    no, yes = package.labels
+    high = values[:, -1]
+    low = values[:, 0] if values.shape[1] > 1 else 1.0 - high
+    columns = high >= package.threshold, _rounded(low), _rounded(high)
+    return [
+        Answer(yes, p_yes, {no: p_no, yes: p_yes}) if hit else Answer(no, p_no, {no: p_no, yes: p_yes})
+        for hit, p_no, p_yes in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As `answer` rounds: what integers can't be is a negative zero."""
+    return np.rint(values * _UNITS) / _UNITS + 0.0
 
 
 def answer(package: Package, values: list[float]) -> Answer:

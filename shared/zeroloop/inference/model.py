@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
 from zeroloop.inference import preprocessing, readers, signatures
-from zeroloop.inference.answers import UNLABELLED, Answer, answer
+from zeroloop.inference.answers import UNLABELLED, Answer, answers
 from zeroloop.inference.package import Tensor
 from zeroloop.inference.readers import Taken
 from zeroloop.inference.runtime import Array, ModelFailed, Runner
@@ -160,8 +160,7 @@ class Model:
         outputs = self._runner.run(arrays) if self.rows else self._runner.once(arrays)
         n = len(taken.values)
         if self._headed:
-            rows = outputs[self.package.answered].reshape(n, -1).tolist()
-            answers = [answer(self.package, row) for row in rows]
+            told = answers(self.package, outputs[self.package.answered].reshape(n, -1))
         else:
-            answers = [UNLABELLED] * n
-        return Result(taken.values, answers, taken.features, outputs)
+            told = [UNLABELLED] * n
+        return Result(taken.values, told, taken.features, outputs)
