@@ -15,7 +15,7 @@ from pyarrow import parquet
 from tests import models
 from tests.batches import Run, table_model, text_model
 from zeroloop.batch.scoring import predict
-from zeroloop.batch.streams import Unreadable
+from zeroloop.batch.streams import Unreadable, runs
 from zeroloop.inference.model import Model
 
 TEXT = text_model()
@@ -201,6 +201,54 @@ def test_no_bytes_whatever_are_lost_by_cutting(lines: list[bytes], chunk: int, b
     assert (cut.rows, cut.rejects) == (whole.rows, whole.rejects)
 
 
+LINES = st.sampled_from(
+    [
+        b'{"text": "good"}',
+        b'{"id": "x", "text": "bad"}',
+        b'{"id": 1.5, "text": "bad"}',
+        b'{"id": 7, "other": {}}',
+        b'{"text": "a"}{"text": "b"}',
+        b'{"text": "a"} {"text": "b"}',
+        b'{"text": "a"',
+        b'"other": 1}',
+        b'{"other": {"x": 1}',
+        b"}",
+        b'{"text": "a", "o": {}',
+        b', "p": {}}',
+        b'[{"text": "a"}',
+        b'"only a string"',
+        b'{"text": " "}',
+        b'{"text": 3}',
+        b'{"text": "a", "o": "}',
+        b'{"text": "\xff"}',
+        b'{"text": "good"}\r',
+        b"",
+        b" ",
+    ]
+)
+
+
+@given(st.lists(LINES, min_size=1, max_size=12), st.booleans())
+def test_a_line_of_json_is_read_by_itself_whatever_stands_beside_it(found: list[bytes], ended: bool) -> None:
+    alone = []
+    for number, line in enumerate(found, 1):
+        run = Run(line + b"\n", "inbox/m/f.jsonl", TEXT).score()
+        alone += [{**row, "row": number} for row in run.rows + run.rejects]
+    whole = Run(b"\n".join(found) + b"\n" * ended, "inbox/m/f.jsonl", TEXT).score()
+    together = sorted(whole.rows + whole.rejects, key=lambda row: row["row"])
+    for row in [*alone, *together]:
+        row.pop("offset", None)
+    assert together == alone
+
+
+def test_rows_of_megabytes_are_held_one_run_at_a_time() -> None:
+    line = b'{"text": "good", "other": "%s"}\n' % (b"x" * 300_000)
+    run = Run(line * 40, "inbox/m/f.jsonl", TEXT, block=1 << 20)
+    found = list(runs(run.stored.blocks(0, run.stored.size), 0, 1_000, quotes=False))
+    assert [len(one.ends) for one in found] == [4] * 10
+    assert len(run.score().rows) == 40
+
+
 @pytest.mark.parametrize(
     ("form", "output"),
     [
@@ -257,6 +305,7 @@ def test_a_parquet_output_is_the_table_that_the_csv_is() -> None:
         (b",".join(b"c%d" % i for i in range(5_000)), "f.csv", "columns"),
         (b"a,a\n1,2\n", "f.csv", "twice"),
         (b"a,b\n1,2\n", "f.csv", "no column 'text'"),
+        (b"id,inputs\n1,2\n", "f.csv", "no column 'text'"),
         (b"\xff\xffx\n", "f.csv", "encoding"),
     ],
 )
@@ -264,6 +313,11 @@ def test_a_file_that_can_not_be_read_says_why(data: bytes, key: str, why: str, m
     monkeypatch.setattr("zeroloop.batch.streams._BOMB_FREE_BYTES", 1_000_000)
     with pytest.raises(Unreadable, match=why):
         Run(data, f"inbox/m/{key}", TEXT).score()
+
+
+def test_cells_are_no_features_whatever_their_column_is_called() -> None:
+    with pytest.raises(Unreadable, match="no column 'b'"):
+        Run(b"features,a\n{},1\n", "inbox/m/f.csv", TABLE).score()
 
 
 def test_a_model_of_tensors_answers_its_outputs_by_name() -> None:

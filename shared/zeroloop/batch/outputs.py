@@ -2,14 +2,14 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from zeroloop.batch.rows import Reject, Row
+from zeroloop.batch.rows import Reject, Rows
 from zeroloop.inference.answers import Answer
 
 _encoder = msgspec.json.Encoder()
@@ -25,21 +25,13 @@ def _line(field: str) -> Callable[..., Struct]:
     return msgspec.defstruct("Line", [("row", int), own, (field, Any), *said], frozen=True, gc=False)
 
 
-def json_lines(rows: Sequence[Row], answers: Sequence[Answer], field: str, version: int) -> bytes:
+def json_lines(rows: Rows, answers: Sequence[Answer], field: str, version: int) -> bytes:
     """A line for each row: its number and id, what the model read, what it says."""
     line = _line(field)
     return _encoder.encode_lines(
         [
-            line(
-                row.row,
-                UNSET if row.id is None else row.id,
-                row.value,
-                said.prediction,
-                said.confidence,
-                said.scores,
-                version,
-            )
-            for row, said in zip(rows, answers, strict=True)
+            line(row, UNSET if own is None else own, value, said.prediction, said.confidence, said.scores, version)
+            for row, own, value, said in zip(*rows, answers, strict=True)
         ]
     )
 
@@ -49,25 +41,24 @@ def reject_lines(rejects: Sequence[Reject]) -> bytes:
     return _encoder.encode_lines(rejects)
 
 
-def flat(row: Row, said: Answer, field: str, version: int) -> dict[str, Any]:
-    """A row as the columns of a table."""
-    read = row.value if field == "features" and isinstance(row.value, dict) else {field: row.value}
-    prediction = "|".join(said.prediction) if isinstance(said.prediction, list) else said.prediction
-    scores = {f"score_{label}": score for label, score in said.scores.items()}
-    own = {"row": row.row, "id": row.id}
-    return {
-        **own, **read, "prediction": prediction, "confidence": said.confidence, **scores, "model_version": version
-    }  # fmt: skip
+def flat(rows: Rows, answers: Sequence[Answer], field: str, version: int) -> Iterator[dict[str, Any]]:
+    """Each row as the columns of a table."""
+    for row, own, value, said in zip(*rows, answers, strict=True):
+        read = value if field == "features" and isinstance(value, dict) else {field: value}
+        prediction = "|".join(said.prediction) if isinstance(said.prediction, list) else said.prediction
+        told = {"prediction": prediction, "confidence": said.confidence}
+        scores = {f"score_{label}": score for label, score in said.scores.items()}
+        yield {"row": row, "id": own, **read, **told, **scores, "model_version": version}
 
 
-def csv_lines(rows: Sequence[Row], answers: Sequence[Answer], field: str, version: int, *, head: bool) -> bytes:
+def csv_lines(rows: Rows, answers: Sequence[Answer], field: str, version: int, *, head: bool) -> bytes:
     """A CSV record for each row, under a header where `head`; text that looks like a formula gets an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    for number, (row, said) in enumerate(zip(rows, answers, strict=True)):
-        cells = flat(row, said, field, version)
-        if head and number == 0:
+    for cells in flat(rows, answers, field, version):
+        if head:
             writer.writerow(map(_harmless, cells))
+            head = False
         writer.writerow([_harmless(cell) for cell in cells.values()])
     return out.getvalue().encode()
 

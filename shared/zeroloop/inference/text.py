@@ -70,9 +70,12 @@ class HashedNgrams:
         InvalidInput
             Not a string, blank, longer than max_characters, or half a surrogate pair.
         """
+        most = self.max_characters
         data = [
-            text.encode() if text.isascii() else utf8(text, place)
-            for text, place in zip(texts(values, where, self.max_characters), where, strict=True)
+            text.encode()
+            if type(text) is str and text.isascii() and 0 < len(text) <= most and not text.isspace()
+            else utf8(texts([text], [place], most)[0], place)
+            for text, place in zip(values, where, strict=True)
         ]
         return self._few(data) if len(data) <= FEW_ROWS else self._many(data)
 
@@ -106,9 +109,10 @@ class HashedNgrams:
 
     def _many(self, data: Sequence[bytes]) -> NDArray[np.int32]:
         """Ids as `_few` makes them, of all tokens at once."""
-        text = _BEFORE + b"\n".join(data).lower() + b"\n"
+        text = np.frombuffer(bytearray(b"\n").join([_BEFORE, *data, b""]), np.uint8)
+        text |= _between(text, "A", "Z").view(np.uint8) * np.uint8(0x20)  # lower-cased
         starts, ends = _spans(text)
-        ends_of_rows = np.cumsum(np.fromiter(map(len, data), np.intp, len(data)) + 1) + (len(_BEFORE) - 1)
+        ends_of_rows = np.cumsum(np.fromiter(map(len, data), np.intp, len(data)) + 1) + len(_BEFORE)
         tokens_until = np.searchsorted(starts, ends_of_rows)
         n_tokens = np.diff(tokens_until, prepend=0)
         shift = np.arange(0, len(data) * self.width, self.width) - (tokens_until - n_tokens)
@@ -167,15 +171,19 @@ def encoded(text: str, place: str) -> bytes:
         raise InvalidInput("holds half a surrogate pair, which is no character", field=place) from None
 
 
-_WORD = np.array([chr(byte) in "abcdefghijklmnopqrstuvwxyz0123456789" or byte >= 0x80 for byte in range(256)]).tobytes()
-_BEFORE = b"\n" * LONG_TOKEN
-"""Stands before the texts of `_many`: a separator, and so much that no token is nearer to the start."""
+_BEFORE = b"\n" * (LONG_TOKEN - 1)
+"""Stands before the texts of `_many` and their first separator, so that words of bytes end at every token."""
 
 
-def _spans(text: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _between(text: NDArray[np.uint8], first: str, last: str) -> NDArray[np.bool_]:
+    """Which bytes of `text` are from `first` to `last`; what is below `first` is far above by wrapping around."""
+    return text - np.uint8(ord(first)) <= ord(last) - ord(first)
+
+
+def _spans(text: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Starts and ends of the tokens of `text`, which starts and ends with a separator."""
-    word = np.frombuffer(bytearray(text.translate(_WORD)), np.bool_)
-    apostrophes = np.flatnonzero(np.frombuffer(text, np.uint8) == 0x27)
+    word = _between(text, "a", "z") | _between(text, "0", "9") | (text > 0x7F)
+    apostrophes = np.flatnonzero(text == 0x27)
     word[apostrophes] = word[apostrophes - 1] & word[apostrophes + 1]  # of two in a row neither is in a word yet
     edges = np.flatnonzero(word[1:] != word[:-1]) + 1
     return edges[::2], edges[1::2]
@@ -207,7 +215,7 @@ def _crc_tables() -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.ui
     return one, np.array(two), np.array([zlib.crc32(bytes(n)) for n in range(LONG_TOKEN + 1)], np.uint32)
 
 
-def _crc32(text: bytes, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.uint32]:
+def _crc32(text: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.uint32]:
     """`crc32(text[start:end])` for each token."""
     _, pairs, zeros = _crc_tables()
     words = np.ndarray(len(text) - 7, np.uint64, text, strides=(1,))  # the 8 bytes from each place on, little-endian
@@ -216,7 +224,7 @@ def _crc32(text: bytes, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDA
     longer = np.flatnonzero(lengths > 8)
     crc[longer] ^= _added(words[ends[longer] - 16], lengths[longer] - 8, pairs[1])
     for i in np.flatnonzero(lengths > LONG_TOKEN):
-        crc[i] = zlib.crc32(text[starts[i] : ends[i]])
+        crc[i] = zlib.crc32(text[starts[i] : ends[i]].tobytes())
     return crc
 
 
@@ -234,7 +242,11 @@ def _added(words: NDArray[np.uint64], lengths: NDArray[np.intp], pairs: NDArray[
 
 
 def _crc32_of_pairs(
-    text: bytes, starts: NDArray[np.intp], ends: NDArray[np.intp], hashes: NDArray[np.uint32], first: NDArray[np.intp]
+    text: NDArray[np.uint8],
+    starts: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    hashes: NDArray[np.uint32],
+    first: NDArray[np.intp],
 ) -> NDArray[np.uint32]:
     """`crc32` of each token that is in `first`, a space, and the next token; `hashes` are those of all tokens."""
     places, _, _ = _crc_tables()
@@ -248,5 +260,5 @@ def _crc32_of_pairs(
         crc ^= places.ravel().take(at + byte)
         at -= 256
     for i in np.flatnonzero(lengths > LONG_TOKEN):
-        crc[i] = zlib.crc32(text[starts[first[i] + 1] : ends[first[i] + 1]], int(space[i]))
+        crc[i] = zlib.crc32(text[starts[first[i] + 1] : ends[first[i] + 1]].tobytes(), int(space[i]))
     return crc
