@@ -92,7 +92,8 @@ def test_many_rows_are_answered_as_each_is_alone(rows: Any, task: str, threshold
     labels = [] if task == "regression" else ["a", "b"] if task == "binary" else ["a", "b"][: rows.shape[1]]
     about = package(task, labels, threshold)
     expected = [answer(about, values) for values in rows.tolist()]
-    assert list(map(repr, answers(about, rows))) == list(map(repr, expected))  # == holds 0.0 and -0.0 for the same
+    found = [Answer(*one) for one in zip(*answers(about, rows), strict=True)]
+    assert list(map(repr, found)) == list(map(repr, expected))  # == holds 0.0 and -0.0 for the same
 
 
 @pytest.mark.parametrize("n_rows", [1, 100])
@@ -100,6 +101,9 @@ def test_many_rows_are_answered_as_each_is_alone(rows: Any, task: str, threshold
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinities_are_no_answer(n_rows: int, task: str, value: Any) -> None:
     rows = np.array([[0.5, 0.5]] * (n_rows - 1) + [[0.5, value]], np.float32)
+    about = package(task, ["a", "b"])
     with pytest.raises(NotANumber) as refused:
-        answers(package(task, ["a", "b"]), rows)
+        answers(about, rows)
     assert refused.value.code == "model_not_a_number"
+    with pytest.raises(NotANumber):
+        answer(about, row([0.5, value]))

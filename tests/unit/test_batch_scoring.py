@@ -16,6 +16,7 @@ from tests import models
 from tests.batches import Run, table_model, text_model
 from zeroloop.batch.scoring import predict
 from zeroloop.batch.streams import Unreadable, runs
+from zeroloop.inference.answers import Answer
 from zeroloop.inference.model import Model
 
 TEXT = text_model()
@@ -163,23 +164,25 @@ def test_the_model_answers_the_rows_around_those_that_it_refuses(n_bad: int) -> 
     values = ["good"] * 1000
     for i in range(n_bad):
         values[i * 2] = " "
-    said = predict(TEXT, values)
-    assert [i for i, answer in enumerate(said) if isinstance(answer, str)] == [i * 2 for i in range(n_bad)]
-    assert said[1] == TEXT.predict(["good"], ["text"])[0]
-    assert said[0] == "text: must not be blank"
+    said, refused = predict(TEXT, values)
+    assert sorted(refused) == [i * 2 for i in range(n_bad)]
+    assert len(said.predictions) == 1000 - n_bad
+    assert said.scores[1] == TEXT.predict(["good"], ["text"])[0].scores
+    assert refused[0] == "text: must not be blank"
 
 
 def test_a_column_at_fault_is_named() -> None:
-    [said] = predict(TABLE, [{"a": 1.0, "b": "high", "c": 0.0}])
-    assert said == "features.b: must be a finite number"
+    _, refused = predict(TABLE, [{"a": 1.0, "b": "high", "c": 0.0}])
+    assert refused == {0: "features.b: must be a finite number"}
 
 
 def test_rows_on_which_the_model_breaks_are_rejected() -> None:
     nan = Model(models.package(models.dense(bias=float("nan")), described=models.dense()))
-    said = predict(nan, [{"a": 1.0, "b": 0.0, "c": 0.0}] * 2)
-    assert said == ["the model answered NaN or an infinity for this input"] * 2
+    said, refused = predict(nan, [{"a": 1.0, "b": 0.0, "c": 0.0}] * 2)
+    assert (list(said.predictions), refused) == ([], dict.fromkeys((0, 1), NAN))
 
 
+NAN = "the model answered NaN or an infinity for this input"
 ROWS = st.lists(st.sampled_from([*TEXTS, "", '"', "\n\n", "a\r\nb"]), min_size=1, max_size=60)
 
 
@@ -337,5 +340,5 @@ def test_a_row_of_a_batch_has_the_answer_of_a_single_one_bit_for_bit(package: st
     model = Model({path.name: path.read_bytes() for path in folder.iterdir()})
     rows = gzip.decompress((folder.parents[1] / "data" / "movie_reviews.tsv.gz").read_bytes()).decode().splitlines()
     texts = [row.split("\t")[-1] for row in rows[1:2_001]]
-    said = predict(model, texts[:1000]) + predict(model, texts[1000:])
+    said = [Answer(*row) for some in (texts[:1000], texts[1000:]) for row in zip(*predict(model, some)[0], strict=True)]
     assert said == [model.predict([text], ["text"])[0] for text in texts]

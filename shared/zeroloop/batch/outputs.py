@@ -4,13 +4,14 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from zeroloop.batch.rows import Reject, Rows
-from zeroloop.inference.answers import Answer
+from zeroloop.inference.answers import Answers
 
 _encoder = msgspec.json.Encoder()
 # A cell that begins so is a formula to spreadsheets (OWASP, CSV Injection).
@@ -25,15 +26,11 @@ def _line(field: str) -> Callable[..., Struct]:
     return msgspec.defstruct("Line", [("row", int), own, (field, Any), *said], frozen=True, gc=False)
 
 
-def json_lines(rows: Rows, answers: Sequence[Answer], field: str, version: int) -> bytes:
+def json_lines(rows: Rows, answers: Answers, field: str, version: int) -> bytes:
     """A line for each row: its number and id, what the model read, what it says."""
     line = _line(field)
-    return _encoder.encode_lines(
-        [
-            line(row, UNSET if own is None else own, value, said.prediction, said.confidence, said.scores, version)
-            for row, own, value, said in zip(*rows, answers, strict=True)
-        ]
-    )
+    ids = [UNSET if own is None else own for own in rows.ids]
+    return _encoder.encode_lines(list(map(line, rows.numbers, ids, rows.values, *answers, repeat(version))))
 
 
 def reject_lines(rejects: Sequence[Reject]) -> bytes:
@@ -41,17 +38,21 @@ def reject_lines(rejects: Sequence[Reject]) -> bytes:
     return _encoder.encode_lines(rejects)
 
 
-def flat(rows: Rows, answers: Sequence[Answer], field: str, version: int) -> Iterator[dict[str, Any]]:
+def flat(rows: Rows, answers: Answers, field: str, version: int) -> Iterator[dict[str, Any]]:
     """Each row as the columns of a table."""
-    for row, own, value, said in zip(*rows, answers, strict=True):
-        read = value if field == "features" and isinstance(value, dict) else {field: value}
-        prediction = "|".join(said.prediction) if isinstance(said.prediction, list) else said.prediction
-        told = {"prediction": prediction, "confidence": said.confidence}
-        scores = {f"score_{label}": score for label, score in said.scores.items()}
-        yield {"row": row, "id": own, **read, **told, **scores, "model_version": version}
+    for row, own, value, prediction, confidence, scores in zip(*rows, *answers, strict=True):
+        yield {
+            "row": row,
+            "id": own,
+            **(value if field == "features" and isinstance(value, dict) else {field: value}),
+            "prediction": "|".join(prediction) if isinstance(prediction, list) else prediction,
+            "confidence": confidence,
+            **{f"score_{label}": score for label, score in scores.items()},
+            "model_version": version,
+        }
 
 
-def csv_lines(rows: Rows, answers: Sequence[Answer], field: str, version: int, *, head: bool) -> bytes:
+def csv_lines(rows: Rows, answers: Answers, field: str, version: int, *, head: bool) -> bytes:
     """A CSV record for each row, under a header where `head`; text that looks like a formula gets an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")

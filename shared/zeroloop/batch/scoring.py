@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -18,8 +18,7 @@ from zeroloop.batch.rows import Fields, Reject, Rows, parse, rejected
 from zeroloop.batch.rules import Chunk, Job, Piece, Plan, Written
 from zeroloop.batch.streams import Counted, Record, Run
 from zeroloop.errors import InvalidInput, ZeroloopError
-from zeroloop.inference import tensors
-from zeroloop.inference.answers import Answer, NotANumber
+from zeroloop.inference.answers import Answers, NotANumber
 from zeroloop.inference.model import Model
 from zeroloop.inference.runtime import ModelFailed
 
@@ -108,16 +107,15 @@ class Worker:
         growing.write(self._sink, last=True)
         return True
 
-    def _predicted(self, batch: Batch) -> tuple[Rows, list[Answer], list[Reject]]:
+    def _predicted(self, batch: Batch) -> tuple[Rows, Answers, list[Reject]]:
         """The rows that were answered, their answers, and the rejects, each in order."""
-        said = predict(self._model, batch.rows.values)
-        if str not in set(map(type, said)):
-            return batch.rows, cast("list[Answer]", said), batch.rejects
-        told = {row: why for row, why in zip(batch.rows.numbers, said, strict=True) if isinstance(why, str)}
-        refused = [rejected(batch.record(row), row, why) for row, why in told.items()]
-        rejects = sorted([*batch.rejects, *refused], key=lambda reject: reject.row)
+        said, refused = predict(self._model, batch.rows.values)
+        if not refused:
+            return batch.rows, said, batch.rejects
+        told = {batch.rows.numbers[i]: why for i, why in refused.items()}
+        rejects = batch.rejects + [rejected(batch.record(row), row, why) for row, why in told.items()]
         answered = Rows.of(row for row in zip(*batch.rows, strict=True) if row[0] not in told)
-        return answered, [answer for answer in said if isinstance(answer, Answer)], rejects
+        return answered, said, sorted(rejects, key=lambda reject: reject.row)
 
     def _batches(self, chunk: Chunk, at: int, row: int) -> Iterator[Batch]:
         if self._plan.format == "parquet":
@@ -152,12 +150,6 @@ def _of_table(found: list[dict[str, Any]], first: int, row: int) -> Record:
     return Record(row - 1, row, msgspec.json.encode(found[row - first], enc_hook=str))
 
 
-class Outputs(Answer, frozen=True):
-    """The answer of a model of tensors: no label, but each output by its name."""
-
-    prediction: dict[str, Any]  # type: ignore[assignment]
-
-
 class _Begin(NamedTuple):
     """Where a piece begins: its number in the chunk, the offset and the number of its first row."""
 
@@ -182,18 +174,19 @@ class _Growing:
         self._table: list[dict[str, Any]] = []
         self._bytes = 0
 
-    def add(self, batch: Batch, rows: Rows, answers: list[Answer], rejects: list[Reject]) -> None:
+    def add(self, batch: Batch, rows: Rows, answers: Answers, rejects: list[Reject]) -> None:
         """Take what a batch came to."""
-        if answers:
+        n_rows = len(rows.values)
+        if n_rows:
             self._format(rows, answers)
         if rejects:
             self._rejected.append(outputs.reject_lines(rejects))
             self._bytes += len(self._rejected[-1])
-        self._rows, self._rejects = self._rows + len(answers), self._rejects + len(rejects)
+        self._rows, self._rejects = self._rows + n_rows, self._rejects + len(rejects)
         self._records += batch.records
         self._end, self._next_row, self._read = batch.end, batch.next_row, batch.read
 
-    def _format(self, rows: Rows, answers: list[Answer]) -> None:
+    def _format(self, rows: Rows, answers: Answers) -> None:
         version = self._job.model_version or 0
         if self._job.options.output == "parquet":
             self._table += outputs.flat(rows, answers, self._field, version)
@@ -244,52 +237,33 @@ class _Growing:
         return b"".join(self._lines)
 
 
-def predict(model: Model, values: Sequence[Any]) -> list[Answer | str]:
-    """An answer to each of `values`, or why there is none.
+def predict(model: Model, values: Sequence[Any]) -> tuple[Answers, dict[int, str]]:
+    """The answers to `values`, and of those that have none the place and the reason.
 
     A value that the model can't read is named by the refusal, taken out, and the rest tried again; many of them, or
     a model that breaks on one, and each is tried alone.
     """
-    if not model.rows:
-        return [_alone(model, value) for value in values]
-    said: dict[int, Answer | str] = {}
+    refused: dict[int, str] = {}
     left = list(range(len(values)))
-    for _ in range(_FEW_REFUSALS):
+    for _ in range(_FEW_REFUSALS if model.rows else 0):
         if not left:
             break
         try:
-            answers = _answers(model, [values[i] for i in left] if said else values)
+            return model.columns([values[i] for i in left] if refused else values, _PLACES[: len(left)]), refused
         except InvalidInput as error:
             place = _PLACE.match(error.field or "")
             if place is None:
                 break
-            said[left.pop(int(place[0]))] = _told(error, model.field)
+            refused[left.pop(int(place[0]))] = _told(error, model.field)
         except (ModelFailed, NotANumber):
             break
-        else:
-            if not said:
-                return list(answers)
-            said.update(zip(left, answers, strict=True))
-            left = []
-    said.update((i, _alone(model, values[i])) for i in left)
-    return [said[i] for i in range(len(values))]
-
-
-def _answers(model: Model, values: Sequence[Any]) -> list[Answer]:
-    """As predict answers; of a model that answers tensors, its outputs by name as nested lists."""
-    found = model.run(values, _PLACES[: len(values)])
-    if model.package.task != "tensors":
-        return found.answers
-    names = [output.name for output in model.package.signature.outputs]
-    columns = [tensors.listed(output) if model.rows else [tensors.listed(output)] for output in found.outputs]
-    return [Outputs(dict(zip(names, row, strict=True)), None, {}) for row in zip(*columns, strict=True)]
-
-
-def _alone(model: Model, value: Any) -> Answer | str:
-    try:
-        return _answers(model, [value])[0]
-    except (InvalidInput, ModelFailed, NotANumber) as error:
-        return _told(error, model.field)
+    said: list[Answers] = []
+    for i in left:
+        try:
+            said.append(model.columns([values[i]], _PLACES[:1]))
+        except (InvalidInput, ModelFailed, NotANumber) as error:
+            refused[i] = _told(error, model.field)
+    return Answers.joined(said), refused
 
 
 def _told(error: ZeroloopError, field: str) -> str:

@@ -1,6 +1,8 @@
 """From a model's output to an answer: which label, how sure. Pure."""
 
+from collections.abc import Sequence
 from math import isfinite
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -12,8 +14,6 @@ from zeroloop.inference.package import Package
 # float32 holds 7 significant digits: more than 6 decimals would be noise, and look like precision. By integers, since
 # `round` with a number of digits takes four times as long.
 _UNITS = 1e6
-_FEW = 10
-"""Up to here the plain loop (2.4 us a row) beats numpy (20 us and 0.4 a row)."""
 
 
 class NotANumber(ZeroloopError):  # noqa: N818
@@ -38,7 +38,24 @@ class Answer(Struct, frozen=True, gc=False):
 UNLABELLED = Answer(None, None, {})
 
 
-def answers(package: Package, rows: NDArray[np.floating]) -> list[Answer]:
+class Answers(NamedTuple):
+    """Answers by column: what `Answer` holds, of each row."""
+
+    predictions: Sequence[Any]
+    confidences: Sequence[float | None]
+    scores: Sequence[dict[str, float]]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+        """One behind the other."""
+        return cls(
+            [one for part in parts for one in part.predictions],
+            [one for part in parts for one in part.confidences],
+            [one for part in parts for one in part.scores],
+        )
+
+
+def answers(package: Package, rows: NDArray[np.floating]) -> Answers:
     """`answer` to each of `rows`, (batch, values).
 
     Raises
@@ -46,30 +63,32 @@ def answers(package: Package, rows: NDArray[np.floating]) -> list[Answer]:
     NotANumber
         One of them holds NaN or an infinity.
     """
-    if len(rows) <= _FEW or package.task not in {"binary", "multiclass"}:
-        return [answer(package, row) for row in rows.tolist()]
+    if package.task not in {"binary", "multiclass"}:
+        found = [answer(package, row) for row in rows.tolist()]
+        return Answers(
+            [one.prediction for one in found], [one.confidence for one in found], [one.scores for one in found]
+        )
     values = rows.astype(np.float64)
     if not np.isfinite(values).all():
         raise NotANumber("the model answered NaN or an infinity for this input")
+    labels = package.labels
     if package.task == "multiclass":
-        best, labels = values.argmax(1).tolist(), package.labels
-        return [
-            Answer(labels[at], scores[at], dict(zip(labels, scores, strict=True)))
-            for at, scores in zip(best, _rounded(values).tolist(), strict=True)
-        ]
-    no, yes = package.labels
-    high = values[:, -1]
-    low = values[:, 0] if values.shape[1] > 1 else 1.0 - high
-    columns = high >= package.threshold, _rounded(low), _rounded(high)
-    return [
-        Answer(yes, p_yes, {no: p_no, yes: p_yes}) if hit else Answer(no, p_no, {no: p_no, yes: p_yes})
-        for hit, p_no, p_yes in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+        best = values.argmax(1)
+    else:
+        high = values[:, -1:]
+        values = np.hstack([values[:, :1] if values.shape[1] > 1 else 1.0 - high, high])
+        best = (high[:, 0] >= package.threshold).astype(np.intp)
+    # Rounded as `answer` does it: by integers, which know no negative zero.
+    scores = np.rint(values * _UNITS) / _UNITS + 0.0
+    confidences = scores[np.arange(len(best)), best].tolist()
+    return Answers([labels[i] for i in best.tolist()], confidences, _named(labels, scores.tolist()))
 
 
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As `answer` rounds: what integers can't be is a negative zero."""
-    return np.rint(values * _UNITS) / _UNITS + 0.0
+def _named(labels: list[str], rows: list[list[float]]) -> list[dict[str, float]]:
+    if len(labels) == 2:  # twice as fast as what follows
+        first, second = labels
+        return [{first: one, second: other} for one, other in rows]
+    return [dict(zip(labels, row, strict=True)) for row in rows]
 
 
 def answer(package: Package, values: list[float]) -> Answer:
