@@ -282,6 +282,18 @@ def test_a_worker_that_is_stopped_again_and_again_writes_the_same_bytes(form: st
     assert len(runs[0].sink.pieces) >= 3
 
 
+@pytest.mark.parametrize("output", ["csv", "parquet"])
+def test_columns_in_another_order_come_out_in_one(output: str) -> None:
+    rows = [{"features": {"a": 1, "b": 2, "c": 3}}, {"features": {"c": 3, "b": 2, "a": 1}}]
+    run = Run(jsonl(rows), "inbox/m/f.jsonl", TABLE, output=output).score()
+    written = run.sink.objects[f"part-00000-00000.{output}"]
+    if output == "csv":
+        found = list(csv.DictReader(io.StringIO(written.decode())))
+    else:
+        found = parquet.read_table(io.BytesIO(written)).to_pylist()
+    assert [[float(row[name]) for name in "abc"] for row in found] == [[1, 2, 3]] * 2
+
+
 def test_a_csv_output_holds_no_formulas() -> None:
     run = Run(jsonl([{"id": "@x", "text": "=cmd()"}]), "inbox/m/f.jsonl", TEXT, output="csv").score()
     [cells] = csv.DictReader(io.StringIO(run.sink.objects["part-00000-00000.csv"].decode()))
@@ -292,7 +304,30 @@ def test_a_csv_output_holds_no_formulas() -> None:
 def test_a_parquet_output_is_the_table_that_the_csv_is() -> None:
     run = Run(jsonl([{"id": 1, "text": "good"}]), "inbox/m/f.jsonl", TEXT, output="parquet").score()
     [row] = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"])).to_pylist()
-    assert (row["row"], row["id"], row["text"], row["model_version"]) == (1, 1, "good", 3)
+    assert (row["row"], row["id"], row["text"], row["model_version"]) == (1, "1", "good", 3)
+
+
+@pytest.mark.parametrize("ids", [[1, "x", None], [None, None], [10**30, 2.5]])
+def test_a_parquet_output_of_json_lines_has_ids_of_one_type(ids: list[Any]) -> None:
+    rows = [{"id": own, "text": "good"} for own in ids]
+    run = Run(jsonl(rows), "inbox/m/f.jsonl", TEXT, output="parquet").score()
+    found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"]))
+    assert found.schema.field("id").type == pa.string()
+    assert found.column("id").to_pylist() == [str(own) if type(own) in {int, str} else None for own in ids]
+
+
+def test_a_parquet_output_of_parquet_keeps_the_type_of_its_ids() -> None:
+    run = Run(as_parquet([{"id": 7, "text": "good"}]), "inbox/m/f.parquet", TEXT, output="parquet").score()
+    [row] = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"])).to_pylist()
+    assert row["id"] == 7
+
+
+@pytest.mark.parametrize("values", [[1, 2.5], [2, 10**30]])
+def test_a_parquet_output_of_numbers_has_one_type_of_them(values: list[float]) -> None:
+    rows = [{"features": {"a": value, "b": 0, "c": 1.5}} for value in values]
+    run = Run(jsonl(rows), "inbox/m/f.jsonl", TABLE, output="parquet").score()
+    found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"]))
+    assert [found.schema.field(name).type for name in "abc"] == [pa.float64()] * 3
 
 
 @pytest.mark.parametrize(

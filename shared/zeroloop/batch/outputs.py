@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import repeat
 from typing import Any
@@ -38,13 +38,13 @@ def reject_lines(rejects: Sequence[Reject]) -> bytes:
     return _encoder.encode_lines(rejects)
 
 
-def flat(rows: Rows, answers: Answers, field: str, version: int) -> Iterator[dict[str, Any]]:
-    """Each row as the columns of a table."""
+def flat(rows: Rows, answers: Answers, field: str, columns: Sequence[str], version: int) -> Iterator[dict[str, Any]]:
+    """Each row as the columns of a table; `columns` are those of a model of features, which a row may leave out."""
     for row, own, value, prediction, confidence, scores in zip(*rows, *answers, strict=True):
         yield {
             "row": row,
             "id": own,
-            **(value if field == "features" and isinstance(value, dict) else {field: value}),
+            **({name: value.get(name) for name in columns} or {field: value}),
             "prediction": "|".join(prediction) if isinstance(prediction, list) else prediction,
             "confidence": confidence,
             **{f"score_{label}": score for label, score in scores.items()},
@@ -52,11 +52,11 @@ def flat(rows: Rows, answers: Answers, field: str, version: int) -> Iterator[dic
         }
 
 
-def csv_lines(rows: Rows, answers: Answers, field: str, version: int, *, head: bool) -> bytes:
+def csv_lines(table: Iterable[dict[str, Any]], *, head: bool) -> bytes:
     """A CSV record for each row, under a header where `head`; text that looks like a formula gets an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    for cells in flat(rows, answers, field, version):
+    for cells in table:
         if head:
             writer.writerow(map(_harmless, cells))
             head = False

@@ -50,7 +50,8 @@ def rejected(record: Record, row: int, reason: str) -> Reject:
 class Fields:
     """Takes what a model reads out of rows; `columns` are those of a table, none of JSON lines.
 
-    A model of text reads the column of that name, or the only one that there is.
+    `field` is what the model reads of an instance, `names` are its columns where it reads columns, `typed` whether ids
+    have one type. A model of text reads the column of that name, or the only one that there is.
 
     Raises
     ------
@@ -61,7 +62,9 @@ class Fields:
     def __init__(self, package: Package, field: str, plan: Plan) -> None:
         declared = package.preprocessing.parameters.get("columns", [])
         self._kinds: dict[str, str] = {column["name"]: column["type"] for column in declared}
-        self._field = field
+        self.field = field
+        self.names = list(self._kinds)
+        self.typed = plan.format == "parquet"
         self._column = plan.columns[0] if len(plan.columns) == 1 else field
         if plan.format == "csv" or field not in plan.columns:  # the cells of CSV hold no objects
             for name in self._kinds or [self._column]:
@@ -77,7 +80,7 @@ class Fields:
     @property
     def columns(self) -> list[str]:
         """What is read of a table; more than there is of it."""
-        return ["id", self._field, self._column, *self._kinds]
+        return ["id", self.field, self._column, *self._kinds]
 
     def of_cells(self, cells: Sequence[str]) -> tuple[Any, str | None]:
         """Value and id of the cells of a CSV row, all of them text."""
@@ -90,8 +93,8 @@ class Fields:
         """Value and id of a row that has types: the model's field itself, or its columns beside each other."""
         own = found.get("id")
         known = own if type(own) in _OWN else None
-        if self._field in found:
-            return found[self._field], known
+        if self.field in found:
+            return found[self.field], known
         if self._kinds:
             return {name: found[name] for name in self._kinds if name in found}, known
         return None, known

@@ -97,7 +97,7 @@ class Worker:
         if before and before.last:
             return True
         begin = _Begin(before.piece + 1, before.end, before.next_row) if before else _Begin(0, chunk.start, chunk.row)
-        growing = _Growing(self._job, chunk, self._model.field, begin)
+        growing = _Growing(self._job, chunk, self._fields, begin)
         for batch in self._batches(chunk, begin.at, begin.row):
             growing.add(batch, *self._predicted(batch))
             if growing.is_full(self._plan.piece_rows):
@@ -161,10 +161,10 @@ class _Begin(NamedTuple):
 class _Growing:
     """A piece that isn't written yet."""
 
-    def __init__(self, job: Job, chunk: Chunk, field: str, begin: _Begin) -> None:
+    def __init__(self, job: Job, chunk: Chunk, fields: Fields, begin: _Begin) -> None:
         self._job = job
         self._chunk = chunk
-        self._field = field
+        self._fields = fields
         self._begin = begin
         self._end, self._next_row = begin.at, begin.row
         self._read = 0.0
@@ -184,17 +184,21 @@ class _Growing:
             self._bytes += len(self._rejected[-1])
         self._rows, self._rejects = self._rows + n_rows, self._rejects + len(rejects)
         self._records += batch.records
+        if self._table and not self._fields.typed:
+            self._bytes += batch.end - self._end  # about what its part of the table will have
         self._end, self._next_row, self._read = batch.end, batch.next_row, batch.read
 
     def _format(self, rows: Rows, answers: Answers) -> None:
-        version = self._job.model_version or 0
-        if self._job.options.output == "parquet":
-            self._table += outputs.flat(rows, answers, self._field, version)
+        version, output, fields = self._job.model_version or 0, self._job.options.output, self._fields
+        if output == "parquet":
+            ids = rows.ids if fields.typed else [None if own is None else str(own) for own in rows.ids]
+            self._table += outputs.flat(rows._replace(ids=ids), answers, fields.field, fields.names, version)
             return
-        if self._job.options.output == "csv":
-            lines = outputs.csv_lines(rows, answers, self._field, version, head=not self._lines)
+        if output == "csv":
+            table = outputs.flat(rows, answers, fields.field, fields.names, version)
+            lines = outputs.csv_lines(table, head=not self._lines)
         else:
-            lines = outputs.json_lines(rows, answers, self._field, version)
+            lines = outputs.json_lines(rows, answers, fields.field, version)
         self._lines.append(lines)
         self._bytes += len(lines)
 
@@ -227,7 +231,7 @@ class _Growing:
             )
         )
         following = _Begin(self._begin.piece + 1, self._end, self._next_row)
-        return _Growing(self._job, self._chunk, self._field, following)
+        return _Growing(self._job, self._chunk, self._fields, following)
 
     def _part(self) -> bytes:
         if self._job.options.output == "parquet":
