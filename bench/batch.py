@@ -1,9 +1,10 @@
-"""Batch scoring beside its two neighbours, and a terabyte on paper: `python -m bench.batch`.
+"""Batch scoring beside its two neighbours, what a chunk costs, and a terabyte on paper: `python -m bench.batch`.
 
-One process, one file of real sentences, JSON lines to JSON lines: the worker as it is deployed, on a file and a folder
-in place of S3. Beside it the interpreter alone on rows that are encoded already (the floor), and MLflow's pyfunc, if
-`--mlflow` names a Python that has it. CPU seconds, since other programs may run; all in one run, so that ratios count.
-The simulation cuts 1 TB with the real planner and takes the time of a row as it was measured here.
+One process, real sentences, JSON lines to JSON lines: the worker as it is deployed, on a file and a folder in place of
+S3. Beside it the interpreter alone on rows that are encoded already (the floor), and MLflow's pyfunc around the same
+model. CPU seconds, turn about in short rounds, and of each the least: what is more was others' use of the caches.
+Memory is told by processes of their own, for a file and one of ten times its rows. The simulation cuts 1 TB with the
+real planner and takes the time of a row as it was measured here.
 """
 
 import argparse
@@ -15,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
+from bench.peers import table
 from zeroloop.batch import costs, cuts, planning
 from zeroloop.batch.rules import Input, Job, Options, Piece, Written
 from zeroloop.batch.scoring import Worker
@@ -30,6 +33,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "examples" / "sentiment" / "packages" / "small"
 TERABYTE = 10**12
 WORKERS = 1_000
+ROUNDS, ROUND_ROWS = 60, 10_000
+CUT_ROUNDS = 5
 CALL_SECONDS = 0.3
 """What a chunk costs beside its rows: Step Functions, a warm call, six requests to S3 and DynamoDB."""
 
@@ -86,10 +91,12 @@ def write_rows(path: Path, n_rows: int) -> None:
             file.write(texts[i % len(texts)].replace('"%"', str(i), 1) + "\n")
 
 
-def score(path: Path, folder: Path) -> Folder:
-    """Score a file as a worker does."""
+def score(path: Path, folder: Path, model: Model, chunk_bytes: int = planning.CHUNK_BYTES) -> Folder:
+    """Score a file as a worker does, cut as the planner does."""
     stored, out = File(path), Folder(folder)
-    plan = planning.plan(stored, path.name, Options(), None)
+    found = planning.plan(stored, path.name, Options(), None)
+    n_chunks = len(cuts.stretches(found.start, stored.size, chunk_bytes))
+    plan = replace(found, chunk_bytes=chunk_bytes, chunks=n_chunks, measured=n_chunks > 1)
     given = Input(bucket="b", key=path.name, version_id=None, etag=None, size=stored.size)
     job = Job(
         job_id="j", model="m", model_id="m", model_version=1, input=given, output="", options=Options(), plan=plan,
@@ -99,9 +106,9 @@ def score(path: Path, folder: Path) -> Folder:
     if plan.measured:
         measures = [cuts.measure(stored.blocks(one.start, one.end), one.start, quotes=False) for one in chunks]
         chunks = cuts.cut(chunks, measures)
-    worker = Worker(job, plan, load(), stored, out)
     for chunk in chunks:
-        assert worker.score(chunk, None, lambda: False)  # noqa: S101 - a benchmark that did nothing is none
+        done = Worker(job, plan, model, stored, out).score(chunk, None, lambda: False)
+        assert done  # noqa: S101 - a benchmark that did nothing is none
     return out
 
 
@@ -111,36 +118,43 @@ def load() -> Model:
 
 
 def alone(path: Path) -> dict[str, float]:
-    """Rate and peak memory of scoring `path`, in a process of its own: this one."""
+    """Rows and peak memory of scoring `path`, in a process of its own: this one."""
     with tempfile.TemporaryDirectory() as folder:
-        started = time.process_time()
-        out = score(path, Path(folder))
-        seconds = time.process_time() - started
+        out = score(path, Path(folder), load())
     rows = sum(piece.rows for piece in out.pieces)
-    return {"rows": rows, "seconds": seconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
+    return {"rows": rows, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
 
 
-def floor(n_rows: int = 200_000) -> float:
-    """Rows a second of the interpreter alone, 1,000 at a call, on rows that are encoded already."""
-    model = load()
-    texts = sentences()
+def seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of `work`."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def floor(n_rows: int) -> Callable[[], None]:
+    """The interpreter alone, 1,000 at a call, on rows that are encoded already."""
+    model, texts = load(), sentences()
+    assert model.encoder  # noqa: S101 - it reads texts
     encoded = model.encoder.encode([texts[i % len(texts)] for i in range(10_000)], [""] * 10_000)
     interpreter = model._runner._interpreter
     given, answered = model._runner.inputs[0], model._runner.outputs[0]
     interpreter.resize_tensor_input(given["index"], [1_000, encoded.shape[1]])
     interpreter.allocate_tensors()
-    started = time.process_time()
-    for at in range(0, n_rows, 1_000):
-        interpreter.set_tensor(given["index"], np.ascontiguousarray(encoded[at % 10_000 : at % 10_000 + 1_000]))
-        interpreter.invoke()
-        interpreter.get_tensor(answered["index"])
-    return n_rows / (time.process_time() - started)
+
+    def run() -> None:
+        for at in range(0, n_rows, 1_000):
+            interpreter.set_tensor(given["index"], np.ascontiguousarray(encoded[at % 10_000 : at % 10_000 + 1_000]))
+            interpreter.invoke()
+            interpreter.get_tensor(answered["index"])
+
+    return run
 
 
 PYFUNC = """
 import json, sys, time
 import mlflow, pandas
-sys.path[:0] = sys.argv[3:]
+sys.path += sys.argv[3:]
 from zeroloop.inference.model import Model
 from pathlib import Path
 
@@ -156,22 +170,25 @@ import tempfile
 with tempfile.TemporaryDirectory() as folder:
     mlflow.pyfunc.save_model(folder + "/m", python_model=Wrapped(), artifacts={"package": sys.argv[2]})
     loaded = mlflow.pyfunc.load_model(folder + "/m")
-    started, n = time.process_time(), 0
-    with open(sys.argv[1]) as file, open(folder + "/out", "w") as out:
-        for frame in pandas.read_json(file, lines=True, chunksize=1000):
-            frame["scores"] = loaded.predict(frame[["text"]])
-            out.write(frame.to_json(orient="records", lines=True))
-            n += len(frame)
-    print("RATE", n / (time.process_time() - started))
+    least = float("inf")
+    for _ in range(10):
+        started, n = time.process_time(), 0
+        with open(sys.argv[1]) as file, open(folder + "/out", "w") as out:
+            for frame in pandas.read_json(file, lines=True, chunksize=1000):
+                frame["scores"] = loaded.predict(frame[["text"]])
+                out.write(frame.to_json(orient="records", lines=True))
+                n += len(frame)
+        least = min(least, (time.process_time() - started) / n)
+    print("SECONDS", least)
 """
 
 
-def pyfunc(python: str, path: Path) -> float:
-    """Rows a second of MLflow's pyfunc around the same model, ids and scores in its output."""
-    paths = [str(ROOT / "shared"), *(entry for entry in sys.path if entry.endswith("site-packages"))]
-    command = [python, "-c", PYFUNC, str(path), str(PACKAGE), *paths]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - the caller's Python
-    return float(next(line for line in done.stdout.splitlines() if line.startswith("RATE")).split()[1])
+def pyfunc(path: Path) -> float:
+    """Seconds a row of MLflow's pyfunc around the same model, ids and scores in its output."""
+    ours = [str(ROOT / "shared"), *(entry for entry in sys.path if entry.endswith("site-packages"))]  # for msgspec
+    command = [str(table.installed("bench-mlflow")), "-c", PYFUNC, str(path), str(PACKAGE), *ours]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    return float(next(line for line in done.stdout.splitlines() if line.startswith("SECONDS")).split()[1])
 
 
 def simulate(row_seconds: float, row_bytes: float) -> None:
@@ -208,31 +225,56 @@ def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--mlflow", help="a Python that has mlflow and pandas")
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.alone:
         print(json.dumps(alone(given.alone)))
         return
     with tempfile.TemporaryDirectory() as name:
-        found = []
-        for n_rows in (given.rows // 10, given.rows):
-            path = Path(name) / f"{n_rows}.jsonl"
-            write_rows(path, n_rows)
+        folder = Path(name)
+        short, few, many, chunk = (folder / f"{word}.jsonl" for word in ("short", "few", "many", "chunk"))
+        write_rows(short, ROUND_ROWS)
+        write_rows(few, given.rows // 10)
+        write_rows(many, given.rows)
+        row_seconds = beside(short, folder)
+        row_bytes = many.stat().st_size / given.rows
+        for path in (few, many):
             command = [sys.executable, "-m", "bench.batch", "--alone", str(path)]
             done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)  # noqa: S603 - us
-            found.append(json.loads(done.stdout))
-            row_bytes = path.stat().st_size / n_rows
-        rate, raw = found[1]["rows"] / found[1]["seconds"], floor()
-        print(f"{'':<28}{'rows/s':>10}{'of the floor':>14}{'peak MB':>9}")
-        print(f"{'interpreter alone, 1,000':<28}{raw:>10,.0f}{1:>14.2f}")
-        for one in found:
-            own = one["rows"] / one["seconds"]
-            print(f"{'batch, ' + format(one['rows'], ','):<28}{own:>10,.0f}{own / raw:>14.3f}{one['megabytes']:>9.0f}")
-        if given.mlflow:
-            beside = pyfunc(given.mlflow, Path(name) / f"{given.rows // 10}.jsonl")
-            print(f"{'MLflow pyfunc':<28}{beside:>10,.0f}{beside / raw:>14.3f}   batch is {rate / beside:.1f} times it")
-    simulate(1 / rate, row_bytes)
+            told = json.loads(done.stdout)
+            print(f"{told['rows']:>10,} rows: peak {told['megabytes']:.0f} MB")
+        write_rows(chunk, round(planning.CHUNK_BYTES / row_bytes))
+        chunk_overhead(chunk, folder)
+    simulate(row_seconds, row_bytes)
+
+
+def beside(path: Path, folder: Path) -> float:
+    """Print batch, floor and pyfunc on the same rows; seconds a row of batch."""
+    model, bare = load(), floor(ROUND_ROWS)
+    times = [(seconds(bare), seconds(lambda: score(path, folder, model))) for _ in range(ROUNDS)]
+    found = {"interpreter alone, 1,000": min(one for one, _ in times), "batch": min(one for _, one in times)}
+    rates = {name: ROUND_ROWS / taken for name, taken in found.items()} | {"MLflow pyfunc": 1 / pyfunc(path)}
+    print(f"{'':<26}{'rows/s':>10}{'floor over it':>15}{'batch over it':>15}")
+    for name, rate in rates.items():
+        print(
+            f"{name:<26}{rate:>10,.0f}{rates['interpreter alone, 1,000'] / rate:>15.1f}{rates['batch'] / rate:>15.1f}"
+        )
+    print("wanted: the floor at most 8 times batch, batch at least 2 times pyfunc, at most 250 MB at any length")
+    return found["batch"] / ROUND_ROWS
+
+
+def chunk_overhead(path: Path, folder: Path, parts: int = 16) -> None:
+    """Print what cutting costs: a file of one chunk, and the same cut into `parts`, measured first."""
+    model, size = load(), path.stat().st_size
+    times = [
+        (seconds(lambda: score(path, folder, model, size)), seconds(lambda: score(path, folder, model, size // parts)))
+        for _ in range(CUT_ROUNDS)
+    ]
+    whole, cut = min(one for one, _ in times), min(one for _, one in times)
+    own = max(0.0, cut - whole) / parts
+    print(f"a chunk of {size / 1e6:.0f} MB: {whole:.2f} s; cutting adds {own * 1000:.0f} ms a chunk, {own / whole:.1%}")
+    guessed = f"{CALL_SECONDS} s of calls and requests on AWS, which is a guess, add {CALL_SECONDS / whole:.0%}"
+    print(f"  wanted at most 5%; {guessed}\n")
 
 
 if __name__ == "__main__":

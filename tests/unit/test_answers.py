@@ -3,9 +3,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from tests import models
-from zeroloop.inference.answers import Answer, NotANumber, answer
+from zeroloop.inference.answers import Answer, NotANumber, answer, answers
 from zeroloop.inference.package import Package
 
 
@@ -73,9 +76,34 @@ def test_scores_have_no_more_digits_than_float32_knows() -> None:
     assert answer(BINARY, row([0.1])).scores == {"no": 0.9, "yes": 0.1}
 
 
+ROWS = st.sampled_from([np.float32, np.float64]).flatmap(
+    lambda dtype: arrays.arrays(
+        dtype,
+        st.tuples(st.sampled_from([1, 40]), st.sampled_from([1, 2])),
+        elements=st.one_of(
+            st.floats(-1, 1, width=32), st.floats(-(2.0**99), 2.0**99, width=32), st.sampled_from([-0.0, 5e-7, 0.5])
+        ),
+    )
+)
+
+
+@given(ROWS, st.sampled_from(["binary", "multiclass", "multilabel", "regression"]), st.sampled_from([0.0, 0.3, 0.5]))
+def test_many_rows_are_answered_as_each_is_alone(rows: Any, task: str, threshold: float) -> None:
+    labels = [] if task == "regression" else ["a", "b"] if task == "binary" else ["a", "b"][: rows.shape[1]]
+    about = package(task, labels, threshold)
+    expected = [answer(about, values) for values in rows.tolist()]
+    found = [Answer(*one) for one in zip(*answers(about, rows), strict=True)]
+    assert list(map(repr, found)) == list(map(repr, expected))  # == holds 0.0 and -0.0 for the same
+
+
+@pytest.mark.parametrize("n_rows", [1, 100])
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "regression"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinities_are_no_answer(task: str, value: Any) -> None:
+def test_nan_and_infinities_are_no_answer(n_rows: int, task: str, value: Any) -> None:
+    rows = np.array([[0.5, 0.5]] * (n_rows - 1) + [[0.5, value]], np.float32)
+    about = package(task, ["a", "b"])
     with pytest.raises(NotANumber) as refused:
-        answer(package(task, ["a", "b"]), row([0.5, value]))
+        answers(about, rows)
     assert refused.value.code == "model_not_a_number"
+    with pytest.raises(NotANumber):
+        answer(about, row([0.5, value]))

@@ -45,6 +45,40 @@ def test_where_blocks_end_changes_no_record(data: bytes, length: int, quotes: bo
     assert list(streams.records(blocks, 0, quotes=quotes)) == records(data, quotes=quotes)
 
 
+@given(BYTES, st.integers(1, 9), st.integers(1, 5), st.integers(2, 12), st.integers(1, 40), st.booleans())
+def test_where_blocks_end_changes_no_run(
+    data: bytes, length: int, rows: int, longest: int, size: int, quotes: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "MAX_RECORD_BYTES", longest)
+        patch.setattr(streams, "RUN_BYTES", size)
+        patch.setattr(streams, "_KEPT_BYTES", 1)
+        blocks = [data[at : at + length] for at in range(0, len(data), length)]
+        found = list(streams.runs(blocks, 7, rows, quotes=quotes))
+        whole = list(streams.runs([data], 7, rows, quotes=quotes))
+    assert [run.records() for run in found] == [run.records() for run in whole]
+    assert [run.end for run in found] == [run.end for run in whole]
+    for run in found:
+        assert run.cut == (len(run.ends) == 1 and run.ends[0] > longest)
+        assert len(run.text) == (1 if run.cut else run.ends[-1])
+        assert len(run.ends) <= rows
+        assert len(run.ends) == 1 or run.ends[-2] < size
+    assert b"".join(data[run.start - 7 : run.end - 7] for run in found) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "quotes", "expected"),
+    [
+        (b"a\nb\r\n\nc", False, [b"a", b"b", b"", b"c"]),
+        (b'a,"b\nc"\n"d""\n",e\r\n', True, [b'a,"b\nc"', b'"d""\n",e']),
+        (b'"open\nto the end\n', True, [b'"open\nto the end']),
+        (b'"a\nb"\n', False, [b'"a', b'b"']),
+    ],
+)
+def test_records_are_those_of_rfc_4180(data: bytes, quotes: bool, expected: list[bytes]) -> None:
+    assert [record.data for record in records(data, quotes=quotes)] == expected
+
+
 def test_a_quoted_newline_at_the_cut_is_no_end() -> None:
     data = b'a\n"b\nc"\nd\n'
     assert chunks(data, 5, quotes=True) == [Chunk(0, 0, 8, 1, 2), Chunk(1, 8, 10, 3, 1)]

@@ -15,7 +15,8 @@ from pyarrow import parquet
 from tests import models
 from tests.batches import Run, table_model, text_model
 from zeroloop.batch.scoring import predict
-from zeroloop.batch.streams import Unreadable
+from zeroloop.batch.streams import Unreadable, runs
+from zeroloop.inference.answers import Answer
 from zeroloop.inference.model import Model
 
 TEXT = text_model()
@@ -163,23 +164,25 @@ def test_the_model_answers_the_rows_around_those_that_it_refuses(n_bad: int) -> 
     values = ["good"] * 1000
     for i in range(n_bad):
         values[i * 2] = " "
-    said = predict(TEXT, values)
-    assert [i for i, answer in enumerate(said) if isinstance(answer, str)] == [i * 2 for i in range(n_bad)]
-    assert said[1] == TEXT.predict(["good"], ["text"])[0]
-    assert said[0] == "text: must not be blank"
+    said, refused = predict(TEXT, values)
+    assert sorted(refused) == [i * 2 for i in range(n_bad)]
+    assert len(said.predictions) == 1000 - n_bad
+    assert said.scores[1] == TEXT.predict(["good"], ["text"])[0].scores
+    assert refused[0] == "text: must not be blank"
 
 
 def test_a_column_at_fault_is_named() -> None:
-    [said] = predict(TABLE, [{"a": 1.0, "b": "high", "c": 0.0}])
-    assert said == "features.b: must be a finite number"
+    _, refused = predict(TABLE, [{"a": 1.0, "b": "high", "c": 0.0}])
+    assert refused == {0: "features.b: must be a finite number"}
 
 
 def test_rows_on_which_the_model_breaks_are_rejected() -> None:
     nan = Model(models.package(models.dense(bias=float("nan")), described=models.dense()))
-    said = predict(nan, [{"a": 1.0, "b": 0.0, "c": 0.0}] * 2)
-    assert said == ["the model answered NaN or an infinity for this input"] * 2
+    said, refused = predict(nan, [{"a": 1.0, "b": 0.0, "c": 0.0}] * 2)
+    assert (list(said.predictions), refused) == ([], dict.fromkeys((0, 1), NAN))
 
 
+NAN = "the model answered NaN or an infinity for this input"
 ROWS = st.lists(st.sampled_from([*TEXTS, "", '"', "\n\n", "a\r\nb"]), min_size=1, max_size=60)
 
 
@@ -199,6 +202,54 @@ def test_no_bytes_whatever_are_lost_by_cutting(lines: list[bytes], chunk: int, b
     cut = Run(data, "inbox/m/f.csv", TEXT, delimiter=",", encoding="utf-8", block=block).change(chunk_bytes=chunk)
     cut.score()
     assert (cut.rows, cut.rejects) == (whole.rows, whole.rejects)
+
+
+LINES = st.sampled_from(
+    [
+        b'{"text": "good"}',
+        b'{"id": "x", "text": "bad"}',
+        b'{"id": 1.5, "text": "bad"}',
+        b'{"id": 7, "other": {}}',
+        b'{"text": "a"}{"text": "b"}',
+        b'{"text": "a"} {"text": "b"}',
+        b'{"text": "a"',
+        b'"other": 1}',
+        b'{"other": {"x": 1}',
+        b"}",
+        b'{"text": "a", "o": {}',
+        b', "p": {}}',
+        b'[{"text": "a"}',
+        b'"only a string"',
+        b'{"text": " "}',
+        b'{"text": 3}',
+        b'{"text": "a", "o": "}',
+        b'{"text": "\xff"}',
+        b'{"text": "good"}\r',
+        b"",
+        b" ",
+    ]
+)
+
+
+@given(st.lists(LINES, min_size=1, max_size=12), st.booleans())
+def test_a_line_of_json_is_read_by_itself_whatever_stands_beside_it(found: list[bytes], ended: bool) -> None:
+    alone = []
+    for number, line in enumerate(found, 1):
+        run = Run(line + b"\n", "inbox/m/f.jsonl", TEXT).score()
+        alone += [{**row, "row": number} for row in run.rows + run.rejects]
+    whole = Run(b"\n".join(found) + b"\n" * ended, "inbox/m/f.jsonl", TEXT).score()
+    together = sorted(whole.rows + whole.rejects, key=lambda row: row["row"])
+    for row in [*alone, *together]:
+        row.pop("offset", None)
+    assert together == alone
+
+
+def test_rows_of_megabytes_are_held_one_run_at_a_time() -> None:
+    line = b'{"text": "good", "other": "%s"}\n' % (b"x" * 300_000)
+    run = Run(line * 40, "inbox/m/f.jsonl", TEXT, block=1 << 20)
+    found = list(runs(run.stored.blocks(0, run.stored.size), 0, 1_000, quotes=False))
+    assert [len(one.ends) for one in found] == [4] * 10
+    assert len(run.score().rows) == 40
 
 
 @pytest.mark.parametrize(
@@ -231,6 +282,18 @@ def test_a_worker_that_is_stopped_again_and_again_writes_the_same_bytes(form: st
     assert len(runs[0].sink.pieces) >= 3
 
 
+@pytest.mark.parametrize("output", ["csv", "parquet"])
+def test_columns_in_another_order_come_out_in_one(output: str) -> None:
+    rows = [{"features": {"a": 1, "b": 2, "c": 3}}, {"features": {"c": 3, "b": 2, "a": 1}}]
+    run = Run(jsonl(rows), "inbox/m/f.jsonl", TABLE, output=output).score()
+    written = run.sink.objects[f"part-00000-00000.{output}"]
+    if output == "csv":
+        found = list(csv.DictReader(io.StringIO(written.decode())))
+    else:
+        found = parquet.read_table(io.BytesIO(written)).to_pylist()
+    assert [[float(row[name]) for name in "abc"] for row in found] == [[1, 2, 3]] * 2
+
+
 def test_a_csv_output_holds_no_formulas() -> None:
     run = Run(jsonl([{"id": "@x", "text": "=cmd()"}]), "inbox/m/f.jsonl", TEXT, output="csv").score()
     [cells] = csv.DictReader(io.StringIO(run.sink.objects["part-00000-00000.csv"].decode()))
@@ -241,7 +304,30 @@ def test_a_csv_output_holds_no_formulas() -> None:
 def test_a_parquet_output_is_the_table_that_the_csv_is() -> None:
     run = Run(jsonl([{"id": 1, "text": "good"}]), "inbox/m/f.jsonl", TEXT, output="parquet").score()
     [row] = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"])).to_pylist()
-    assert (row["row"], row["id"], row["text"], row["model_version"]) == (1, 1, "good", 3)
+    assert (row["row"], row["id"], row["text"], row["model_version"]) == (1, "1", "good", 3)
+
+
+@pytest.mark.parametrize("ids", [[1, "x", None], [None, None], [10**30, 2.5]])
+def test_a_parquet_output_of_json_lines_has_ids_of_one_type(ids: list[Any]) -> None:
+    rows = [{"id": own, "text": "good"} for own in ids]
+    run = Run(jsonl(rows), "inbox/m/f.jsonl", TEXT, output="parquet").score()
+    found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"]))
+    assert found.schema.field("id").type == pa.string()
+    assert found.column("id").to_pylist() == [str(own) if type(own) in {int, str} else None for own in ids]
+
+
+def test_a_parquet_output_of_parquet_keeps_the_type_of_its_ids() -> None:
+    run = Run(as_parquet([{"id": 7, "text": "good"}]), "inbox/m/f.parquet", TEXT, output="parquet").score()
+    [row] = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"])).to_pylist()
+    assert row["id"] == 7
+
+
+@pytest.mark.parametrize("values", [[1, 2.5], [2, 10**30]])
+def test_a_parquet_output_of_numbers_has_one_type_of_them(values: list[float]) -> None:
+    rows = [{"features": {"a": value, "b": 0, "c": 1.5}} for value in values]
+    run = Run(jsonl(rows), "inbox/m/f.jsonl", TABLE, output="parquet").score()
+    found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"]))
+    assert [found.schema.field(name).type for name in "abc"] == [pa.float64()] * 3
 
 
 @pytest.mark.parametrize(
@@ -257,6 +343,7 @@ def test_a_parquet_output_is_the_table_that_the_csv_is() -> None:
         (b",".join(b"c%d" % i for i in range(5_000)), "f.csv", "columns"),
         (b"a,a\n1,2\n", "f.csv", "twice"),
         (b"a,b\n1,2\n", "f.csv", "no column 'text'"),
+        (b"id,inputs\n1,2\n", "f.csv", "no column 'text'"),
         (b"\xff\xffx\n", "f.csv", "encoding"),
     ],
 )
@@ -264,6 +351,11 @@ def test_a_file_that_can_not_be_read_says_why(data: bytes, key: str, why: str, m
     monkeypatch.setattr("zeroloop.batch.streams._BOMB_FREE_BYTES", 1_000_000)
     with pytest.raises(Unreadable, match=why):
         Run(data, f"inbox/m/{key}", TEXT).score()
+
+
+def test_cells_are_no_features_whatever_their_column_is_called() -> None:
+    with pytest.raises(Unreadable, match="no column 'b'"):
+        Run(b"features,a\n{},1\n", "inbox/m/f.csv", TABLE).score()
 
 
 def test_a_model_of_tensors_answers_its_outputs_by_name() -> None:
@@ -283,5 +375,5 @@ def test_a_row_of_a_batch_has_the_answer_of_a_single_one_bit_for_bit(package: st
     model = Model({path.name: path.read_bytes() for path in folder.iterdir()})
     rows = gzip.decompress((folder.parents[1] / "data" / "movie_reviews.tsv.gz").read_bytes()).decode().splitlines()
     texts = [row.split("\t")[-1] for row in rows[1:2_001]]
-    said = predict(model, texts[:1000]) + predict(model, texts[1000:])
+    said = [Answer(*row) for some in (texts[:1000], texts[1000:]) for row in zip(*predict(model, some)[0], strict=True)]
     assert said == [model.predict([text], ["text"])[0] for text in texts]

@@ -2,15 +2,16 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from zeroloop.batch.rows import Reject, Row
-from zeroloop.inference.answers import Answer
+from zeroloop.batch.rows import Reject, Rows
+from zeroloop.inference.answers import Answers
 
 _encoder = msgspec.json.Encoder()
 # A cell that begins so is a formula to spreadsheets (OWASP, CSV Injection).
@@ -25,23 +26,11 @@ def _line(field: str) -> Callable[..., Struct]:
     return msgspec.defstruct("Line", [("row", int), own, (field, Any), *said], frozen=True, gc=False)
 
 
-def json_lines(rows: Sequence[Row], answers: Sequence[Answer], field: str, version: int) -> bytes:
+def json_lines(rows: Rows, answers: Answers, field: str, version: int) -> bytes:
     """A line for each row: its number and id, what the model read, what it says."""
     line = _line(field)
-    return _encoder.encode_lines(
-        [
-            line(
-                row.row,
-                UNSET if row.id is None else row.id,
-                row.value,
-                said.prediction,
-                said.confidence,
-                said.scores,
-                version,
-            )
-            for row, said in zip(rows, answers, strict=True)
-        ]
-    )
+    ids = [UNSET if own is None else own for own in rows.ids]
+    return _encoder.encode_lines(list(map(line, rows.numbers, ids, rows.values, *answers, repeat(version))))
 
 
 def reject_lines(rejects: Sequence[Reject]) -> bytes:
@@ -49,25 +38,28 @@ def reject_lines(rejects: Sequence[Reject]) -> bytes:
     return _encoder.encode_lines(rejects)
 
 
-def flat(row: Row, said: Answer, field: str, version: int) -> dict[str, Any]:
-    """A row as the columns of a table."""
-    read = row.value if field == "features" and isinstance(row.value, dict) else {field: row.value}
-    prediction = "|".join(said.prediction) if isinstance(said.prediction, list) else said.prediction
-    scores = {f"score_{label}": score for label, score in said.scores.items()}
-    own = {"row": row.row, "id": row.id}
-    return {
-        **own, **read, "prediction": prediction, "confidence": said.confidence, **scores, "model_version": version
-    }  # fmt: skip
+def flat(rows: Rows, answers: Answers, field: str, columns: Sequence[str], version: int) -> Iterator[dict[str, Any]]:
+    """Each row as the columns of a table; `columns` are those of a model of features, which a row may leave out."""
+    for row, own, value, prediction, confidence, scores in zip(*rows, *answers, strict=True):
+        yield {
+            "row": row,
+            "id": own,
+            **({name: value.get(name) for name in columns} or {field: value}),
+            "prediction": "|".join(prediction) if isinstance(prediction, list) else prediction,
+            "confidence": confidence,
+            **{f"score_{label}": score for label, score in scores.items()},
+            "model_version": version,
+        }
 
 
-def csv_lines(rows: Sequence[Row], answers: Sequence[Answer], field: str, version: int, *, head: bool) -> bytes:
+def csv_lines(table: Iterable[dict[str, Any]], *, head: bool) -> bytes:
     """A CSV record for each row, under a header where `head`; text that looks like a formula gets an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    for number, (row, said) in enumerate(zip(rows, answers, strict=True)):
-        cells = flat(row, said, field, version)
-        if head and number == 0:
+    for cells in table:
+        if head:
             writer.writerow(map(_harmless, cells))
+            head = False
         writer.writerow([_harmless(cell) for cell in cells.values()])
     return out.getvalue().encode()
 

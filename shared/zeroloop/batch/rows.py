@@ -1,27 +1,35 @@
 """From records to rows: what a model reads of each, or why it can't be read. Pure."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from zeroloop.batch.rules import Plan
-from zeroloop.batch.streams import MAX_RECORD_BYTES, Record, Unreadable
+from zeroloop.batch.streams import MAX_RECORD_BYTES, Record, Run, Unreadable
 from zeroloop.inference.package import Package
 
 _KEPT_CHARACTERS = 10_000
+_OWN = {str, int}
 csv.field_size_limit(MAX_RECORD_BYTES)
 
 
-class Row(Struct, frozen=True, gc=False):
-    """A row number (from 1, blank lines counted, the header not), its own id, and the value that the model reads."""
+class Rows(NamedTuple):
+    """Rows by column: numbers (from 1, blank lines counted, the header not), ids of their own, what the model reads."""
 
-    row: int
-    record: Record
-    value: Any
-    id: str | int | None = None
+    numbers: Sequence[int]
+    ids: Sequence[str | int | None]
+    values: Sequence[Any]
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, str | int | None, Any]]) -> "Rows":
+        """From rows one by one."""
+        columns = list(zip(*rows, strict=True))
+        return cls(*columns) if columns else cls((), (), ())
 
 
 class Reject(Struct, frozen=True):
@@ -33,14 +41,6 @@ class Reject(Struct, frozen=True):
     raw: str
 
 
-class Blank(Struct, frozen=True):
-    """A line with nothing on it."""
-
-
-Parsed = Row | Reject | Blank
-_BLANK = Blank()
-
-
 def rejected(record: Record, row: int, reason: str) -> Reject:
     """Row number `row` and why it can't be scored."""
     raw = record.data[: _KEPT_CHARACTERS * 4].decode(errors="backslashreplace")
@@ -50,7 +50,8 @@ def rejected(record: Record, row: int, reason: str) -> Reject:
 class Fields:
     """Takes what a model reads out of rows; `columns` are those of a table, none of JSON lines.
 
-    A model of text reads the column of that name, or the only one that there is.
+    `field` is what the model reads of an instance, `names` are its columns where it reads columns, `typed` whether ids
+    have one type. A model of text reads the column of that name, or the only one that there is.
 
     Raises
     ------
@@ -58,39 +59,88 @@ class Fields:
         The columns lack what the model reads.
     """
 
-    def __init__(self, package: Package, field: str, columns: Sequence[str]) -> None:
+    def __init__(self, package: Package, field: str, plan: Plan) -> None:
         declared = package.preprocessing.parameters.get("columns", [])
         self._kinds: dict[str, str] = {column["name"]: column["type"] for column in declared}
-        self._field = field
-        self._column = columns[0] if len(columns) == 1 else field
-        self._columns = list(columns)
-        if columns and field not in columns:
+        self.field = field
+        self.names = list(self._kinds)
+        self.typed = plan.format == "parquet"
+        self._column = plan.columns[0] if len(plan.columns) == 1 else field
+        if plan.format == "csv" or field not in plan.columns:  # the cells of CSV hold no objects
             for name in self._kinds or [self._column]:
-                if name not in columns:
+                if plan.columns and name not in plan.columns:
                     raise Unreadable(f"there is no column {name!r}, which the model reads", field="input")
+        self._at = {name: i for i, name in enumerate(plan.columns)}
+        # Most rows of texts and tensors are read by a decoder that skips all but these two.
+        one = msgspec.defstruct(
+            "One", [("value", Any), ("id", str | int | None, None)], rename={"value": field}, gc=False
+        )
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(one)
 
     @property
     def columns(self) -> list[str]:
         """What is read of a table; more than there is of it."""
-        return ["id", self._field, self._column, *self._kinds]
+        return ["id", self.field, self._column, *self._kinds]
 
     def of_cells(self, cells: Sequence[str]) -> tuple[Any, str | None]:
         """Value and id of the cells of a CSV row, all of them text."""
-        named = dict(zip(self._columns, cells, strict=True))
-        own = named.get("id") or None
+        own = cells[self._at["id"]] if "id" in self._at else None
         if not self._kinds:
-            return named[self._column], own
-        return {name: _cell(named[name], kind) for name, kind in self._kinds.items()}, own
+            return cells[self._at[self._column]], own or None
+        return {name: _cell(cells[self._at[name]], kind) for name, kind in self._kinds.items()}, own or None
 
     def of_object(self, found: Mapping[str, Any]) -> tuple[Any, str | int | None]:
         """Value and id of a row that has types: the model's field itself, or its columns beside each other."""
         own = found.get("id")
-        known = own if type(own) in {str, int} else None
-        if self._field in found:
-            return found[self._field], known
+        known = own if type(own) in _OWN else None
+        if self.field in found:
+            return found[self.field], known
         if self._kinds:
             return {name: found[name] for name in self._kinds if name in found}, known
         return None, known
+
+    def of_lines(self, run: Run, row: int) -> Rows | None:
+        """The rows of lines of JSON if each line is an object with the model's field, else None; `row` is the first's.
+
+        To the decoder line ends are space, which may stand between objects or inside one. But where a line ends with }
+        and the next begins with {, no object is open; so each line holds whole objects, and if there are as many as
+        lines, one.
+        """
+        data, starts = np.frombuffer(run.text, np.uint8), run.ends[:-1]
+        if self._kinds or run.text[:1] != b"{" or (data[starts] != 0x7B).any() or (data[starts - 2] != 0x7D).any():
+            return None
+        try:
+            found = self._decoder.decode_lines(run.text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
+        if len(found) != len(run.ends):
+            return None
+        return Rows(range(row, row + len(found)), [one.id for one in found], [one.value for one in found])
+
+    def of_line(self, line: bytes | str) -> tuple[Any, str | int | None]:
+        """Value and id of a line of JSON.
+
+        Raises
+        ------
+        ValueError
+            Why it has none.
+        """
+        if not self._kinds:
+            with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+                one = self._decoder.decode(line)
+                return one.value, one.id
+        try:
+            found = _decode(line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise ValueError(f"is not JSON: {error}") from error
+        if type(found) is str:  # as predict takes it
+            found = {"text": found}
+        if type(found) is not dict:
+            raise ValueError("is not an object")
+        return self.of_object(found)
+
+
+_decode = msgspec.json.Decoder().decode
 
 
 def _cell(text: str, kind: str) -> Any:
@@ -103,57 +153,46 @@ def _cell(text: str, kind: str) -> Any:
         return text
 
 
-def parse(records: Sequence[Record], row: int, plan: Plan, fields: Fields) -> Iterator[Parsed]:
-    """What each of `records` holds, the first of which is row number `row`."""
-    read = _jsonl if plan.format == "jsonl" else _csv
-    return read(records, row, plan, fields)
+def parse(run: Run, row: int, plan: Plan, fields: Fields) -> tuple[Rows, list[Reject]]:
+    """The rows that `run` holds, its first record being row number `row`, and the records that hold none."""
+    lines = plan.format == "jsonl"
+    if lines and plan.encoding in _UTF8 and not run.cut and (rows := fields.of_lines(run, row)):
+        return rows, []
+    read = _line if lines else _row
+    kept: list[tuple[int, str | int | None, Any]] = []
+    rejects = []
+    for number, record in enumerate(run.records(), row):
+        if record.cut:
+            rejects.append(rejected(record, number, f"is longer than {MAX_RECORD_BYTES:,} bytes"))
+        elif record.data and not record.data.isspace():
+            try:
+                value, own = read(record.data, plan, fields)
+                kept.append((number, own, value))
+            except ValueError as error:
+                rejects.append(rejected(record, number, str(error)))
+    return Rows.of(kept), rejects
 
 
-def _jsonl(records: Sequence[Record], row: int, plan: Plan, fields: Fields) -> Iterator[Parsed]:
-    decode = msgspec.json.Decoder().decode
-    recode = plan.encoding not in {"utf-8", "utf-16"}
-    for number, record in enumerate(records, row):
-        if record.cut or not record.data or record.data.isspace():
-            yield _unfit(record, number)
-            continue
-        try:
-            found = decode(record.data.decode(plan.encoding) if recode else record.data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            yield rejected(record, number, f"is not JSON: {error}")
-            continue
-        if type(found) is str:  # as predict takes it
-            found = {"text": found}
-        if type(found) is not dict:
-            yield rejected(record, number, "is not an object")
-            continue
-        value, own = fields.of_object(found)
-        yield Row(number, record, value, own)
+_UTF8 = {"utf-8", "utf-16"}  # what was UTF-16 is UTF-8 by now
 
 
-def _unfit(record: Record, row: int) -> Reject | Blank:
-    return rejected(record, row, f"is longer than {MAX_RECORD_BYTES:,} bytes") if record.cut else _BLANK
+def _line(data: bytes, plan: Plan, fields: Fields) -> tuple[Any, str | int | None]:
+    try:
+        return fields.of_line(data if plan.encoding in _UTF8 else data.decode(plan.encoding))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not JSON: {error}") from error
 
 
-def _csv(records: Sequence[Record], row: int, plan: Plan, fields: Fields) -> Iterator[Parsed]:
-    width = len(plan.columns)
-    encoding = "utf-8" if plan.encoding == "utf-16" else plan.encoding
-    for number, record in enumerate(records, row):
-        if record.cut or not record.data or record.data.isspace():
-            yield _unfit(record, number)
-            continue
-        try:
-            cells = _cells(record.data.decode(encoding), plan.delimiter)
-        except UnicodeDecodeError:
-            yield rejected(record, number, f"is not {encoding}")
-            continue
-        except ValueError as error:
-            yield rejected(record, number, str(error))
-            continue
-        if len(cells) != width:
-            yield rejected(record, number, f"has {len(cells)} cells, the header {width}")
-            continue
-        value, own = fields.of_cells(cells)
-        yield Row(number, record, value, own)
+def _row(data: bytes, plan: Plan, fields: Fields) -> tuple[Any, str | None]:
+    encoding = "utf-8" if plan.encoding in _UTF8 else plan.encoding
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not {encoding}") from error
+    cells = _cells(text, plan.delimiter)
+    if len(cells) != len(plan.columns):
+        raise ValueError(f"has {len(cells)} cells, the header {len(plan.columns)}")
+    return fields.of_cells(cells)
 
 
 def _cells(text: str, delimiter: str) -> list[str]:

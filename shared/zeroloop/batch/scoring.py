@@ -6,19 +6,19 @@ over or run twice makes the same parts, byte for byte. What is begun and not wri
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from zeroloop.batch import outputs, streams
-from zeroloop.batch.rows import Fields, Parsed, Reject, Row, parse, rejected
+from zeroloop.batch.rows import Fields, Reject, Rows, parse, rejected
 from zeroloop.batch.rules import Chunk, Job, Piece, Plan, Written
-from zeroloop.batch.streams import Counted, Record
+from zeroloop.batch.streams import Counted, Record, Run
 from zeroloop.errors import InvalidInput, ZeroloopError
-from zeroloop.inference import tensors
-from zeroloop.inference.answers import Answer, NotANumber
+from zeroloop.inference.answers import Answers, NotANumber
 from zeroloop.inference.model import Model
 from zeroloop.inference.runtime import ModelFailed
 
@@ -53,9 +53,15 @@ class Sink(Protocol):
 
 
 class Batch(Struct, frozen=True):
-    """Rows that are parsed together, where they end, the number of the next row, and the share of the chunk read."""
+    """Records that are parsed together, their number, where they end, and the share of the chunk that is read by then.
 
-    parsed: list[Parsed]
+    `record` gives the record of a row number.
+    """
+
+    rows: Rows
+    rejects: list[Reject]
+    record: Callable[[int], Record]
+    records: int
     end: int
     next_row: int
     read: float
@@ -76,7 +82,7 @@ class Worker:
         self._model = model
         self._stored = stored
         self._sink = sink
-        self._fields = Fields(model.package, model.field, plan.columns)
+        self._fields = Fields(model.package, model.field, plan)
 
     def score(self, chunk: Chunk, before: Piece | None, late: Callable[[], bool]) -> bool:
         """Score `chunk` from behind the piece that was written last; whether it got to its end before it was `late`.
@@ -91,9 +97,9 @@ class Worker:
         if before and before.last:
             return True
         begin = _Begin(before.piece + 1, before.end, before.next_row) if before else _Begin(0, chunk.start, chunk.row)
-        growing = _Growing(self._job, chunk, self._model.field, begin)
+        growing = _Growing(self._job, chunk, self._fields, begin)
         for batch in self._batches(chunk, begin.at, begin.row):
-            growing.add(batch, *self._predicted(batch.parsed))
+            growing.add(batch, *self._predicted(batch))
             if growing.is_full(self._plan.piece_rows):
                 growing = growing.write(self._sink, last=False)
             if late():
@@ -101,18 +107,15 @@ class Worker:
         growing.write(self._sink, last=True)
         return True
 
-    def _predicted(self, parsed: list[Parsed]) -> tuple[list[Row], list[Answer], list[Reject]]:
+    def _predicted(self, batch: Batch) -> tuple[Rows, Answers, list[Reject]]:
         """The rows that were answered, their answers, and the rejects, each in order."""
-        rows = [row for row in parsed if type(row) is Row]
-        said = predict(self._model, [row.value for row in rows])
-        if str not in set(map(type, said)):
-            return rows, cast("list[Answer]", said), [row for row in parsed if type(row) is Reject]
-        rejects = [row for row in parsed if type(row) is Reject]
-        pairs = list(zip(rows, said, strict=True))
-        rejects += [rejected(row.record, row.row, told) for row, told in pairs if isinstance(told, str)]
-        rejects.sort(key=lambda reject: reject.row)
-        answered = [(row, told) for row, told in pairs if isinstance(told, Answer)]
-        return [row for row, _ in answered], [told for _, told in answered], rejects
+        said, refused = predict(self._model, batch.rows.values)
+        if not refused:
+            return batch.rows, said, batch.rejects
+        told = {batch.rows.numbers[i]: why for i, why in refused.items()}
+        rejects = batch.rejects + [rejected(batch.record(row), row, why) for row, why in told.items()]
+        answered = Rows.of(row for row in zip(*batch.rows, strict=True) if row[0] not in told)
+        return answered, said, sorted(rejects, key=lambda reject: reject.row)
 
     def _batches(self, chunk: Chunk, at: int, row: int) -> Iterator[Batch]:
         if self._plan.format == "parquet":
@@ -120,30 +123,31 @@ class Worker:
             return
         share = _share(chunk, self._stored.size, streamed=self._plan.streamed)
         blocks, taken = _opened(self._stored, self._plan, chunk, at)
-        found = streams.records(blocks, at, quotes=self._plan.format == "csv")
-        while some := list(islice(found, BATCH_ROWS)):
-            parsed = list(parse(some, row, self._plan, self._fields))
-            row += len(some)
-            yield Batch(parsed, some[-1].end, row, share(taken.taken if self._plan.streamed else some[-1].end))
+        for run in streams.runs(blocks, at, BATCH_ROWS, quotes=self._plan.format == "csv"):
+            rows, rejects = parse(run, row, self._plan, self._fields)
+            record = partial(_of_run, run, row)
+            row += len(run.ends)
+            read = share(taken.taken if self._plan.streamed else run.end)
+            yield Batch(rows, rejects, record, len(run.ends), run.end, row, read)
 
     def _tables(self, chunk: Chunk, at: int) -> Iterator[Batch]:
         from zeroloop.batch import tables  # noqa: PLC0415 - pyarrow takes 150 ms to import, and few files need it
 
         found = tables.Parquet(self._stored).rows(at, chunk.end, self._fields.columns)
         while some := list(islice(found, BATCH_ROWS)):
-            parsed = [self._table_row(row, number) for number, row in enumerate(some, at)]
+            values, ids = zip(*map(self._fields.of_object, some), strict=True)
+            record = partial(_of_table, some, at + 1)
+            rows = Rows(range(at + 1, at + 1 + len(some)), ids, values)
             at += len(some)
-            yield Batch(parsed, at, at + 1, (at - chunk.start) / max(1, chunk.end - chunk.start))
-
-    def _table_row(self, found: dict[str, Any], number: int) -> Parsed:
-        value, own = self._fields.of_object(found)
-        return Row(number + 1, Record(number, number + 1, msgspec.json.encode(found, enc_hook=str)), value, own)
+            yield Batch(rows, [], record, len(some), at, at + 1, (at - chunk.start) / max(1, chunk.end - chunk.start))
 
 
-class Outputs(Answer, frozen=True):
-    """The answer of a model of tensors: no label, but each output by its name."""
+def _of_run(run: Run, first: int, row: int) -> Record:
+    return run.record(row - first)
 
-    prediction: dict[str, Any]  # type: ignore[assignment]
+
+def _of_table(found: list[dict[str, Any]], first: int, row: int) -> Record:
+    return Record(row - 1, row, msgspec.json.encode(found[row - first], enc_hook=str))
 
 
 class _Begin(NamedTuple):
@@ -157,10 +161,10 @@ class _Begin(NamedTuple):
 class _Growing:
     """A piece that isn't written yet."""
 
-    def __init__(self, job: Job, chunk: Chunk, field: str, begin: _Begin) -> None:
+    def __init__(self, job: Job, chunk: Chunk, fields: Fields, begin: _Begin) -> None:
         self._job = job
         self._chunk = chunk
-        self._field = field
+        self._fields = fields
         self._begin = begin
         self._end, self._next_row = begin.at, begin.row
         self._read = 0.0
@@ -170,28 +174,31 @@ class _Growing:
         self._table: list[dict[str, Any]] = []
         self._bytes = 0
 
-    def add(self, batch: Batch, rows: list[Row], answers: list[Answer], rejects: list[Reject]) -> None:
+    def add(self, batch: Batch, rows: Rows, answers: Answers, rejects: list[Reject]) -> None:
         """Take what a batch came to."""
-        if rows:
+        n_rows = len(rows.values)
+        if n_rows:
             self._format(rows, answers)
         if rejects:
             self._rejected.append(outputs.reject_lines(rejects))
             self._bytes += len(self._rejected[-1])
-        self._rows, self._rejects = self._rows + len(rows), self._rejects + len(rejects)
-        self._records += len(batch.parsed)
+        self._rows, self._rejects = self._rows + n_rows, self._rejects + len(rejects)
+        self._records += batch.records
+        if self._table and not self._fields.typed:
+            self._bytes += batch.end - self._end  # about what its part of the table will have
         self._end, self._next_row, self._read = batch.end, batch.next_row, batch.read
 
-    def _format(self, rows: list[Row], answers: list[Answer]) -> None:
-        version = self._job.model_version or 0
-        if self._job.options.output == "parquet":
-            self._table += [
-                outputs.flat(row, said, self._field, version) for row, said in zip(rows, answers, strict=True)
-            ]
+    def _format(self, rows: Rows, answers: Answers) -> None:
+        version, output, fields = self._job.model_version or 0, self._job.options.output, self._fields
+        if output == "parquet":
+            ids = rows.ids if fields.typed else [None if own is None else str(own) for own in rows.ids]
+            self._table += outputs.flat(rows._replace(ids=ids), answers, fields.field, fields.names, version)
             return
-        if self._job.options.output == "csv":
-            lines = outputs.csv_lines(rows, answers, self._field, version, head=not self._lines)
+        if output == "csv":
+            table = outputs.flat(rows, answers, fields.field, fields.names, version)
+            lines = outputs.csv_lines(table, head=not self._lines)
         else:
-            lines = outputs.json_lines(rows, answers, self._field, version)
+            lines = outputs.json_lines(rows, answers, fields.field, version)
         self._lines.append(lines)
         self._bytes += len(lines)
 
@@ -224,7 +231,7 @@ class _Growing:
             )
         )
         following = _Begin(self._begin.piece + 1, self._end, self._next_row)
-        return _Growing(self._job, self._chunk, self._field, following)
+        return _Growing(self._job, self._chunk, self._fields, following)
 
     def _part(self) -> bytes:
         if self._job.options.output == "parquet":
@@ -234,48 +241,33 @@ class _Growing:
         return b"".join(self._lines)
 
 
-def predict(model: Model, values: Sequence[Any]) -> list[Answer | str]:
-    """An answer to each of `values`, or why there is none.
+def predict(model: Model, values: Sequence[Any]) -> tuple[Answers, dict[int, str]]:
+    """The answers to `values`, and of those that have none the place and the reason.
 
     A value that the model can't read is named by the refusal, taken out, and the rest tried again; many of them, or
     a model that breaks on one, and each is tried alone.
     """
-    said: dict[int, Answer | str] = {}
+    refused: dict[int, str] = {}
     left = list(range(len(values)))
-    if not model.rows:
-        return [_alone(model, value) for value in values]
-    for _ in range(_FEW_REFUSALS):
+    for _ in range(_FEW_REFUSALS if model.rows else 0):
+        if not left:
+            break
         try:
-            answers = _answers(model, [values[i] for i in left]) if left else []
+            return model.columns([values[i] for i in left] if refused else values, _PLACES[: len(left)]), refused
         except InvalidInput as error:
             place = _PLACE.match(error.field or "")
             if place is None:
                 break
-            said[left.pop(int(place[0]))] = _told(error, model.field)
+            refused[left.pop(int(place[0]))] = _told(error, model.field)
         except (ModelFailed, NotANumber):
             break
-        else:
-            said.update(zip(left, answers, strict=True))
-            return [said[i] for i in range(len(values))]
-    said.update((i, _alone(model, values[i])) for i in left)
-    return [said[i] for i in range(len(values))]
-
-
-def _answers(model: Model, values: Sequence[Any]) -> list[Answer]:
-    """As predict answers; of a model that answers tensors, its outputs by name as nested lists."""
-    found = model.run(values, _PLACES[: len(values)])
-    if model.package.task != "tensors":
-        return found.answers
-    names = [output.name for output in model.package.signature.outputs]
-    columns = [tensors.listed(output) if model.rows else [tensors.listed(output)] for output in found.outputs]
-    return [Outputs(dict(zip(names, row, strict=True)), None, {}) for row in zip(*columns, strict=True)]
-
-
-def _alone(model: Model, value: Any) -> Answer | str:
-    try:
-        return _answers(model, [value])[0]
-    except (InvalidInput, ModelFailed, NotANumber) as error:
-        return _told(error, model.field)
+    said: list[Answers] = []
+    for i in left:
+        try:
+            said.append(model.columns([values[i]], _PLACES[:1]))
+        except (InvalidInput, ModelFailed, NotANumber) as error:
+            refused[i] = _told(error, model.field)
+    return Answers.joined(said), refused
 
 
 def _told(error: ZeroloopError, field: str) -> str:

@@ -1,19 +1,24 @@
 """From stored bytes to records: decompressed, as UTF-8 or a superset of ASCII, split, and bounded in every direction.
 
-Memory holds a block and a record, whatever the file: longer records are cut short and marked, archives that unpack to
-too much are refused.
+Memory holds a block and a run of records, whatever the file: records that are too long are cut short and marked,
+archives that unpack to too much are refused.
 """
 
 import codecs
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from zeroloop.errors import InvalidInput
 
 MAX_RECORD_BYTES = 8_000_000
 """A text may have 1,000,000 characters, which JSON can write in 6 bytes each."""
+RUN_BYTES = 1_000_000
 _KEPT_BYTES = 40_000
 _BLOCK = 1 << 20
 # Text packs to a tenth, tables of the same few values to a fiftieth; a bomb of zeros to a thousandth.
@@ -31,6 +36,38 @@ class Record(Struct, frozen=True, gc=False):
     end: int
     data: bytes
     cut: bool = False
+
+
+class Run(NamedTuple):
+    """Records that stand one behind the other from `start` on, as they are in the file.
+
+    `ends` are the places behind their line ends, counted from `start`. Of a record that is too long, `text` has the
+    beginning only; it is alone.
+    """
+
+    start: int
+    text: bytes
+    ends: NDArray[np.intp]
+
+    @property
+    def end(self) -> int:
+        """Offset behind the last record."""
+        return self.start + int(self.ends[-1])
+
+    @property
+    def cut(self) -> bool:
+        """Whether this is a record that is too long."""
+        return len(self.text) < int(self.ends[-1])
+
+    def record(self, place: int) -> Record:
+        """One of the records."""
+        begin, end = int(self.ends[place - 1]) if place else 0, int(self.ends[place])
+        data = self.text[begin:end].removesuffix(b"\n").removesuffix(b"\r")
+        return Record(self.start + begin, self.start + end, data, self.cut)
+
+    def records(self) -> list[Record]:
+        """All of them."""
+        return [self.record(place) for place in range(len(self.ends))]
 
 
 class Unreadable(InvalidInput):
@@ -123,42 +160,71 @@ def skipped(blocks: Iterable[bytes], n_bytes: int) -> Iterator[bytes]:
         left = max(0, left - len(block))
 
 
+def runs(blocks: Iterable[bytes], offset: int, rows: int, *, quotes: bool) -> Iterator[Run]:
+    """The records of `blocks`, which begin at `offset` with a record, by at most `rows` and about 1 MB.
+
+    `quotes`: newlines inside quotes end no record. Where a run ends doesn't depend on where blocks do. A record that is
+    too long is a run by itself.
+    """
+    text, stream = b"", chain(blocks, (None,))
+    for block in stream:
+        text += block or b""
+        ends = _ends(text, quotes=quotes)
+        if block is None and len(text) > sum(ends[-1:]):
+            ends = np.append(ends, len(text))  # the last record may do without a newline
+        done = taken = 0
+        for upto in _cuts(ends, rows, last=block is None):
+            run = ends[taken:upto] - done
+            too_long = len(run) == 1 and run[0] > MAX_RECORD_BYTES
+            yield Run(offset + done, text[done : done + (_KEPT_BYTES if too_long else int(run[-1]))], run)
+            done, taken = int(ends[upto - 1]), upto
+        left, text, offset = ends[taken:] - done, text[done:], offset + done
+        begun = int(sum(left[-1:]))  # here begins the record that hasn't ended yet
+        if len(text) - begun > MAX_RECORD_BYTES:
+            if begun:
+                yield Run(offset, text[:begun], left)
+            long, text = _long(offset + begun, text[begun:], stream, quotes=quotes)
+            yield long
+            offset = long.end
+
+
 def records(blocks: Iterable[bytes], offset: int, *, quotes: bool) -> Iterator[Record]:
-    """The records of `blocks`, which begin at `offset` with a record; `quotes`: newlines inside quotes end none."""
-    start, length, kept, quoted = offset, 0, bytearray(), False  # of the record that hasn't ended yet
-    for block in blocks:
-        *ended, tail = block.split(b"\n")
-        for line in ended:
-            length += len(line) + 1
-            if quotes:
-                quoted ^= line.count(b'"') & 1 == 1
-            if quoted:
-                _keep(kept, line + b"\n", length)
-                continue
-            if kept:
-                _keep(kept, line, length)
-                line = bytes(kept)  # noqa: PLW2901 - the whole record in place of its last line
-                kept.clear()
-            if length > MAX_RECORD_BYTES:
-                yield _cut(start, length, line)
-            else:
-                yield Record(start, start + length, line[:-1] if line[-1:] == b"\r" else line)
-            start, length = start + length, 0
-        length += len(tail)
-        quoted ^= quotes and tail.count(b'"') & 1 == 1
-        _keep(kept, tail, length)
-    if length > MAX_RECORD_BYTES:
-        yield _cut(start, length, bytes(kept))
-    elif length:
-        yield Record(start, start + length, bytes(kept).removesuffix(b"\r"))
+    """The records of `runs`, one by one."""
+    return (record for run in runs(blocks, offset, 1_000, quotes=quotes) for record in run.records())
 
 
-def _keep(kept: bytearray, data: bytes, length: int) -> None:
-    """Remember more of a record that has `length` bytes by now; of one that is too long, its beginning only."""
-    kept += data
-    if length > MAX_RECORD_BYTES:
-        del kept[_KEPT_BYTES:]
+def _cuts(ends: NDArray[np.intp], rows: int, *, last: bool) -> Iterator[int]:
+    """How many of the records that have `ends` there are until the end of each run; `last`: no more will come."""
+    long = np.flatnonzero(np.diff(ends, prepend=0) > MAX_RECORD_BYTES)
+    done = taken = 0
+    while taken < len(ends):
+        upto = min(taken + rows, int(np.searchsorted(ends, done + RUN_BYTES)) + 1)
+        alone = long[(taken <= long) & (long < upto)][:1]
+        if len(alone):
+            upto = max(int(alone[0]), taken + 1)
+        elif upto > len(ends) and not last:
+            return
+        taken = min(upto, len(ends))
+        done = int(ends[taken - 1])
+        yield taken
 
 
-def _cut(start: int, length: int, data: bytes) -> Record:
-    return Record(start, start + length, data[:_KEPT_BYTES], cut=True)
+def _ends(text: bytes, *, quotes: bool, quoted: int = 0) -> NDArray[np.intp]:
+    """Places behind the newlines of `text` that end records; `quoted`: 1 if it begins inside quotes."""
+    data = np.frombuffer(text, np.uint8)
+    newlines = np.flatnonzero(data == 0x0A)
+    if quotes and (quoted or b'"' in text):
+        before = np.searchsorted(np.flatnonzero(data == 0x22), newlines)
+        newlines = newlines[(before + quoted) & 1 == 0]
+    return newlines + 1
+
+
+def _long(start: int, text: bytes, stream: Iterator[bytes | None], *, quotes: bool) -> tuple[Run, bytes]:
+    """The record that begins with `text` and is too long already, and what was read behind it."""
+    length, quoted = len(text), quotes * text.count(b'"') & 1
+    for block in stream:
+        more = block or b""
+        if len(ends := _ends(more, quotes=quotes, quoted=quoted)):
+            return Run(start, text[:_KEPT_BYTES], ends[:1] + length), more[ends[0] :]
+        length, quoted = length + len(more), quoted ^ (quotes * more.count(b'"') & 1)
+    return Run(start, text[:_KEPT_BYTES], np.array([length])), b""

@@ -156,7 +156,17 @@ class _Joined(io.RawIOBase):
 
 
 def table_bytes(rows: Table) -> bytes:
-    """A Parquet file of `rows`, which all have the same columns."""
+    """A Parquet file of `rows`, which all have the same columns; all numbers but ids and counts are float64."""
     out = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist(rows), out)
+    columns = {name: _column(name, [row[name] for row in rows]) for name in rows[0]}
+    parquet.write_table(pa.table(columns), out)
     return out.getvalue()
+
+
+def _column(name: str, values: list[Any]) -> pa.Array:
+    kinds = set(map(type, values)) - {type(None)}
+    if name == "id":
+        return pa.array(values, None if kinds else pa.string())
+    if kinds and kinds <= {int, float} and name not in {"row", "model_version"}:
+        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    return pa.array(values)

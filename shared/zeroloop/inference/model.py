@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
-from zeroloop.inference import preprocessing, readers, signatures
-from zeroloop.inference.answers import UNLABELLED, Answer, answer
+from zeroloop.inference import preprocessing, readers, signatures, tensors
+from zeroloop.inference.answers import UNLABELLED, Answer, Answers, answer, answers
 from zeroloop.inference.package import Tensor
 from zeroloop.inference.readers import Taken
 from zeroloop.inference.runtime import Array, ModelFailed, Runner
@@ -155,13 +155,26 @@ class Model:
                     field="signature.inputs",
                 ) from error
 
+    def columns(self, values: Sequence[Any], where: Sequence[str]) -> Answers:
+        """As `run`, of many rows and by column; of a model of tensors, `predictions` are its outputs by name."""
+        taken = self._reader.take(values, where)
+        outputs = self._outputs(taken)
+        if self._headed:
+            return answers(self.package, outputs[self.package.answered].reshape(len(values), -1))
+        names = [output.name for output in self.package.signature.outputs]
+        listed = [tensors.listed(output) if self.rows else [tensors.listed(output)] for output in outputs]
+        told = [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
+        return Answers(told, [None] * len(told), [{}] * len(told))
+
+    def _outputs(self, taken: Taken) -> list[Array]:
+        return self._runner.run(taken.arrays) if self.rows else self._runner.once(taken.arrays)
+
     def _result(self, taken: Taken) -> Result:
-        arrays = taken.arrays
-        outputs = self._runner.run(arrays) if self.rows else self._runner.once(arrays)
+        outputs = self._outputs(taken)
         n = len(taken.values)
         if self._headed:
             rows = outputs[self.package.answered].reshape(n, -1).tolist()
-            answers = [answer(self.package, row) for row in rows]
+            told = [answer(self.package, row) for row in rows]
         else:
-            answers = [UNLABELLED] * n
-        return Result(taken.values, answers, taken.features, outputs)
+            told = [UNLABELLED] * n
+        return Result(taken.values, told, taken.features, outputs)
