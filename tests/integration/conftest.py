@@ -58,13 +58,14 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "TRACKING_TABLE": "tracking",
         "ARTIFACT_ROOT": "s3",
         "DELETED_RUNS_DAYS": "0",
+        "MONITORING_TABLE": "monitoring",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
         tables = reader.of_type(reader.read(), "AWS::DynamoDB::Table")
-        for word in ("registry", "tracking", "batch"):
+        for word in ("registry", "tracking", "batch", "monitoring"):
             _create_table(word, tables[f"{word.title()}Table"])
         location = {"LocationConstraint": REGION}
         for bucket in ("artifacts", "data"):
