@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from math import sqrt
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
@@ -126,8 +127,9 @@ def _texts(texts: Sequence[list[int]], frame: Frame) -> dict[str, Feature]:
     lengths = [len(ids) for ids in texts]
     features = {"length": _numbers(lengths, frame.length)} if texts else {}
     if texts and frame.seen:
+        usual = frame.unseen.centre
         seen = [_seen(ids, frame.seen) for ids in texts]
-        shares = [1 - k / n for k, n in zip(seen, lengths, strict=True) if n]
+        shares = [usual + (1 - k / n - usual) * sqrt(n) for k, n in zip(seen, lengths, strict=True) if n]
         features["unseen"] = _numbers(shares, frame.unseen)
     return features
 
