@@ -23,7 +23,9 @@ FREE_WHILE_IDLE = {
     "AWS::Logs::LogGroup",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
+    "AWS::Scheduler::Schedule",
     "AWS::SQS::Queue",
     "AWS::SecretsManager::Secret",
     "AWS::Serverless::Function",
@@ -33,6 +35,9 @@ FREE_WHILE_IDLE = {
 
 # One bucket's objects, all or below a prefix; the executions of one state machine.
 _LAWFUL_STARS = re.compile(r"^(\$\{\w+\.Arn\}/([\w/]+/)?|arn:.*:execution:\$\{AWS::StackName\}-\w+:)\*$")
+
+# Its only resource is everything: metrics have no ARNs.
+_WITHOUT_ARNS = ["cloudwatch:GetMetricStatistics"]
 
 
 def functions_are_described(template: Template) -> list[str]:
@@ -71,11 +76,13 @@ def each_function_has_a_role_of_its_own(template: Template) -> list[str]:
 
 def roles_are_for_the_service_that_runs_them_only(template: Template) -> list[str]:
     machines = of_type(template, "AWS::StepFunctions::StateMachine").values()
-    of_machines = {referred(machine["RoleArn"]) for machine in machines}
+    schedules = of_type(template, "AWS::Scheduler::Schedule").values()
+    runs = {referred(machine["RoleArn"]): "states" for machine in machines}
+    runs |= {referred(schedule["Target"]["RoleArn"]): "scheduler" for schedule in schedules}
     return [
         f"{name} can be assumed by others than {service}"
         for name, role in of_type(template, "AWS::IAM::Role").items()
-        for service in [f"{'states' if name in of_machines else 'lambda'}.amazonaws.com"]
+        for service in [f"{runs.get(name, 'lambda')}.amazonaws.com"]
         if [one["Principal"] for one in role["AssumeRolePolicyDocument"]["Statement"]] != [{"Service": service}]
     ]
 
@@ -86,7 +93,7 @@ def roles_allow_only_named_actions_on_named_things(template: Template) -> list[s
         f"{role} allows {part!r}"
         for role, statement in _statements(template)
         for part in [*_listed(statement["Action"]), *map(_text, _listed(statement["Resource"]))]
-        if "*" in part and not _LAWFUL_STARS.match(part)
+        if "*" in part and not _LAWFUL_STARS.match(part) and _listed(statement["Action"]) != _WITHOUT_ARNS
     ]
 
 

@@ -80,6 +80,17 @@ BREAKS = [
         rules.roles_allow_only_named_actions_on_named_things,
         put({"Fn::Sub": "arn:${AWS::Partition}:s3:::*/models/*"}, *_STATEMENT, "Resource"),
     ),
+    (
+        rules.roles_allow_only_named_actions_on_named_things,
+        put(
+            ["cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData"],
+            *_resource("MonitorRole", "Policies", 0, "PolicyDocument", "Statement", 6, "Action"),
+        ),
+    ),
+    (
+        rules.roles_are_for_the_service_that_runs_them_only,
+        put({"Fn::GetAtt": ["MonitorRole", "Arn"]}, *_resource("MonitorMinutes", "Target", "RoleArn")),
+    ),
     (rules.functions_log_to_their_own_kept_group, delete(*_resource("PredictLogGroup", "RetentionInDays"))),
     (rules.functions_log_to_their_own_kept_group, delete(*_resource("PredictFunction", "LoggingConfig"))),
     (
@@ -199,6 +210,10 @@ ACTIONS = {
         "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "s3:GetObject", "s3:GetObjectVersion",
         "s3:ListBucket", "s3:PutObject", "sqs:SendMessage", "states:StartExecution", "states:StopExecution",
     },
+    "MonitorRole": {
+        "cloudwatch:GetMetricStatistics", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem",
+        "dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents", "s3:GetObject", "sns:Publish",
+    },
     "AdmissionRole": {
         "dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "sqs:SendMessage",
     },
@@ -213,6 +228,7 @@ def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
     }
     assert given == {
         "BatchStateMachineRole": STATES,
+        "MonitorSchedulesRole": {"lambda:InvokeFunction"},
         **{name: actions | LOGS for name, actions in ACTIONS.items()},
     }
 
