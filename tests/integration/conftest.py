@@ -59,6 +59,10 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ARTIFACT_ROOT": "s3",
         "DELETED_RUNS_DAYS": "0",
         "MONITORING_TABLE": "monitoring",
+        "PREDICT_FUNCTION": "predict",
+        "ALERT_TOPIC": f"arn:aws:sns:{REGION}:123456789012:alerts",
+        "API_URL": "https://api.example.com",
+        "RUNBOOKS_URL": "https://example.com/operations",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
