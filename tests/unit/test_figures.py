@@ -11,7 +11,6 @@ from zeroloop.monitoring.alerts import Settings
 from zeroloop.monitoring.baseline import Baseline
 from zeroloop.stats.quantiles import bucket
 
-
 HELD = Baseline(n=9, confusion={"a\ta": 8, "a\tb": 2})
 
 
