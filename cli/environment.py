@@ -19,3 +19,8 @@ def without_aws(**extra: str) -> dict[str, str]:
         if not name.startswith("AWS_") and name != "VIRTUAL_ENV"
     }
     return kept | extra
+
+
+def become(**variables: str) -> None:
+    """Set `variables` for this process: the shared code finds AWS by them, as the functions do."""
+    os.environ.update(variables)  # noqa: TID251 - the owner

@@ -5,8 +5,10 @@ import click
 from cli.audit import audit
 from cli.batch import batch
 from cli.demo import demo
+from cli.ingest import ingest
 from cli.local.commands import local
 from cli.model import model
+from cli.predictions import predictions
 from cli.runs import runs
 
 
@@ -16,7 +18,7 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-for command in (demo, local, model, audit, runs, batch):
+for command in (demo, local, model, audit, runs, batch, ingest, predictions):
     main.add_command(command)
 
 

@@ -65,7 +65,7 @@ def _cut(blocks: Iterator[bytes], start: int, end: int) -> Iterator[bytes]:
 
 
 class DataBucket(Bucket):
-    """The bucket of batch's inbox and outbox."""
+    """The bucket of batch's inbox and outbox, and of what was predicted."""
 
     def version(self, key: str, version_id: str | None = None) -> ObjectVersion:
         """That version of an object, or the current one; NotFound if there is none."""
@@ -99,6 +99,22 @@ class DataBucket(Bucket):
         """The bytes of a small object; NotFound if there is none."""
         with translated(key):
             return bytes(client("s3").get_object(Bucket=self.name, Key=key)["Body"].read())
+
+    def keys(self, folder: str, after: str = "") -> Iterator[str]:
+        """The keys below `folder` that come after `after`, in their order."""
+        more: dict[str, Any] = {"StartAfter": after} if after else {}
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=folder, **more)
+        with translated(folder):
+            for page in pages:
+                yield from (found["Key"] for found in page.get("Contents", []))
+
+    def forget_older(self, key: str) -> None:
+        """Delete what the object was before, for good."""
+        with translated(key):
+            for page in client("s3").get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=key):
+                for version in page.get("Versions", []):
+                    if version["Key"] == key and not version["IsLatest"]:
+                        client("s3").delete_object(Bucket=self.name, Key=key, VersionId=version["VersionId"])
 
     def join(self, keys: Iterable[str], target: str) -> None:
         """Write one object of the bytes of others, in order; memory holds 8 MB and one of them."""

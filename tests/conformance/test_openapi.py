@@ -33,6 +33,7 @@ KNOWN = """
 "body.version" = {dictionary = "versions", probability = 0.7}
 "body.text" = {dictionary = "texts", probability = 0.7}
 "body.input" = {dictionary = "inputs", probability = 0.7}
+"body.prediction_id" = {dictionary = "predictions", probability = 0.7}
 
 [[operations]]
 include-operation-id = "compareRuns"
@@ -62,7 +63,9 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     local.aws("s3").put_object(Bucket=bucket, Key="openapi/reviews.csv", Body=b"text\nA fine film.\n")
     uri = f"s3://{bucket}/openapi/reviews.csv"
     job = local.send("POST", "/batch", {"model": "openapi-text", "input": uri}).body["job_id"]
+    predicted = local.send("POST", "/predict/openapi-text", {"text": "A wonderful, moving film."}).body
     return {
+        "predictions": [predicted["prediction_id"]],
         "models": ["openapi-text", "openapi-text", "openapi-table", "openapi-tensors"],
         "versions": [1, 2],
         "texts": ["A wonderful, moving film."],

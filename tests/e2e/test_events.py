@@ -25,6 +25,9 @@ ANSWERS: dict[str, int | None] = {
     "batch/upload_url": 201,
     "explain/features": 200,
     "explain/text": 200,
+    "feedback/label": 422,  # another stack's prediction
+    "ingest/feedback": None,
+    "ingest/lines": None,
     "predict/empty_text": 422,
     "predict/features": 200,
     "predict/instances": 200,

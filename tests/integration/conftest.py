@@ -63,6 +63,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ALERT_TOPIC": f"arn:aws:sns:{REGION}:123456789012:alerts",
         "API_URL": "https://api.example.com",
         "RUNBOOKS_URL": "https://example.com/operations",
+        "FEEDBACK_DAYS": "30",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):

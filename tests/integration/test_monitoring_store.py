@@ -84,7 +84,8 @@ def test_what_broke_off_between_two_cuts_goes_on_where_it_was(
     store: MonitoringStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = {Cell("m-1", version, "champion", MINUTE): (one(version), FRAME) for version in range(1, 41)}
-    write, done = Table.write, []
+    write = Table.write
+    done: list[int] = []
 
     def breaks(table: Table, what: str, *actions: Any) -> None:
         if len(done) == 1:

@@ -21,6 +21,7 @@ FREE_WHILE_IDLE = {
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::SubscriptionFilter",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
@@ -114,14 +115,18 @@ def functions_log_to_their_own_kept_group(template: Template) -> list[str]:
 
 
 def functions_raise_an_alarm_on_errors(template: Template) -> list[str]:
+    """One that no route leads to is watched by its queue: what a second try mends needs nobody."""
     watched = {_dimension(alarm, "FunctionName") for alarm in _alarms(template, "AWS/Lambda", "Errors")}
-    return [f"{name} has no alarm on Errors" for name in functions(template) if name not in watched]
+    return [
+        f"{name} has no alarm on Errors"
+        for name, function in functions(template).items()
+        if name not in watched and (name in _routed(template) or not _failure_queue(function))
+    ]
 
 
 def asynchronous_functions_lose_nothing(template: Template) -> list[str]:
     """A function that no route leads to is called asynchronously."""
-    routed = {referred(one["IntegrationUri"]) for one in of_type(template, "AWS::ApiGatewayV2::Integration").values()}
-    wrong = []
+    routed, wrong = _routed(template), []
     for name, function in functions(template).items():
         settings = function.get("EventInvokeConfig", {})
         if name in routed:
@@ -381,6 +386,11 @@ def _alarm_metrics(template: Template) -> int:
 
 def _dimension(alarm: dict[str, Any], name: str) -> str | None:
     return next((referred(one["Value"]) for one in alarm["Dimensions"] if one["Name"] == name), None)
+
+
+def _routed(template: Template) -> set[str | None]:
+    """The functions that a route leads to."""
+    return {referred(one["IntegrationUri"]) for one in of_type(template, "AWS::ApiGatewayV2::Integration").values()}
 
 
 def _failure_queue(function: dict[str, Any]) -> str | None:

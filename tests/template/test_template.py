@@ -197,6 +197,14 @@ STATES = {
 ACTIONS = {
     "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"},
     "ExplainRole": {"dynamodb:GetItem", "s3:GetObject"},
+    "IngestRole": {
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject",
+        "sqs:SendMessage",
+    },
+    "FeedbackRole": {
+        "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject",
+        "secretsmanager:GetSecretValue",
+    },
     "RegistryRole": {
         "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
         "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "lambda:InvokeFunction",

@@ -20,6 +20,7 @@ from zeroloop.inference.receipts import Key, Receipt
 from zeroloop.inference.record import LogRecord, Prediction
 from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.baseline import Baseline
+from zeroloop.monitoring.lines import Told
 from zeroloop.registry import audit, rules
 from zeroloop.registry.audit import Record
 from zeroloop.registry.rules import Arm, Lineup, State, Version
@@ -33,6 +34,7 @@ STRUCTS: dict[str, type[Struct]] = {
     "lineup": Lineup,
     "audit-record": Record,
     "log-record": LogRecord,
+    "feedback-record": Told,
     "receipt": Receipt,
     "aggregate": Aggregate,
     "baseline": Baseline,
@@ -46,6 +48,7 @@ LENIENT = {
     ("audit-record", ("schema_version",)),
     ("audit-record", ("hash",)),
     ("log-record", ("schema",)),
+    ("feedback-record", ("schema",)),
     ("receipt", ("v",)),
     ("aggregate", ("schema_version",)),
     ("baseline", ("schema_version",)),

@@ -1,9 +1,10 @@
-"""The key that signs receipts, through its rotations."""
+"""The keys that sign and verify receipts, through their rotations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from zeroloop.errors import Unavailable
-from zeroloop.inference.receipts import Key
+from zeroloop.errors import InvalidInput, Unavailable
+from zeroloop.inference import receipts
+from zeroloop.inference.receipts import Key, Receipt
 
 RENEWED_SECONDS = 3600.0
 """A new key signs everywhere after this long; until the rotation after that, the old one verifies."""
@@ -43,3 +44,39 @@ class SigningKey:
             return self._known
         self._ask_at = now + RENEWED_SECONDS
         return key
+
+
+class VerifyingKeys:
+    """The current key and the one before, asked for at the first receipt, once an hour, and where a receipt fails.
+
+    Where they can't be had, those that are known go on verifying. A forger makes us ask once a minute.
+    """
+
+    def __init__(self, ask: Callable[[], Mapping[str, Key]], *, monotonic: Callable[[], float]) -> None:
+        self._ask = ask
+        self._monotonic = monotonic
+        self._known: Mapping[str, Key] = {}
+        self._asked_at: float | None = None
+
+    def verify(self, prediction_id: str) -> Receipt:
+        """The receipt that one of the keys signed; InvalidInput as `receipts.verify`, Unavailable without keys."""
+        if self._older_than(RENEWED_SECONDS):
+            self._renew()
+        try:
+            return receipts.verify(prediction_id, self._known)
+        except InvalidInput:
+            if not self._older_than(PAUSE_SECONDS):
+                raise
+        self._renew()
+        return receipts.verify(prediction_id, self._known)
+
+    def _older_than(self, seconds: float) -> bool:
+        return self._asked_at is None or self._monotonic() - self._asked_at >= seconds
+
+    def _renew(self) -> None:
+        try:
+            self._known = self._ask()
+        except Unavailable:
+            if not self._known:
+                raise
+        self._asked_at = self._monotonic()

@@ -56,18 +56,31 @@ def verify(prediction_id: str, keys: Mapping[str, Key]) -> Receipt:
     InvalidInput
         `bad_prediction_id`: forged, cut short, not one of ours, or signed by a key that is gone.
     """
-    refused = InvalidInput("not a prediction id of this service", code="bad_prediction_id", field="prediction_id")
-    try:
-        text, _, signature = prediction_id.encode("ascii").rpartition(b".")
-        body = text.removeprefix(_PREFIX)
-        receipt = msgspec.json.decode(_bytes(body), type=Receipt)
-    except (ValueError, NotBase64, msgspec.DecodeError, RecursionError) as error:
-        raise refused from error
+    receipt, text, signature = _parts(prediction_id)
+    body = text.removeprefix(_PREFIX)
     key = keys.get(receipt.kid)
     # The text is compared and not its bytes: base64 writes the same bytes in several ways.
     if body == text or key is None or not hmac.compare_digest(_signature(body, key), signature):
-        raise refused
+        raise _refused()
     return receipt
+
+
+def claimed(prediction_id: str) -> Receipt:
+    """What a prediction id says, whoever signed it; for whoever may do more than it could claim. Raises as `verify`."""
+    return _parts(prediction_id)[0]
+
+
+def _parts(prediction_id: str) -> tuple[Receipt, bytes, bytes]:
+    """Receipt, signed text and signature."""
+    try:
+        text, _, signature = prediction_id.encode("ascii").rpartition(b".")
+        return msgspec.json.decode(_bytes(text.removeprefix(_PREFIX)), type=Receipt), text, signature
+    except (ValueError, NotBase64, msgspec.DecodeError, RecursionError) as error:
+        raise _refused() from error
+
+
+def _refused() -> InvalidInput:
+    return InvalidInput("not a prediction id of this service", code="bad_prediction_id", field="prediction_id")
 
 
 def unit_hash(unit: str, key: Key) -> str:

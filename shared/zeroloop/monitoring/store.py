@@ -3,6 +3,7 @@
     M#<model>#<shard>  <minute>#<version>#<part>#<variant>    a part of a minute's cell, for 8 days
     H#<model>#<shard>  <hour>#<version>#<part>#<variant>      the same of an hour, for 400 days
     B#<batch>          <cut>                                  that a cut of a batch is counted, for 16 days
+    F#<receipt>        LABEL                                  the label that is counted, while another may come
 
 Minutes and hours are written by the same transaction: a schedule that rolls up later would need a guard in every write
 against labels and batches that come late, and that costs as much as the hour. A batch goes to the shard that its
@@ -53,6 +54,25 @@ class MonitoringStore:
             except ConditionFailed:
                 continue  # counted before
         return new
+
+    def label(self, receipt_id: str) -> str | None:
+        """The label that is counted for a prediction."""
+        [item] = self._table.get([(f"F#{receipt_id}", "LABEL")]) or [{"actual": None}]
+        actual: str | None = item["actual"]
+        return actual
+
+    def learn(self, receipt_id: str, labels: tuple[str | None, str], cells: Cells, gone_at: int) -> None:
+        """Add `cells` while what `label` gives is still the first of `labels`, and make it the second.
+
+        Raises
+        ------
+        ConditionFailed
+            It is another by now.
+        """
+        before, label = labels
+        item: Item = {"pk": f"F#{receipt_id}", "sk": "LABEL", "actual": label, "gone_at": gone_at}
+        mark = save(item, "actual = :before", before=before) if before else save(item, "attribute_not_exists(pk)")
+        self._table.write("a prediction's label", mark, *next(cuts(changes(receipt_id, cells)), []))
 
     def window(
         self, model_id: str, start: int, end: int, version: int | None = None, variant: str | None = None
@@ -135,4 +155,5 @@ def _adding(gone_at: int, counters: Counters) -> Update:
 
 
 def _counters(items: list[Item]) -> Counters:
-    return add({name: value for name, value in item.items() if name not in _APART} for item in items)
+    sums = add({name: value for name, value in item.items() if name not in _APART} for item in items)
+    return {name: value for name, value in sums.items() if value}  # what was replaced left a 0

@@ -1,0 +1,39 @@
+"""`zeroloop predictions ...`: the archive of what was predicted."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from cli.account import Account, on_account
+from cli.show import show
+from zeroloop import clock
+from zeroloop.errors import InvalidInput
+from zeroloop.inference.receipts import Receipt, claimed
+from zeroloop.monitoring.archive import Archive
+
+
+@click.group()
+def predictions() -> None:
+    """Look after the archive of predictions."""
+
+
+@predictions.command("erase")
+@click.argument("prediction_ids", nargs=-1, required=True, metavar="PREDICTION_ID...")
+@on_account
+def erase_command(prediction_ids: Sequence[str], account: Account, as_json: bool) -> None:  # noqa: FBT001
+    """Erase predictions, and feedback for them, from the archive for good; what was counted of them stays counted."""
+    try:
+        receipts = [claimed(prediction_id) for prediction_id in prediction_ids]
+    except InvalidInput as error:
+        raise click.BadParameter(error.message) from error
+    ids = frozenset(prediction_ids)
+    keys = sorted({key for receipt in receipts for key in places(account.archive, receipt)})
+    erased = sum(account.archive.erase(key, ids) for key in keys)
+    show({"erased": erased}, as_json, f"erased {erased} records; log groups keep theirs for LogRetentionDays")
+
+
+def places(archive: Archive, receipt: Receipt) -> Iterator[str]:
+    """The objects in which a prediction, or feedback for it, may lie."""
+    yield from archive.keys("predictions", receipt.model_id, receipt.time, receipt.time + 1)
+    yield from archive.keys("aside", "", receipt.time, receipt.time + 60_000)  # by when it was logged
+    yield from archive.keys("feedback", receipt.model_id, receipt.time, clock.now_ms() + 1)

@@ -1,0 +1,237 @@
+"""Feedback on moto: labels for predictions that predict made, in the cells that ingest filled."""
+
+import json
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests import models
+from tests.integration.conftest import Context, event
+from tests.integration.test_ingest import Ingested
+from tests.integration.test_predict import SMALL, configured
+from zeroloop import clock
+from zeroloop.dynamo import ConditionFailed, Table
+from zeroloop.errors import NotFound
+from zeroloop.inference.receipts import Key, Receipt, sign
+from zeroloop.monitoring.feedback import Feedback
+
+KEY = Key("5f2b9a01", b"0123456789abcdef")
+TABLE = {"columns": [{"name": name, "type": "numeric", "mean": 0.0, "std": 1.0} for name in ("a", "b")]}
+DAY_MS = 86_400_000
+
+
+class Desk(Ingested):
+    """Predict, ingest and feedback."""
+
+    def __init__(self, feedback: ModuleType, *rest: Any) -> None:
+        super().__init__(*rest)
+        self.feedback = feedback
+        feedback.registered._session = self.session
+
+    def predicted(self, case: str = "text", **changes: Any) -> str:
+        """A prediction that is counted: its id."""
+        [line] = self.lines(case, **changes)
+        self.take(line)
+        self.line = line
+        return str(json.loads(line)["predictions"][0]["prediction_id"])
+
+    def tell(self, body: Any) -> tuple[int, Any]:
+        sent = {**event("feedback", "label"), "body": json.dumps(body)}
+        answer = self.feedback.lambda_handler(sent, Context())
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def label(self, prediction_id: str, label: str = "positive") -> Any:
+        status, answer = self.tell({"prediction_id": prediction_id, "label": label})
+        assert status == 200, answer
+        return answer["label"]
+
+    def confusion(self) -> dict[str, int]:
+        return dict(self.window(self.line)[1, "champion"].confusion)
+
+
+@pytest.fixture(name="world")
+def _world(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Desk:
+    configured(monkeypatch)
+    world = Desk(load("feedback"), load("predict"), load("ingest"), capsys)
+    world.promote("sentiment", world.register("sentiment", SMALL))
+    return world
+
+
+def forged(**fields: Any) -> str:
+    known: dict[str, Any] = {"model_id": "m-1", "version": 1, "variant": "champion", "label": "a", "score": 0.9}
+    given = {"kid": KEY.kid, "id": "0" * 32, "time": clock.now_ms(), **known, **fields}
+    return sign(Receipt(**given), KEY)
+
+
+def test_a_label_is_counted_once_however_often_it_is_sent(world: Desk) -> None:
+    prediction_id = world.predicted()
+    assert [world.label(prediction_id) for _ in range(3)] == ["counted", "known", "known"]
+    [(who, counts)] = world.window(world.line).items()
+    assert who == (1, "champion")
+    assert (counts.n, counts.confusion) == (1, {"positive\tpositive": 1})
+    assert sum(counts.labelled.values()) == sum(counts.correct.values()) == 1
+
+
+def test_a_changed_label_takes_the_old_ones_place(world: Desk) -> None:
+    prediction_id = world.predicted()
+    assert [world.label(prediction_id, label) for label in ("positive", "negative", "other")] == [
+        "counted", "replaced", "replaced",
+    ]  # fmt: skip
+    counts = world.window(world.line)[1, "champion"]
+    assert counts.confusion == {"positive\t": 1}
+    assert (sum(counts.labelled.values()), counts.correct) == (1, {})
+
+
+def test_a_label_lands_in_the_time_of_its_prediction(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    prediction_id = world.predicted()
+    minute = json.loads(world.line)["time"] // 60_000
+    now = clock.now_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: now + 29 * DAY_MS)
+    assert world.label(prediction_id) == "counted"
+    store, model_id = world.ingest.ingest._store, json.loads(world.line)["model_id"]
+    hour = minute // 60 * 60
+    assert store.window(model_id, hour, hour + 60)[1, "champion"].confusion == {"positive\tpositive": 1}
+    today = clock.now_ms() // 60_000
+    assert store.window(model_id, today - 120, today + 60) == {}
+
+
+def test_of_two_labels_at_once_the_later_is_counted(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    prediction_id = world.predicted()
+    write = Table.write
+    first: list[str] = []
+
+    def overtaken(table: Table, what: str, *actions: Any) -> None:
+        if not first:
+            first.append(what)
+            assert world.feedback.desk.hear(Feedback(prediction_id, "negative")).label == "counted"
+        write(table, what, *actions)
+
+    monkeypatch.setattr(Table, "write", overtaken)
+    assert world.label(prediction_id, "positive") == "replaced"
+    assert world.confusion() == {"positive\tpositive": 1}
+
+
+def test_labels_that_overtake_each_other_for_ever_are_a_conflict(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    prediction_id = world.predicted()
+    monkeypatch.setattr(Table, "write", lambda *_: (_ for _ in ()).throw(ConditionFailed("it")))
+    status, answer = world.tell({"prediction_id": prediction_id, "label": "positive"})
+    assert (status, answer["code"]) == (409, "busy")
+
+
+def test_the_slice_is_counted_with_the_label(world: Desk) -> None:
+    body = json.dumps({"text": "A wonderful, moving film.", "slice": "de"})
+    prediction_id = world.predicted(body=body)
+    world.label(prediction_id)
+    assert world.window(world.line)[1, "champion"].slices == {"": 1, "\tpositive\tpositive": 1}
+
+
+def test_metrics_alone_are_taken_and_logged(world: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    prediction_id = world.predicted()
+    capsys.readouterr()
+    assert world.tell({"prediction_id": prediction_id, "metrics": {"revenue": 3.5}}) == (200, {"label": None})
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "zl.feedback.v1" in line]
+    assert json.loads(line)["metrics"] == {"revenue": 3.5}
+    assert world.confusion() == {}
+
+    world.take(line)
+    [(key, kept)] = world.objects("feedback/").items()
+    assert key.startswith(f"feedback/model={json.loads(world.line)['model_id']}/dt=")
+    assert kept == [json.loads(line)]
+
+
+def test_several_are_each_heard_by_itself(world: Desk) -> None:
+    prediction_id = world.predicted()
+    status, answer = world.tell(
+        [
+            {"prediction_id": prediction_id, "label": "negative"},
+            {"prediction_id": prediction_id[:-2] + "AA", "label": "negative"},
+            {"prediction_id": prediction_id, "label": "negative"},
+        ]
+    )
+    assert status == 200
+    assert [one.get("label") or one["code"] for one in answer["results"]] == ["counted", "bad_prediction_id", "known"]
+    assert answer["results"][1]["field"] == "[1].prediction_id"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({"label": "positive"}, "invalid_input", "prediction_id"),
+        ({"prediction_id": "zr1.e30.AAAA", "label": "positive"}, "bad_prediction_id", "prediction_id"),
+        ({"prediction_id": forged(kid="00000000"), "label": "a"}, "bad_prediction_id", "prediction_id"),
+        ({"prediction_id": forged(time=clock.now_ms() - 31 * DAY_MS), "label": "a"}, "too_late", "prediction_id"),
+        ({"prediction_id": forged(label=None), "label": "a"}, "no_label", "label"),
+        ({"prediction_id": forged()}, "invalid_input", "label"),
+        ({"prediction_id": forged(), "label": 1}, "invalid_input", "label"),
+        ({"prediction_id": forged(), "label": "a", "other": 1}, "invalid_input", "other"),
+        ({"prediction_id": forged(), "metrics": {"a": "b"}}, "invalid_input", "metrics[...]"),
+        ([{"prediction_id": forged(), "label": "a"}] * 101, "invalid_input", "body"),
+    ],
+)
+def test_feedback_is_refused(world: Desk, body: Any, code: str, field: str) -> None:
+    status, answer = world.tell(body)
+    assert (status, answer["code"], answer["field"]) == (422, code, field)
+
+
+def test_the_key_before_the_last_rotation_still_verifies(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    prediction_id = world.predicted()
+    known = world.session.json
+
+    def rotated(service: str, target: str, body: dict[str, Any], *, timeout: float) -> dict[str, Any]:
+        if body.get("VersionStage") == "AWSCURRENT":
+            return {"VersionId": "ffffffff-0000", "SecretString": "another"}
+        return known(service, target, body, timeout=timeout)
+
+    monkeypatch.setattr(world.session, "json", rotated)
+    assert world.label(prediction_id) == "counted"
+
+
+def test_a_key_that_is_new_is_asked_for(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    prediction_id = world.predicted()
+    now = [0.0]
+    keys = world.feedback.keys
+    monkeypatch.setattr(keys, "_monotonic", lambda: now[0])
+    known, current = world.session.json, ["ffffffff-0000"]
+
+    def rotating(service: str, target: str, body: dict[str, Any], *, timeout: float) -> dict[str, Any]:
+        if body.get("VersionStage") == "AWSPREVIOUS":
+            raise NotFound("there is none")
+        if service == "secretsmanager" and current:
+            return {"VersionId": current[0], "SecretString": "another"}
+        return known(service, target, body, timeout=timeout)
+
+    monkeypatch.setattr(world.session, "json", rotating)
+    told = {"prediction_id": prediction_id, "label": "positive"}
+    assert world.tell(told)[0] == 422
+    current.clear()
+    assert world.tell(told)[0] == 422  # a forger makes us ask once a minute
+    now[0] = 61.0
+    assert world.tell(told)[0] == 200
+
+
+def test_an_ab_tests_outcome_is_told_before_the_answer(world: Desk) -> None:
+    told: list[tuple[str | None, bool | None, dict[str, float]]] = []
+    world.feedback.desk._outcomes = lambda receipt, right, metrics: told.append((receipt.test_id, right, metrics))
+    model_id = json.loads(world.lines()[0])["model_id"]
+    one, two = (
+        forged(model_id=model_id, label="positive", test_id=test_id, id=f"{i:032x}")
+        for i, test_id in enumerate(("t-1", None))
+    )
+    for prediction_id in (one, two):
+        world.label(prediction_id, "negative")
+    assert world.tell({"prediction_id": one, "metrics": {"revenue": 2}})[0] == 200
+    assert told == [("t-1", False, {}), ("t-1", None, {"revenue": 2.0})]
+
+
+def test_a_regression_takes_metrics_only(world: Desk) -> None:
+    world.promote("plain", world.register("plain", models.regression(TABLE, (0.5, -2.0), 1.0)))
+    [line] = world.lines(
+        rawPath="/predict/plain", pathParameters={"model": "plain"}, body='{"features": {"a": 1, "b": 2}}'
+    )
+    prediction_id = json.loads(line)["predictions"][0]["prediction_id"]
+    assert world.tell({"prediction_id": prediction_id, "label": "3"})[1]["code"] == "no_label"
+    assert world.tell({"prediction_id": prediction_id, "metrics": {"error": 0.5}})[0] == 200
