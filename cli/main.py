@@ -8,6 +8,7 @@ from cli.demo import demo
 from cli.ingest import ingest
 from cli.local.commands import local
 from cli.model import model
+from cli.monitor import monitor
 from cli.predictions import predictions
 from cli.runs import runs
 
@@ -18,7 +19,7 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-for command in (demo, local, model, audit, runs, batch, ingest, predictions):
+for command in (demo, local, model, audit, runs, batch, ingest, predictions, monitor):
     main.add_command(command)
 
 
