@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from cli import ab_demo, batch, model, progress
+from cli import batch, demo_abtest, demo_monitoring, model, progress
 from cli.api import Api, local_api, path
 from cli.local import stack, tools
 from cli.local.commands import in_home
@@ -34,10 +34,12 @@ def demo(home: Home, uv: str | None) -> None:
         *serve(api, "sentiment", ["sentiment/packages/small", "sentiment/packages/large"]),
         *serve(api, "machine", ["tabular/packages/v1", "tabular/packages/v2"]),
     ]
+    rows += [Row(*said) for said in demo_monitoring.begin(api, serve)]
     rows += [predict(api, "sentiment", {"text": sentence}) for sentence in SENTENCES]
     rows += [predict(api, "machine", {"features": first_features("tabular/packages/v2")})]
     rows += [score(api, home, "sentiment")]
-    rows += [Row(*ab_demo.run(api, "sentiment"))]
+    rows += [Row(*demo_abtest.run(api, "sentiment"))]
+    rows += [Row(*said) for said in demo_monitoring.finish(api)]
     click.echo("\n" + table(["what ran", "result"], rows))
     click.echo(next_steps(record.api_url))
 
@@ -105,6 +107,7 @@ The stack is up. Try:
   .venv/bin/zeroloop audit verify sentiment
   .venv/bin/zeroloop batch list
   .venv/bin/zeroloop ab analysis small-against-large
+  .venv/bin/zeroloop monitor report sentiment
   .venv/bin/zeroloop local logs predict
   make down
 """

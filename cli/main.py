@@ -9,6 +9,7 @@ from cli.demo import demo
 from cli.ingest import ingest
 from cli.local.commands import local
 from cli.model import model
+from cli.monitor import monitor
 from cli.predictions import predictions
 from cli.runs import runs
 
@@ -19,7 +20,7 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-for command in (demo, local, model, audit, runs, batch, ingest, predictions, ab):
+for command in (demo, local, model, audit, runs, batch, ingest, predictions, monitor, ab):
     main.add_command(command)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from math import sqrt
+from math import isqrt, sqrt
 from random import Random
 from typing import Any
 
@@ -21,8 +21,6 @@ from zeroloop.monitoring.frame import UNIT, Frame, Scale
 from zeroloop.stats import drift
 from zeroloop.stats.drift import Dispersion, Evidence
 
-_BLOCK = 10
-"""Rows that stand together are alike, where the data has an order: sentences of a review, readings of an hour."""
 _WINDOWS = 200
 _LEAST_BLOCKS = 20
 _MOST_LABELS = 1000
@@ -38,7 +36,11 @@ def baseline(
     must not be among them, nor have had a part in making a vocabulary: every window would look drifted.
     """
     answered = _answers(model, values)
-    frame = _frame(model, answered, seen, slices)
+    return of_answers(answered, truth, _frame(model, answered, seen, slices))
+
+
+def of_answers(answered: Sequence[Answered], truth: Sequence[Any], frame: Frame) -> Baseline:
+    """The baseline of answers to held-out rows, counted by `frame`."""
     outcomes = [
         Outcome(one.label, one.score, None, str(true))
         for one, true in zip(answered, truth, strict=True)
@@ -72,7 +74,7 @@ def _frame(model: Model, answered: Sequence[Answered], seen: Sequence[Any], slic
     labels = frozenset(package.labels) | {one.label for one in answered if package.task == "multilabel" and one.label}
     frame = Frame(labels=frozenset(sorted(labels)[:_MOST_LABELS]), slices=frozenset(slices))
     if package.task == "regression":
-        frame = replace(frame, answer=_scale(_counted(answered, replace(frame, answer=Scale())).answer))
+        frame = replace(frame, answer=scale(_counted(answered, replace(frame, answer=Scale())).answer))
     if isinstance(encoder, Columns):
         columns = [column for column, _ in encoder.placed]
         numbers = {one.name: Scale(one.mean, one.std) for one in columns if isinstance(one, Numeric)}
@@ -81,9 +83,17 @@ def _frame(model: Model, answered: Sequence[Answered], seen: Sequence[Any], slic
     if isinstance(encoder, HashedNgrams):
         frame = replace(frame, ngrams=encoder.ngrams)
         frame = replace(frame, seen=_seen(encoder, seen, frame))
+    return scaled(answered, frame)
+
+
+def scaled(answered: Sequence[Answered], frame: Frame) -> Frame:
+    """`frame` with the scales of texts: their length, and how many of their words weren't seen."""
+    ids = [one for answer in answered for one in words(answer.features, frame)]
+    if frame.seen:
+        frame = replace(frame, unseen=Scale(1 - _short(sum(map(frame.seen.__getitem__, ids)) / max(1, len(ids)))))
     texts = _counted(answered, frame).features
-    scales = {name: _scale(texts[name]) for name in ("length", "unseen") if name in texts}
-    return replace(frame, **scales)
+    unit = scale(texts["unseen"]).unit if "unseen" in texts else 1.0
+    return replace(frame, length=scale(texts["length"]), unseen=Scale(frame.unseen.centre, unit))
 
 
 def _seen(encoder: HashedNgrams, values: Sequence[Any], frame: Frame) -> bytes:
@@ -97,7 +107,7 @@ def _seen(encoder: HashedNgrams, values: Sequence[Any], frame: Frame) -> bytes:
     return bytes(known)
 
 
-def _scale(feature: Feature) -> Scale:
+def scale(feature: Feature) -> Scale:
     """Of what was counted in thousandths of 1 from 0."""
     if not feature.n:
         return Scale()
@@ -115,12 +125,15 @@ def _token_spread(answered: Sequence[Answered], frame: Frame) -> TokenSpread:
 def _spread(whole: Baseline, answered: Sequence[Answered], frame: Frame) -> dict[str, Spread]:
     """Each test's statistic for windows of blocks drawn without repetition, beside all other rows.
 
-    With b blocks a mean of it is known as if from b - 1 windows, however many are drawn.
+    Rows that stand together are alike, where the data has an order: sentences of a review, readings of an hour. Blocks
+    of the root of the rows hold what hangs together and are still many. With b blocks a mean is known as if from
+    b - 1 windows, however many are drawn.
     """
-    blocks = [_counted(answered[at : at + _BLOCK], frame) for at in range(0, len(answered) - _BLOCK + 1, _BLOCK)]
+    length = isqrt(len(answered))
+    blocks = [_counted(answered[at : at + length], frame) for at in range(0, len(answered) - length + 1, length)]
     if len(blocks) < _LEAST_BLOCKS:
         return {}
-    size = min(drift.LEAST_ROWS // _BLOCK, len(blocks) // 4)
+    size = max(1, min(drift.LEAST_ROWS // length, len(blocks) // 4))
     ratios: dict[str, list[float]] = {}
     random = Random(len(blocks))  # noqa: S311 - which blocks, and the same ones again
     for _ in range(_WINDOWS):

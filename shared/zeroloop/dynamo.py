@@ -110,8 +110,9 @@ class Table:
         prefix: str | None = None,
         fields: Sequence[Sequence[str]] = (),
         limit: int | None = None,
+        backwards: bool = False,
     ) -> Iterator[Item]:
-        """Items of a partition in key order, strongly consistent.
+        """Items of a partition in key order, or `backwards`, strongly consistent.
 
         From sort key `first` on, and only to `last` with it, or those that begin with `prefix`; of each only `fields`
         (paths: `("m", "loss")`), if any are named. Reads a page of 1 MB, or of `limit` items, at a time, as the caller
@@ -123,6 +124,8 @@ class Table:
             asked["ExpressionAttributeValues"][":last"] = _encode(last)
         if limit:
             asked["Limit"] = limit
+        if backwards:
+            asked["ScanIndexForward"] = False
         while True:
             page = msgspec.json.decode(self._call("Query", asked), type=_Found)
             yield from map(_plain, page.Items)

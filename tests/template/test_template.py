@@ -47,7 +47,7 @@ _POLICY = _resource("ArtifactsBucketPolicy", "PolicyDocument", "Statement")
 _DIMENSION = [{"Name": "FunctionName", "Value": {"Ref": "PredictFunction"}}]
 _NAT = {"Type": "AWS::EC2::NatGateway", "Properties": {}}
 _SECRET = {"Type": "AWS::SecretsManager::Secret", "Properties": {}}
-_ELEVEN_METRICS = [{"Id": f"m{number}"} for number in range(11)]
+_ELEVEN_METRICS = [{"Id": f"m{number}"} for number in range(11)]  # beside those of the other alarms
 
 BREAKS = [
     (rules.functions_are_described, delete(*_resource("PredictFunction", "Description"))),
@@ -83,6 +83,17 @@ BREAKS = [
     (
         rules.roles_allow_only_named_actions_on_named_things,
         put({"Fn::Sub": "arn:${AWS::Partition}:s3:::*/models/*"}, *_STATEMENT, "Resource"),
+    ),
+    (
+        rules.roles_allow_only_named_actions_on_named_things,
+        put(
+            ["cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData"],
+            *_resource("MonitorRole", "Policies", 0, "PolicyDocument", "Statement", 6, "Action"),
+        ),
+    ),
+    (
+        rules.roles_are_for_the_service_that_runs_them_only,
+        put({"Fn::GetAtt": ["MonitorRole", "Arn"]}, *_resource("MonitorMinutes", "Target", "RoleArn")),
     ),
     (rules.functions_log_to_their_own_kept_group, delete(*_resource("PredictLogGroup", "RetentionInDays"))),
     (rules.functions_log_to_their_own_kept_group, delete(*_resource("PredictFunction", "LoggingConfig"))),
@@ -177,7 +188,7 @@ def test_the_idle_price_is_itemised() -> None:
 
     assert set(items) == {"secrets", "alarms", "objects", "items", "schedules", "log lines"}
     assert items["secrets"] == pytest.approx(0.40)
-    assert items["alarms"] == 0
+    assert items["alarms"] == pytest.approx(0.10)  # one more than the ten that are free
     assert items["objects"] == pytest.approx(2 * 2.0 * 0.023)
 
 
@@ -215,6 +226,10 @@ ACTIONS = {
         "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "s3:GetObject", "s3:GetObjectVersion",
         "s3:ListBucket", "s3:PutObject", "sqs:SendMessage", "states:StartExecution", "states:StopExecution",
     },
+    "MonitorRole": {
+        "cloudwatch:GetMetricStatistics", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem",
+        "dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents", "s3:GetObject", "sns:Publish",
+    },
     "AdmissionRole": {
         "dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "sqs:SendMessage",
     },
@@ -233,6 +248,7 @@ def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
     assert given == {
         "BatchStateMachineRole": STATES,
         "AbTestScheduleRole": {"lambda:InvokeFunction"},
+        "MonitorSchedulesRole": {"lambda:InvokeFunction"},
         **{name: actions | LOGS for name, actions in ACTIONS.items()},
     }
 

@@ -19,6 +19,7 @@ from zeroloop.inference.package import Package
 from zeroloop.inference.receipts import Key, Receipt
 from zeroloop.inference.record import LogRecord, Prediction
 from zeroloop.monitoring.aggregate import Aggregate
+from zeroloop.monitoring.alerts import Alert
 from zeroloop.monitoring.baseline import Baseline
 from zeroloop.monitoring.lines import Told
 from zeroloop.registry import audit, rules
@@ -38,6 +39,7 @@ STRUCTS: dict[str, type[Struct]] = {
     "receipt": Receipt,
     "aggregate": Aggregate,
     "baseline": Baseline,
+    "alert": Alert,
 }
 # Fields that a schema requires of the writer and our reader fills in: a lineup's with what a new model's are, a
 # record's version because the line could not have been found without it, a hash because it is made of the others.
@@ -52,6 +54,7 @@ LENIENT = {
     ("receipt", ("v",)),
     ("aggregate", ("schema_version",)),
     ("baseline", ("schema_version",)),
+    ("alert", ("schema_version",)),
 }
 
 Path_ = tuple[str | int, ...]

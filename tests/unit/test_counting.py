@@ -69,8 +69,8 @@ def test_texts_are_counted_as_worked_out_by_hand() -> None:
 
 def test_the_share_of_unseen_words_is_of_texts_with_words() -> None:
     made = count([line(Answered(features=[16, 9, 10, 11])), line(Answered(features=[]))], FRAME)
-    # one of four, which is beyond all known ids: (.25 - .5) / .25 = -1
-    assert made.features["unseen"] == Feature(n=1, sum=-1000, sum_squares=1_000_000, bins={"-4": 1})
+    # one of four, which is beyond all known ids: (.25 - .5) sqrt(4) / .25 = -2
+    assert made.features["unseen"] == Feature(n=1, sum=-2000, sum_squares=4_000_000, bins={"-8": 1})
     assert made.features["length"] == Feature(n=2, sum=-1200 - 2000, sum_squares=5_440_000, bins={"-5": 1, "-8": 1})
 
 

@@ -116,11 +116,9 @@ def test_all_tests_together_err_as_often_as_they_say_and_find_what_is_there() ->
 
     def p_value(tokens: NDArray[np.int64], numbers: NDArray[np.int64]) -> float:
         text = known(drift.tokens(tokens.sum(axis=0).tolist(), len(tokens), baseline))
-        features = [
-            known(drift.shift(moments(numbers), base_moments)),
-            known(drift.distribution(counts(numbers // 250), base_bins, ordered=True)),
-        ]
-        together = drift.family(text.p_value, [one.p_value for one in features])
+        shifted = known(drift.shift(moments(numbers), base_moments))
+        counted = known(drift.distribution(counts(numbers // 250), base_bins, ordered=True))
+        together = drift.family([text.p_value], [shifted.p_value], [counted.p_value])
         assert isinstance(together, float)
         return together
 
@@ -181,12 +179,13 @@ def test_a_heavier_tail_leaves_fewer_degrees_of_freedom() -> None:
     assert found.p_value == pytest.approx(stats.chi2.sf(12.5 / 2, 2), rel=1e-9)
 
 
-def test_half_of_alpha_is_the_tokens_and_alone_each_has_all() -> None:
-    assert drift.family(0.01, [0.004, 0.9]) == pytest.approx(0.016)
-    assert drift.family(0.001, [0.004, 0.9]) == pytest.approx(0.002)
-    assert drift.family(0.01, []) == 0.01
-    assert drift.family(None, [0.004, 0.9]) == pytest.approx(0.008)
-    assert isinstance(drift.family(None, []), Undetermined)
+def test_groups_share_alpha_and_alone_each_has_all() -> None:
+    # cot(.004 pi) = 79.573, and half of that and cot(.5 pi) = 0 is cot(.0079995 pi); then with cot(.01 pi) = 31.821
+    assert drift.family([0.004, 0.5]) == pytest.approx(0.0079992, rel=1e-3)
+    assert drift.family([0.01], [0.004, 0.5]) == pytest.approx(0.0088879, rel=1e-3)
+    assert drift.family([0.01], [], []) == pytest.approx(0.01)
+    assert drift.family([0.03], [0.03, 0.03]) == pytest.approx(0.03)
+    assert isinstance(drift.family([], []), Undetermined)
 
 
 CONSTANT, VARYING = Moments(10, 50, 250), Moments(10, 50, 350)

@@ -17,7 +17,7 @@ from tests.template import reader
 ROOT = reader.PROJECT
 SPEC: dict[str, Any] = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 METHODS = ("get", "post", "put", "patch", "delete")
-WITH_A_ROUTER = ("abtest", "batch", "explain", "feedback", "registry")
+WITH_A_ROUTER = ("abtest", "batch", "explain", "feedback", "monitor", "registry")
 MLFLOWS = ("/api", "/ajax-api", "/health", "/version", "/get-artifact", "/v1/traces")
 
 Route = tuple[str, str]

@@ -4,6 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from math import sqrt
 from operator import itemgetter
 from sys import byteorder
 from typing import Any, NamedTuple
@@ -163,7 +164,8 @@ def _texts(texts: Sequence[list[int]], frame: Frame) -> tuple[dict[str, Feature]
         for place, n in Counter(_low_bytes(ids)).items():
             sums[place] += weight * n
         if frame.seen and length:
-            share = [1 - k / length for k in range(length + 1)]
+            usual = frame.unseen.centre
+            share = [usual + (1 - k / length - usual) * sqrt(length) for k in range(length + 1)]
             shares += [share[k] for k in _seen(ids, length, frame.seen)]
     features = {"length": _numbers([len(row) for row in texts], frame.length)}
     return features | ({"unseen": _numbers(shares, frame.unseen)} if frame.seen else {}), sums

@@ -52,9 +52,10 @@ def judge(found: Mapping[str, Found], n: int) -> Verdict:
         few = Undetermined(f"{n} predictions, {drift.LEAST_ROWS} are needed")
         return Verdict("undetermined", few, large=False, found=dict(found))
     evidence = {name: one for name, one in found.items() if isinstance(one, Evidence)}
-    text = evidence.get(TOKENS)
-    others = [one.p_value for name, one in evidence.items() if name != TOKENS]
-    p_value = drift.family(text.p_value if text else None, others)
+    groups: dict[str, list[float]] = {}
+    for name, one in evidence.items():
+        groups.setdefault(name.rpartition(":")[2], []).append(one.p_value)
+    p_value = drift.family(*groups.values())
     large = any(one.large for one in evidence.values())
     if isinstance(p_value, Undetermined):
         return Verdict("undetermined", p_value, large, dict(found))

@@ -30,8 +30,9 @@ class Frame(Struct, frozen=True, kw_only=True):
 
     `categories` has the known values of each categorical column. Of a text only words are counted (of `ngrams` 2 the
     first half of its ids: pairs drown what words tell), and as features how many they are (`length`) and the share of
-    them that isn't `seen` (`unseen`). `seen` has a byte for every possible id, 1 where the rows that the version was
-    made of have it, and is empty where ids can't be told apart. `answer` is the scale of a regression's answers.
+    them that isn't `seen` (`unseen`: how far it is from `unseen.centre`, times the root of the words, since a share of
+    many words is known better). `seen` has a byte for every possible id, 1 where the rows that the version was made of
+    have it, and is empty where ids can't be told apart. `answer` is the scale of a regression's answers.
     """
 
     labels: frozenset[str] = frozenset()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, chdtri, fdtrc, rel_entr
 
 from zeroloop.stats.comparison import difference
-from zeroloop.stats.multiple import weighted
+from zeroloop.stats.multiple import cauchy
 from zeroloop.stats.samples import Moments, mean
 from zeroloop.stats.undetermined import Undetermined
 
@@ -171,13 +171,14 @@ def token_baseline(vectors: NDArray[np.int64]) -> TokenBaseline:
     )
 
 
-def family(text: float | None, features: Sequence[float]) -> float | Undetermined:
-    """One p-value of a window: half of alpha for the token test, the rest in equal parts; all, where one is alone."""
-    if text is None and not features:
-        return Undetermined("no test was possible")
-    share = 0.0 if text is None else 0.5 if features else 1.0
-    own = [] if text is None else [(text, share)]
-    return weighted(own + [(p, (1 - share) / len(features)) for p in features])
+def family(*groups: Sequence[float]) -> float | Undetermined:
+    """One p-value of all tests of a window, in groups that say the same in different ways: means, counts, tokens.
+
+    Cauchy's combination within a group, and over the groups that have any, each with the same weight: a group of many
+    features doesn't drown one of few.
+    """
+    held = [cauchy(group) for group in groups if group]
+    return cauchy(held) if held else Undetermined("no test was possible")
 
 
 def _tail(ratio: float, df: float, spread: Dispersion) -> float:

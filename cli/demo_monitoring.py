@@ -1,0 +1,92 @@
+"""The part of `zeroloop demo` that shows monitoring: traffic as in training, then from another domain."""
+
+import gzip
+from collections.abc import Sequence
+from typing import Any
+from zlib import crc32
+
+import click
+
+from cli import progress
+from cli.api import Api, path
+from cli.local.home import PROJECT
+from zeroloop import clock
+
+DATA = PROJECT / "examples/sentiment/data"
+MODEL = "sentiment-abroad"
+ROWS = 300
+A_REQUEST = 100
+SECONDS = 240.0
+POLL_SECONDS = 2.0
+SETTINGS = {"drift_minutes": 1, "settle_seconds": 5, "running": 1}
+"""Windows of a minute, one of which is enough: a demo doesn't wait for hours."""
+
+Said = tuple[str, str]
+
+
+def begin(api: Api, serve: Any) -> list[Said]:
+    """Traffic as in training to `sentiment`, of editorials to a second model; each with a report made now."""
+    serve(api, MODEL, ["sentiment/packages/small"])
+    api.call("PUT", path("models", MODEL, "monitor"), SETTINGS, repeat=True)
+    with progress.step(f"{ROWS} movie sentences to sentiment, {ROWS} of editorials to {MODEL}"):
+        sent = {"sentiment": "movie_reviews.tsv.gz", MODEL: "nyt_editorials.tsv.gz"}
+        before = {name: counted(api, name) for name in sent}
+        for name, file in sent.items():
+            send(api, name, sentences(file, before[name]))
+        reports = [reported(api, name, before[name] + ROWS) for name in sent]
+    return [(f"report {one['model']}", said(one)) for one in reports]
+
+
+def finish(api: Api) -> list[Said]:
+    """The alert that the schedule makes of it, by itself."""
+    with progress.step("wait for the schedule to find the drift, at most some minutes"):
+        deadline = clock.monotonic() + SECONDS
+        while not (found := [one for one in alerts(api) if one["kind"] == "drift"]):
+            if clock.monotonic() > deadline:
+                raise click.ClickException("no alert came: `zeroloop local logs monitor` says what the schedule did")
+            clock.sleep(POLL_SECONDS)
+    return [(f"alert {MODEL} ({len(found)}, by the schedule)", found[-1]["told"])]
+
+
+def send(api: Api, name: str, texts: Sequence[str]) -> None:
+    """Predict `texts`, many a request."""
+    for start in range(0, len(texts), A_REQUEST):
+        instances = [{"text": text} for text in texts[start : start + A_REQUEST]]
+        api.post(path("predict", name), {"instances": instances}, repeat=True)
+
+
+def counted(api: Api, name: str) -> int:
+    """Predictions of the last hour."""
+    return int(api.get(f"{path('models', name, 'metrics')}?window=60m")["total"])
+
+
+def reported(api: Api, name: str, least: int) -> dict[str, Any]:
+    """A report of the last hour, once the log has brought what was sent."""
+    deadline = clock.monotonic() + SECONDS
+    while counted(api, name) < least:
+        if clock.monotonic() > deadline:
+            raise click.ClickException("what was sent isn't counted: `zeroloop local logs ingest` says why")
+        clock.sleep(POLL_SECONDS)
+    return dict(api.post(path("models", name, "reports"), {"window": "60m"}))
+
+
+def said(report: dict[str, Any]) -> str:
+    """A report in a line."""
+    p_value = report["reason"] if report["p_value"] is None else f"p = {report['p_value']:.1e}"
+    return f"{report['status']}, {p_value}, {report['n']} predictions"
+
+
+def alerts(api: Api) -> list[dict[str, Any]]:
+    """What changed, newest first."""
+    return list(api.get(path("models", MODEL, "alerts"))["alerts"])
+
+
+def sentences(file: str, before: int) -> list[str]:
+    """Some that training never saw, by their ids: words that it knows would make the others look drifted.
+
+    Others each time, after `before` of them: what is sent twice isn't like the baseline, where each stands once.
+    """
+    lines = [line.split("\t") for line in gzip.decompress((DATA / file).read_bytes()).decode().splitlines()[1:]]
+    unseen = [text for key, _, text in lines if crc32(key.encode()) % 100 >= 85]
+    start = before // ROWS * ROWS % (len(unseen) // ROWS * ROWS)
+    return unseen[start : start + ROWS]

@@ -1,0 +1,136 @@
+"""When a model's state changes, and by which of its settings: pure rules on values."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
+
+Kind = Literal["latency", "errors", "accuracy", "drift", "silence", "ingest"]
+Format = Literal["slack", "pagerduty"]
+
+KEPT = 3
+"""Windows that a state remembers."""
+
+
+class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to post a change of state, and in whose format; PagerDuty's needs a routing key."""
+
+    url: Annotated[str, Meta(pattern="^https?://[^\\s/]+", max_length=2000)]
+    format: Format
+    routing_key: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Guardrail(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a promotion is taken back, for how many hours after it, if it is significantly worse."""
+
+    enabled: bool = False
+    hours: Annotated[int, Meta(ge=1, le=720)] = 24
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of one model.
+
+    p95_ms, error_rate, accuracy_drop
+        Limits, above which a window breaches.
+    minutes, drift_minutes
+        Lengths of the windows of latency, errors, silence and ingest, and of drift and accuracy.
+    settle_seconds
+        How long after its end a window is judged: the log takes a while.
+    of_three, running
+        How many of three windows running must breach to alert; for drift, how many running.
+    """
+
+    p95_ms: Annotated[float, Meta(gt=0, le=900_000)] = 500.0
+    error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    accuracy_drop: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    minutes: Annotated[int, Meta(ge=1, le=60)] = 5
+    drift_minutes: Annotated[int, Meta(ge=1, le=1440)] = 60
+    settle_seconds: Annotated[int, Meta(ge=0, le=3600)] = 60
+    of_three: Annotated[int, Meta(ge=1, le=3)] = 2
+    running: Annotated[int, Meta(ge=1, le=3)] = 2
+    webhooks: Annotated[list[Webhook], Meta(max_length=5)] = field(default_factory=list)
+    rollback: Guardrail = Guardrail()
+
+    def rule(self, kind: Kind) -> tuple[int, int]:
+        """How many of how many windows."""
+        return (self.running, self.running) if kind == "drift" else (self.of_three, KEPT)
+
+
+class Judged(Struct, frozen=True):
+    """What a window says of one thing; `breach` None: nothing, and `why`."""
+
+    breach: bool | None
+    value: float | None = None
+    limit: float | None = None
+    n: int = 0
+    why: str = ""
+
+
+class Watch(Struct, frozen=True):
+    """What is known of one kind: whether it alerts, what the last windows said, and the minute up to which they go."""
+
+    alert: bool = False
+    verdicts: list[bool] = field(default_factory=list)
+    until: int = 0
+    version: int = 0
+
+
+class Watched(Struct, frozen=True):
+    """All that a model's alerts stand on; `revision` rises with every change."""
+
+    revision: int = 0
+    kinds: dict[str, Watch] = field(default_factory=dict)
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """A change of state, and what made it. Contract: docs/contracts/alert.schema.json."""
+
+    schema_version: Literal[1] = 1
+    model_id: str
+    model: str
+    kind: str
+    state: Literal["ALERT", "OK", "DONE"]
+    at: int
+    window_start: int
+    window_end: int
+    version: int | None = None
+    value: float | None = None
+    limit: float | None = None
+    n: int = 0
+    told: str
+    report: str
+    runbook: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def advance(watch: Watch, end: int, breach: bool | None, rule: tuple[int, int], version: int = 0) -> Watch:  # noqa: FBT001
+    """`watch` after a window that ended at minute `end`; one that it has seen, or that came late, changes nothing.
+
+    It alerts when `rule` = (k, n) has k of the last n windows breach, and is over when fewer than k do and k don't. A
+    window that says nothing counts as none. Another version starts anew, and keeps the alert until windows say else.
+    """
+    if end <= watch.until:
+        return watch
+    known = watch.verdicts if version == watch.version else []
+    verdicts = known if breach is None else [*known, breach][-KEPT:]
+    needed, of = rule
+    bad = sum(verdicts[-of:])
+    good = len(verdicts[-of:]) - bad
+    over = bad < needed <= good
+    alert = bad >= needed or (watch.alert and not over)
+    return Watch(alert, verdicts, end, version)
+
+
+def watched(before: Watched, kind: str, watch: Watch) -> Watched:
+    """`before` with another watch of `kind`, one revision on."""
+    return replace(before, revision=before.revision + 1, kinds={**before.kinds, kind: watch})
+
+
+def due(until: int, now_minute: int, length: int, most: int) -> list[int]:
+    """Ends of the aligned windows of `length` minutes that have ended by `now_minute` and weren't judged, oldest first.
+
+    At most the last `most`; the first time only the last one.
+    """
+    last = now_minute // length * length
+    first = max(until + length - until % length, last - (most - 1) * length) if until else last
+    return list(range(first, last + 1, length))

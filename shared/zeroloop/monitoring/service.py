@@ -1,0 +1,448 @@
+"""Monitoring's use cases: what the API asks, and what the schedules do. Read, judge, write once, tell."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import reduce
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from zeroloop import clock
+from zeroloop.errors import Conflict, NotFound, Unavailable
+from zeroloop.monitoring import alerts, figures, reports
+from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
+from zeroloop.monitoring.alerts import Alert, Judged, Settings, Watch, Watched, Webhook
+from zeroloop.monitoring.baseline import Baseline
+from zeroloop.monitoring.outside import Called, Counts, Sender
+from zeroloop.monitoring.reports import Every, Learned, Report
+from zeroloop.monitoring.store import MonitoringStore
+from zeroloop.monitoring.watching import WatchStore, report_key
+from zeroloop.registry.rules import Lineup
+from zeroloop.registry.service import Change, Registry
+
+Schedule = Literal["minutes", "hour", "day"]
+
+DAY_MINUTES = 1440
+_CATCH_UP = 12
+"""Windows that a late schedule makes up for."""
+_LOOK_BACK = (60, 360, DAY_MINUTES)
+"""Minutes in which the last 100 requests are looked for."""
+_RETRY_MS = 120_000
+_TRIES = 5
+_MS = 60_000
+_PAGE = 100
+_ACTOR = "zeroloop/monitor"
+
+Cells = Mapping[tuple[int, str], Aggregate]
+
+
+class Baselines(Protocol):
+    """Where the baselines of versions are."""
+
+    def __call__(self, model_id: str, version: int) -> Baseline | None:
+        """The version's baseline; None if its package has none."""
+
+
+class Links(Struct, frozen=True):
+    """Where an alert leads: the API, and the page of runbooks."""
+
+    api: str
+    runbooks: str
+
+
+class Subject(Struct, frozen=True):
+    """The model that is looked at, and by which settings."""
+
+    model_id: str
+    model: str
+    lineup: Lineup
+    settings: Settings
+
+
+class Monitor:
+    """Metrics, reports, alerts and automatic rollback."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what it stands on
+        self,
+        counts: MonitoringStore,
+        watch: WatchStore,
+        registry: Registry,
+        baselines: Baselines,
+        cloud: Counts,
+        sender: Sender,
+        links: Links,
+        log_failure: Callable[[Exception], None],
+    ) -> None:
+        self._counts = counts
+        self._watch = watch
+        self._registry = registry
+        self._baselines = baselines
+        self._cloud = cloud
+        self._sender = sender
+        self._links = links
+        self._log_failure = log_failure
+
+    # What the API asks.
+
+    def metrics(
+        self, name: str, minutes: int, now: int, *, version: int | None = None, variant: str | None = None
+    ) -> dict[str, Any]:
+        """What is known of the last `minutes`, of all versions and variants or of one."""
+        model = self._registry.model(name)
+        end = now // _MS + 1
+        start = end - minutes
+        of = _all(self._counts.window(model.model_id, start, end, version, variant))
+        own = version or self._registry.lineup(name).champion
+        baseline = self._baselines(model.model_id, own) if own else None
+        crashes = self._crashes(of, start, end)
+        return {
+            "model": name,
+            "window_start": start * _MS,
+            "window_end": end * _MS,
+            "version": version,
+            "variant": variant,
+            **figures.metrics(of, baseline, minutes, crashes),
+        }
+
+    def reports(self, name: str, before: int | None) -> list[Report]:
+        """A page of reports, newest first."""
+        return self._watch.reports(self._registry.model(name).model_id, before, _PAGE)
+
+    def alerts(self, name: str, before: int | None) -> tuple[Watched, list[Alert]]:
+        """What alerts now, and a page of changes, newest first."""
+        model_id = self._registry.model(name).model_id
+        return self._watch.watched(model_id), self._watch.alerts(model_id, before, _PAGE)
+
+    def settings(self, name: str) -> Settings:
+        """The model's settings."""
+        return self._watch.settings(self._registry.model(name).model_id)
+
+    def set(self, name: str, settings: Settings) -> Settings:
+        """Replace the model's settings."""
+        self._watch.save_settings(self._registry.model(name).model_id, settings)
+        return settings
+
+    def report(self, name: str, minutes: int, now: int) -> Report:
+        """A report of the champion's last `minutes`, made and kept now; it changes no alert.
+
+        Raises
+        ------
+        Conflict
+            Nobody serves (`no_champion`).
+        """
+        subject = self._subject(name)
+        if subject.lineup.champion is None:
+            raise Conflict(f"{name} has no champion to report of: promote one", code="no_champion")
+        end = now // _MS + 1
+        window = (end - minutes, end)
+        cells = self._counts.window(subject.model_id, *window)
+        made = self._concluded(subject, subject.lineup.champion, cells, window, "demand", now)
+        self._watch.conclude(subject.model_id, report=made)
+        return made[0]
+
+    # What the schedules do.
+
+    def tick(self, schedule: Schedule, now: int) -> dict[str, int]:
+        """Judge all windows of all models that have ended and weren't judged; called again, it finds nothing to do.
+
+        What fails of one model doesn't keep the others from being judged: it is raised at the end, so that the
+        function's own alarm tells of it.
+        """
+        done = {"models": 0, "windows": 0, "alerts": 0}
+        failed: Exception | None = None
+        for name in self._names():
+            try:
+                windows, changes = self._look_at(self._subject(name), schedule, now)
+            except NotFound:
+                continue  # deleted meanwhile
+            except Exception as error:  # noqa: BLE001 - of one model
+                self._log_failure(error)
+                failed = error
+            else:
+                done = {
+                    "models": done["models"] + 1,
+                    "windows": done["windows"] + windows,
+                    "alerts": done["alerts"] + changes,
+                }
+        if failed:
+            raise failed
+        return done
+
+    def _names(self) -> Iterator[str]:
+        after: str | None = None
+        while page := self._registry.models(after, _PAGE):
+            yield from (model.name for model, _ in page)
+            after = page[-1][0].name
+
+    def _subject(self, name: str) -> Subject:
+        model = self._registry.model(name)
+        return Subject(model.model_id, name, self._registry.lineup(name), self._watch.settings(model.model_id))
+
+    def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
+        """How many windows were judged, and how many changes of state they made."""
+        settings = subject.settings
+        if schedule == "minutes":
+            self._send_again(subject, now)
+            if settings.rollback.enabled:
+                self._guard(subject, now)
+        length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
+        settled = (now - settings.settle_seconds * 1000) // _MS
+        until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
+        windows = changes = 0
+        for end in alerts.due(until, settled, length, _CATCH_UP):
+            judge = self._minutes if schedule == "minutes" else self._drift
+            changes += judge(subject, (end - length, end), schedule, now)
+            windows += 1
+        return windows, changes
+
+    def _minutes(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
+        """Latency, errors, silence and ingest of a window."""
+        start, end = window
+        settings = subject.settings
+        of = _all(self._counts.window(subject.model_id, start, end))
+        before = _all(self._counts.window(subject.model_id, start - 60, start))
+        kinds = self._watch.watched(subject.model_id).kinds
+        silent = kinds.get("silence", Watch()).alert
+        found = {"silence": figures.silence(of, before, (end - start) / 60, silent=silent)}
+        told = self._cloud.requests(subject.model, start, end) if of.requests or before.requests or kinds else 0
+        found["ingest"] = figures.behind(of, told)
+        if of.requests:
+            found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
+            found["errors"] = self._last(
+                subject, of, window, lambda seen, at: figures.errors(seen, self._crashes(seen, *at), settings)
+            )
+        return self._advance(subject, window, schedule, found, now)
+
+    def _last(
+        self,
+        subject: Subject,
+        of: Aggregate,
+        window: tuple[int, int],
+        judge: Callable[[Aggregate, tuple[int, int]], Judged],
+    ) -> Judged:
+        """Of a window, or if it holds too few requests, of the last time that holds enough."""
+        found = judge(of, window)
+        for minutes in _LOOK_BACK:
+            if found.breach is not None:
+                break
+            longer = (window[1] - minutes, window[1])
+            found = judge(_all(self._counts.window(subject.model_id, *longer)), longer)
+        return found
+
+    def _drift(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
+        """A report of each version that had traffic in a window; the champion's drift and accuracy make alerts."""
+        cells = self._counts.window(subject.model_id, *window)
+        champion = subject.lineup.champion
+        changes = 0
+        for version in sorted({version for version, _ in cells if version}):
+            made = self._concluded(subject, version, cells, window, _every(schedule), now)
+            if version != champion:
+                self._watch.conclude(subject.model_id, report=made)
+                continue
+            status = made[0].status
+            p_value = made[0].p_value
+            drifted = Judged(
+                None if status == "undetermined" else status == "drifted",
+                p_value,
+                n=made[0].n,
+                why=made[0].reason or "",
+            )
+            found = {}
+            if schedule == "hour":
+                day = (window[1] - DAY_MINUTES, window[1])
+                labelled = _all(self._counts.window(subject.model_id, *day, version))
+                baseline = self._baselines(subject.model_id, version)
+                accuracy = figures.worse_accuracy(labelled, baseline, subject.settings)
+                found = {"drift": drifted, "accuracy": accuracy}
+            changes += self._advance(subject, window, schedule, found, now, made=made)
+        if champion not in {version for version, _ in cells}:
+            changes += self._advance(subject, window, schedule, {}, now)
+        return changes
+
+    def _concluded(  # noqa: PLR0913, PLR0917 - what a report is made of
+        self, subject: Subject, version: int, cells: Cells, window: tuple[int, int], every: Every, now: int
+    ) -> tuple[Report, int, Learned]:
+        of = _all({key: cell for key, cell in cells.items() if key[0] == version})
+        minutes = window[1] - window[0]
+        baseline = self._baselines(subject.model_id, version)
+        learned = self._watch.learned(subject.model_id, version, minutes)
+        verdict = reports.judge(of, baseline, learned)
+        made = Report(
+            model_id=subject.model_id,
+            model=subject.model,
+            model_version=version,
+            every=every,
+            window_start=window[0] * _MS,
+            window_end=window[1] * _MS,
+            at=now,
+            n=of.n,
+            **reports.told(verdict, learned),
+            features=reports.features(of, baseline, verdict),
+            metrics=figures.metrics(of, baseline, minutes),
+        )
+        return made, minutes, reports.learn(learned, verdict)
+
+    def _advance(  # noqa: PLR0913, PLR0917 - what a window comes to
+        self,
+        subject: Subject,
+        window: tuple[int, int],
+        schedule: Schedule,
+        found: Mapping[str, Judged],
+        now: int,
+        made: tuple[Report, int, Learned] | None = None,
+    ) -> int:
+        """Write what a window says, kind by kind; how many changes of state there were.
+
+        Each write holds the state's revision and, the first one, the window's report: whoever comes second finds the
+        window judged, and writes and tells nothing.
+        """
+        changes = 0
+        steps: list[tuple[str, Judged | None]] = [*found.items(), (schedule, None)]
+        for kind, judged in steps:
+            for _ in range(_TRIES):
+                before = self._watch.watched(subject.model_id)
+                watch = before.kinds.get(kind, Watch())
+                if window[1] <= watch.until:
+                    break
+                if made and self._watch.has_report(subject.model_id, report_key(made[0], made[1])):
+                    made = None
+                rule = subject.settings.rule(kind) if kind in _RULED else (1, 1)  # type: ignore[arg-type]
+                version = subject.lineup.champion or 0
+                after = alerts.advance(watch, window[1], judged.breach if judged else None, rule, version)
+                alert = None
+                if judged and after.alert != watch.alert:
+                    alert = self._alert(subject, kind, judged, window, now, alerting=after.alert)
+                if self._watch.conclude(subject.model_id, alerts.watched(before, kind, after), made, alert):
+                    made = None
+                    if alert:
+                        self._send(alert, subject.settings.webhooks)
+                        changes += 1
+                    break
+            else:
+                raise Unavailable(f"{subject.model} is judged by too many at once; the next schedule goes on")
+        return changes
+
+    def _alert(  # noqa: PLR0913 - what an alert tells
+        self, subject: Subject, kind: str, judged: Judged, window: tuple[int, int], now: int, *, alerting: bool
+    ) -> Alert:
+        path = "reports" if kind in {"drift", "accuracy"} else f"metrics?window={window[1] - window[0]}m"
+        return Alert(
+            model_id=subject.model_id,
+            model=subject.model,
+            kind=kind,
+            state="ALERT" if alerting else "OK",
+            at=now,
+            window_start=window[0] * _MS,
+            window_end=window[1] * _MS,
+            version=subject.lineup.champion,
+            value=judged.value,
+            limit=judged.limit,
+            n=judged.n,
+            told=_sentence(subject, kind, judged, window, alerting=alerting),
+            report=f"{self._links.api}/models/{subject.model}/{path}",
+            runbook=f"{self._links.runbooks}#{kind}",
+        )
+
+    def _send(self, alert: Alert, webhooks: list[Webhook], only: list[str] | None = None) -> None:
+        self._watch.sent(alert, self._sender.send(alert, webhooks, only))
+
+    def _send_again(self, subject: Subject, now: int) -> None:
+        """Send what somebody took on and didn't finish; for a day."""
+        since = now - _RETRY_MS
+        for unsent in self._watch.unsent(subject.model_id, since):
+            late = now - unsent.alert.at > DAY_MINUTES * _MS
+            if not late and self._watch.claim(unsent.alert, now, since):
+                self._send(unsent.alert, subject.settings.webhooks, unsent.left)
+
+    def _crashes(self, of: Aggregate, start: int, end: int) -> float:
+        """Crashes and timeouts leave no line that names a model: of the function's, this model's share of requests."""
+        own = figures.requests(of).total
+        called = self._cloud.called(start, end) if own else Called(0, 0)
+        return called.errors * own / max(own, called.invocations - called.errors) if called.errors else 0.0
+
+    def _guard(self, subject: Subject, now: int) -> None:
+        """Take the last promotion back if what it brought is significantly worse than what was before.
+
+        The lineup's revision is the one that was judged: whoever changed it meanwhile wins. A rollback is no promotion,
+        so that the same one is never taken back twice.
+        """
+        promotion = self._promotion(subject, now)
+        if promotion is None:
+            return
+        at, version, predecessor = promotion
+        start, end = at // _MS, now // _MS + 1
+        then = _all(self._counts.window(subject.model_id, start - DAY_MINUTES, start, predecessor))
+        since = _all(self._counts.window(subject.model_id, start, end, version))
+        evidence = figures.significantly_worse(since, then)
+        if evidence is None:
+            return
+        told = (
+            f"version {version} was rolled back to {predecessor}: {evidence['guardrail']} worse by "
+            f"{evidence['difference']:.2%} ({evidence['interval'][0]:.2%} to {evidence['interval'][1]:.2%})"
+        )
+        change = Change(
+            actor=_ACTOR, at=now, reason=told, expected_revision=subject.lineup.revision, evidence=dict(evidence)
+        )
+        with suppress(Conflict):  # somebody was faster
+            self._registry.roll_back(subject.model, predecessor, change)
+            alert = Alert(
+                model_id=subject.model_id,
+                model=subject.model,
+                kind="rollback",
+                state="DONE",
+                at=now,
+                window_start=start * _MS,
+                window_end=end * _MS,
+                version=version,
+                told=f"{subject.model}: {told}",
+                report=f"{self._links.api}/models/{subject.model}/history",
+                runbook=f"{self._links.runbooks}#rollback",
+                evidence=evidence,
+            )
+            if self._watch.conclude(subject.model_id, alert=alert):
+                self._send(alert, subject.settings.webhooks)
+
+    def _promotion(self, subject: Subject, now: int) -> tuple[int, int, int] | None:
+        """When the champion was promoted, itself, and whom it replaced; None if that isn't what happened last."""
+        lineup, hours = subject.lineup, subject.settings.rollback.hours
+        if lineup.champion is None or lineup.previous is None:
+            return None
+        for record in self._registry.history(subject.model, None, _PAGE):
+            if now - record["at"] > hours * 3_600_000 or record["action"] in {"rollback", "clear"}:
+                return None
+            if record["action"] == "promote":
+                was = record["before"]["champion"]
+                fits = record["after"]["champion"] == lineup.champion and was == lineup.previous
+                return (record["at"], lineup.champion, was) if fits else None
+        return None
+
+
+_RULED = frozenset({"latency", "errors", "accuracy", "drift", "silence", "ingest"})
+
+_SENTENCES = {
+    "latency": "p95 is {value:g} ms, the limit {limit:g} ms, of {n} answers",
+    "errors": "the error rate is {value:.1%}, the limit {limit:.1%}, of {n} requests",
+    "accuracy": "accuracy is {value:.1%}, the limit {limit:.1%}, of {n} labels",
+    "drift": "traffic differs from the baseline, p = {value:.1e}, of {n} predictions",
+    "silence": "no request came where {limit:.0f} were due",
+    "ingest": "{value:.0%} of {n} requests are counted, {limit:.0%} are due",
+}
+
+
+def _sentence(subject: Subject, kind: str, judged: Judged, window: tuple[int, int], *, alerting: bool) -> str:
+    """What happened, with its numbers."""
+    when = f"{clock.iso(window[0] * _MS)} to {clock.iso(window[1] * _MS)}"
+    state = "is back to normal: " if not alerting else ""
+    if not alerting and kind in {"drift", "silence"}:
+        said = {"drift": "traffic is like the baseline", "silence": "requests come again"}[kind]
+    else:
+        said = _SENTENCES[kind].format(value=judged.value or 0.0, limit=judged.limit or 0.0, n=judged.n)
+    return f"{subject.model} version {subject.lineup.champion}, {when}: {state}{said}"
+
+
+def _all(cells: Cells) -> Aggregate:
+    return reduce(merge, cells.values(), EMPTY)
+
+
+def _every(schedule: Schedule) -> Every:
+    return "day" if schedule == "day" else "hour"

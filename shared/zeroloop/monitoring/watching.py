@@ -1,0 +1,153 @@
+"""MonitoringTable's other rows: what was concluded of models. They never leave this module.
+
+    W#<model_id>  SETTINGS                              the model's settings
+    W#<model_id>  WATCHED                               what its alerts stand on, changed under its revision
+    W#<model_id>  LEARNED#<version>#<minutes>           what healthy windows of that length were like
+    W#<model_id>  REPORT#<end>#<every>#<minutes>#<version>   a report; one a window, for 400 days
+    W#<model_id>  ALERT#<at>#<kind>                     a change of state, and whether it was sent, for 400 days
+
+`body` is the value as its contract's JSON.
+"""
+
+from itertools import islice
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from zeroloop.dynamo import Action, ConditionFailed, Item, Table, Update, save
+from zeroloop.monitoring.alerts import Alert, Settings, Watched
+from zeroloop.monitoring.reports import Learned, Report
+
+T = TypeVar("T")
+
+_KEPT_SECONDS = 400 * 86_400
+_NEW = "attribute_not_exists(pk)"
+
+
+class Unsent(Struct, frozen=True):
+    """An alert that wasn't sent everywhere; `left` are the ways that are, None all."""
+
+    alert: Alert
+    left: list[str] | None
+
+
+class WatchStore:
+    """Settings, states, reports and alerts of all models."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def settings(self, model_id: str) -> Settings:
+        """The model's settings, or those of all models."""
+        return self._value(model_id, "SETTINGS", Settings()) or Settings()
+
+    def save_settings(self, model_id: str, settings: Settings) -> None:
+        """Replace the model's settings."""
+        self._table.put(_row(model_id, "SETTINGS", settings))
+
+    def watched(self, model_id: str) -> Watched:
+        """What the model's alerts stand on."""
+        return self._value(model_id, "WATCHED", Watched()) or Watched()
+
+    def learned(self, model_id: str, version: int, minutes: int) -> Learned:
+        """What healthy windows of a version were like."""
+        return self._value(model_id, _learned(version, minutes), Learned()) or Learned()
+
+    def conclude(
+        self,
+        model_id: str,
+        watched: Watched | None = None,
+        report: tuple[Report, int, Learned] | None = None,
+        alert: Alert | None = None,
+    ) -> bool:
+        """Write what a window came to, all of it or nothing; whether nobody was faster.
+
+        `report` comes with the minutes of its window and with what was learned by it.
+        """
+        actions: list[Action] = []
+        if watched:
+            row = {**_row(model_id, "WATCHED", watched), "revision": watched.revision}
+            actions.append(save(row, f"{_NEW} OR revision = :before", before=watched.revision - 1))
+        if report:
+            made, minutes, learned = report
+            actions.append(save(_kept(_row(model_id, report_key(made, minutes), made), made.at), _NEW))
+            if made.every != "demand":
+                actions.append(save(_row(model_id, _learned(made.model_version, minutes), learned)))
+        if alert:
+            row = _kept(_row(model_id, _alert_key(alert), alert), alert.at)
+            actions.append(save({**row, "claimed": alert.at}, _NEW))
+        try:
+            self._table.write("what a window came to", *actions)
+        except ConditionFailed:
+            return False
+        return True
+
+    def has_report(self, model_id: str, key: str) -> bool:
+        """Whether a window has its report."""
+        return bool(self._table.get([(_pk(model_id), key)]))
+
+    def reports(self, model_id: str, before: int | None, limit: int) -> list[Report]:
+        """Reports of windows that ended before a time in ms, newest first."""
+        return [msgspec.json.decode(row["body"], type=Report) for row in self._page(model_id, "REPORT", before, limit)]
+
+    def alerts(self, model_id: str, before: int | None, limit: int) -> list[Alert]:
+        """Changes of state before a time in ms, newest first."""
+        return [msgspec.json.decode(row["body"], type=Alert) for row in self._page(model_id, "ALERT", before, limit)]
+
+    def unsent(self, model_id: str, since: int) -> list[Unsent]:
+        """Of the latest alerts those that weren't sent everywhere, by whoever took that on before `since`, in ms."""
+        return [
+            Unsent(msgspec.json.decode(row["body"], type=Alert), row.get("left"))
+            for row in self._page(model_id, "ALERT", None, 10)
+            if row["claimed"] < since and row.get("left") != []
+        ]
+
+    def claim(self, alert: Alert, at: int, since: int) -> bool:
+        """Take on sending an alert that was taken on before `since`; whether nobody was faster."""
+        change = Update("SET claimed = :at", "claimed < :since", values={":at": at, ":since": since})
+        try:
+            self._table.update((_pk(alert.model_id), _alert_key(alert)), change, "an alert")
+        except ConditionFailed:
+            return False
+        return True
+
+    def sent(self, alert: Alert, left: list[str]) -> None:
+        """Note that the alert was sent, but for the ways that are `left`."""
+        change = Update("SET #l = :left", "attribute_exists(pk)", names={"#l": "left"}, values={":left": left})
+        self._table.update((_pk(alert.model_id), _alert_key(alert)), change, "an alert")
+
+    def _page(self, model_id: str, kind: str, before: int | None, limit: int) -> list[Item]:
+        last = f"{kind}#{before:015}" if before is not None else f"{kind}$"
+        found = self._table.query(_pk(model_id), first=f"{kind}#", last=last, limit=limit, backwards=True)
+        return list(islice(found, limit))
+
+    def _value(self, model_id: str, sk: str, like: T) -> T | None:
+        found = self._table.get([(_pk(model_id), sk)])
+        return msgspec.json.decode(found[0]["body"], type=type(like)) if found else None
+
+
+def report_key(report: Report, minutes: int) -> str:
+    """Where a report lies: the same for the same window, so that it is made once; on demand there may be many."""
+    every = report.every if report.every != "demand" else f"demand-{report.at}"
+    return f"REPORT#{report.window_end:015}#{every}#{minutes}#{report.model_version}"
+
+
+def _alert_key(alert: Alert) -> str:
+    return f"ALERT#{alert.at:015}#{alert.kind}"
+
+
+def _learned(version: int, minutes: int) -> str:
+    return f"LEARNED#{version:08}#{minutes}"
+
+
+def _pk(model_id: str) -> str:
+    return f"W#{model_id}"
+
+
+def _row(model_id: str, sk: str, body: Struct) -> Item:
+    return {"pk": _pk(model_id), "sk": sk, "body": msgspec.json.encode(body).decode()}
+
+
+def _kept(row: Item, at: int) -> Item:
+    return {**row, "gone_at": at // 1000 + _KEPT_SECONDS}

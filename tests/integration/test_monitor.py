@@ -1,0 +1,452 @@
+"""The monitor function on moto: what was counted is judged, once a window, and told of once a change."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from examples.sentiment import dataset
+from tests.integration.conftest import Context, event
+from tests.integration.test_predict import LARGE, MACHINE, SMALL, World, configured
+from zeroloop import clock
+from zeroloop.errors import Unavailable
+from zeroloop.inference.service import label, score
+from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
+from zeroloop.monitoring.alerts import Alert, Webhook
+from zeroloop.monitoring.baseline import frame_of
+from zeroloop.monitoring.cells import Cell
+from zeroloop.monitoring.counting import Answered, Line, Outcome, count, judge
+from zeroloop.monitoring.frame import Frame
+from zeroloop.monitoring.outside import Called
+from zeroloop.registry.service import Change
+from zeroloop_training import packaging
+
+START = 29_923_020
+"""A full hour, in minutes."""
+MINUTE = 60_000
+
+
+@cache
+def frame() -> Frame:
+    return frame_of((SMALL / "baseline.json").read_bytes())
+
+
+@cache
+def answered(domain: str) -> list[Answered]:
+    """What SMALL answers to sentences that it never saw."""
+    own = domain == "movie"
+    sentences = dataset.read() if own else dataset.read(dataset.DATA / "nyt_editorials.tsv.gz")
+    texts = dataset.rows(sentences, "test").values if own else [one.text for one in sentences[:1500]]
+    found = packaging.load(SMALL).answers(texts, [""] * len(texts))
+    return [
+        Answered(label(answer), score(answer), ids) for answer, ids in zip(found.answers, found.features(), strict=True)
+    ]
+
+
+def rows(domain: str, start: int, n: int) -> list[Line]:
+    return [Line(status=200, latency_ms=10.0, predictions=[one]) for one in answered(domain)[start : start + n]]
+
+
+def requests(n: int, status: int = 200, latency_ms: float = 10.0) -> list[Line]:
+    return [Line(status=status, latency_ms=latency_ms, code=None if status == 200 else "internal") for _ in range(n)]
+
+
+class Counted:
+    """What MonitoringStore would read: it has tests of its own, and moto takes a second for a write of its."""
+
+    def __init__(self) -> None:
+        self.cells: list[tuple[Cell, Aggregate]] = []
+
+    def window(
+        self, model_id: str, start: int, end: int, version: int | None = None, variant: str | None = None
+    ) -> dict[tuple[int, str], Aggregate]:
+        found: dict[tuple[int, str], Aggregate] = {}
+        for cell, one in self.cells:
+            asked = version in {None, cell.version} and variant in {None, cell.variant}
+            if asked and cell.model_id == model_id and start <= cell.minute < end:
+                key = (cell.version, cell.variant)
+                found[key] = merge(found.get(key, EMPTY), one)
+        return found
+
+
+class Cloud:
+    """What CloudWatch would know."""
+
+    def __init__(self) -> None:
+        self.of_function = Called(0, 0)
+        self.told = 0
+
+    def called(self, *_window: int) -> Called:
+        return self.of_function
+
+    def requests(self, *_model_and_window: Any) -> int:
+        return self.told
+
+
+class Outbox:
+    """Where alerts would go; `down` are the ways that fail."""
+
+    def __init__(self) -> None:
+        self.sent: list[Alert] = []
+        self.ways: list[Any] = []
+        self.down: list[str] = []
+
+    def send(self, alert: Alert, _webhooks: Sequence[Webhook], only: Any = None) -> list[str]:
+        self.sent.append(alert)
+        self.ways.append(only)
+        return self.down
+
+
+class Monitored(World):
+    """A registry, what was counted, and the monitor beside them; time is `now`, in minutes."""
+
+    def __init__(self, predict: ModuleType, app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(predict)
+        self.app = app
+        self.cloud, self.outbox = Cloud(), Outbox()
+        self.counted = Counted()
+        app.monitor._cloud, app.monitor._sender, app.monitor._counts = self.cloud, self.outbox, self.counted
+        self.minute = float(START)
+        monkeypatch.setattr(clock, "now_ms", lambda: round(self.minute * MINUTE))
+
+    def add(self, minute: int, aggregate: Aggregate, version: int = 1, name: str = "sentiment") -> None:
+        self.counted.cells.append((Cell(self.registry.model(name).model_id, version, "champion", minute), aggregate))
+
+    def lines(self, minute: int, lines: list[Line], version: int = 1) -> None:
+        self.add(minute, count(lines, frame()), version)
+
+    def tick(self, minute: float, schedule: str = "hour") -> dict[str, int]:
+        self.minute = minute
+        done: dict[str, int] = self.app.lambda_handler(event("monitor", f"schedule_{schedule}"), Context())
+        return done
+
+    def ask(self, case: str, status: int = 200, **changes: Any) -> Any:
+        answer = self.app.lambda_handler({**event("monitor", case), **changes}, Context())
+        assert answer["statusCode"] == status, answer["body"]
+        return json.loads(answer["body"])
+
+    def set(self, **settings: Any) -> None:
+        self.ask("set", body=json.dumps(settings))
+
+    def changes(self) -> list[tuple[str, str]]:
+        return [(alert.kind, alert.state) for alert in self.outbox.sent]
+
+
+@pytest.fixture(name="world")
+def _world(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> Monitored:
+    configured(monkeypatch)
+    world = Monitored(load("predict"), load("monitor"), monkeypatch)
+    for package in (SMALL, LARGE):
+        world.register("sentiment", package)
+    world.promote("sentiment", 1)
+    return world
+
+
+def test_an_empty_window_has_total_0_and_nulls(world: Monitored) -> None:
+    found = world.ask("metrics")
+    assert found["total"] == 0
+    for name in ("avg_latency_ms", "p50_ms", "p95_ms", "p99_ms", "error_rate", "accuracy", "f1_macro"):
+        assert found[name] is None, name
+    assert found["estimated_accuracy"]["value"] is None
+    assert found["window_end"] - found["window_start"] == 60 * MINUTE
+
+
+def test_metrics_are_those_worked_out_by_hand(world: Monitored) -> None:
+    lines = [*rows("movie", 0, 90), *requests(6, 500), *requests(20, 422)]
+    said = [one.label or "" for one in answered("movie")[:90]]
+    right = [Outcome(one, 0.9, None, one) for one in said[:40]]
+    wrong = [Outcome(one, 0.9, None, "positive" if one == "negative" else "negative") for one in said[40:50]]
+    world.add(START - 10, merge(count(lines, frame()), judge([*right, *wrong], frame())))
+    world.cloud.of_function = Called(232, 8)  # half of the calls that left a line are this model's
+    found = world.ask("metrics")
+    assert found["total"] == 90
+    assert found["requests"] | {"by_code": {}} == {
+        "total": 116, "2xx": 90, "4xx": 20, "5xx": 6, "crashes": pytest.approx(8 * 116 / 224, rel=1e-4), "by_code": {}
+    }  # fmt: skip
+    bad = 6 + 8 * 116 / 224
+    assert found["error_rate"] == pytest.approx(bad / (90 + bad), rel=1e-4)
+    assert found["p50_ms"] == found["p99_ms"] == pytest.approx(10, rel=0.02)
+    assert (found["accuracy"], found["labelled"]) == (0.8, 50)
+    assert found["label_coverage"] == pytest.approx(50 / 90, rel=1e-5)
+    assert found["accuracy_interval"]["method"] == "wilson"
+    hits = sum(one == "positive" for one in said[:40])
+    answers = sum(one == "positive" for one in said[:50])
+    assert found["labels"]["positive"]["precision"]["value"] == pytest.approx(hits / answers, rel=1e-5)
+    assert 0.6 < found["estimated_accuracy"]["value"] < 0.9
+    assert found["estimated_accuracy"]["method"] == "cbpe"
+    assert world.ask("metrics", rawQueryString="version=2", queryStringParameters={"version": "2"})["total"] == 0
+
+
+def test_another_domain_is_an_alert_once_and_its_end_another(world: Monitored) -> None:
+    world.set(drift_minutes=60)
+    at = START
+    for hour, domain in enumerate(["movie", "movie", "nyt", "nyt", "nyt", "movie", "movie"]):
+        world.lines(at + 60 * hour + 30, rows(domain, 200 * hour % 1000, 200))
+        before = len(world.outbox.sent)
+        assert world.tick(at + 60 * (hour + 1) + 2)["windows"] == 1
+        assert len(world.outbox.sent) - before == (hour in {3, 6}), hour
+        assert world.tick(at + 60 * (hour + 1) + 3) == {"models": 1, "windows": 0, "alerts": 0}
+    assert world.changes() == [("drift", "ALERT"), ("drift", "OK")]
+    page = world.ask("reports")["reports"]
+    assert [one["status"] for one in page] == ["healthy"] * 2 + ["drifted"] * 3 + ["healthy"] * 2
+    assert page[2]["p_value"] < 0.001
+    assert page[2]["effect"]["large"]
+    assert page[2]["features"][0]["p_value"] <= page[2]["features"][-1]["p_value"]
+    alert = world.outbox.sent[0]
+    assert alert.report == "https://api.example.com/models/sentiment/reports"
+    assert alert.runbook == "https://example.com/operations#drift"
+    assert "p = " in alert.told
+    told = world.ask("alerts")
+    assert told["alerting"] == []
+    assert [(one["kind"], one["state"]) for one in told["alerts"]] == [("drift", "OK"), ("drift", "ALERT")]
+
+
+def test_reports_on_demand_judge_one_window_and_change_no_alert(world: Monitored) -> None:
+    world.minute = START + 30.5
+    world.lines(START + 30, rows("nyt", 0, 300))
+    for _ in range(3):
+        world.minute += 0.01
+        made = world.ask("report", 201)
+        assert (made["status"], made["every"], made["model_version"], made["n"]) == ("drifted", "demand", 1, 300)
+    assert len(world.ask("reports")["reports"]) == 3
+    assert world.outbox.sent == []
+    assert world.ask("alerts") == {"alerting": [], "alerts": [], "next": None}
+
+
+def test_a_doubled_schedule_gives_one_report_also_when_both_run_at_once(world: Monitored) -> None:
+    world.set(running=1)
+    world.lines(START + 30, rows("nyt", 0, 300))
+    conclude, inside = world.app.monitor._watch.conclude, False
+
+    def twice(*args: Any, **more: Any) -> bool:
+        nonlocal inside
+        if not inside:
+            inside = True
+            world.app.monitor.tick("hour", clock.now_ms())  # called at the same moment, and faster
+        return bool(conclude(*args, **more))
+
+    world.app.monitor._watch.conclude = twice
+    world.tick(START + 62)
+    assert len(world.ask("reports")["reports"]) == 1
+    assert world.changes() == [("drift", "ALERT")]
+
+
+def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like(world: Monitored) -> None:
+    world.set(drift_minutes=1, settle_seconds=0)
+    world.tick(START + 0.5)
+    for minute in range(11):
+        world.lines(START + minute, rows("movie", 100 * minute, 200))
+    assert world.tick(START + 11.1)["windows"] == 11
+    learned = world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 1)
+    assert learned.windows == 11
+    assert 0.3 < learned.sums["tokens"][0] / 11 < 2
+    assert {one["spread_from"] for one in world.ask("reports")["reports"]} == {"baseline"}
+
+
+def test_too_little_and_no_baseline_are_undetermined(world: Monitored) -> None:
+    world.lines(START + 30, rows("nyt", 0, 150))
+    world.minute = START + 31
+    made = world.ask("report", 201)
+    assert (made["status"], made["p_value"]) == ("undetermined", None)
+    assert "200 are needed" in made["reason"]
+    world.register("bare", {path.name: path.read_bytes() for path in MACHINE.iterdir() if path.name != "baseline.json"})
+    world.promote("bare", 1)
+    world.add(START + 30, count(rows("nyt", 0, 300), frame()), name="bare")
+    bare = world.ask("report", 201, rawPath="/models/bare/reports")
+    assert (bare["status"], bare["reason"]) == ("undetermined", "the version has no baseline")
+
+
+def windows(world: Monitored, made: Sequence[list[Line]], first: int = START) -> list[tuple[str, str]]:
+    """What five-minute windows of these lines change, one after the other."""
+    for number, lines in enumerate(made):
+        if lines:
+            world.lines(first + 5 * number + 1, lines)
+        world.tick(first + 5 * (number + 1) + 1.1, "minutes")
+    return world.changes()
+
+
+def test_latency_alerts_when_two_of_three_windows_are_slow_and_is_over_when_two_are_not(world: Monitored) -> None:
+    slow, fast = requests(200, latency_ms=900.0), requests(200)
+    assert windows(world, [fast, slow, fast, slow, slow, fast]) == [("latency", "ALERT")]
+    assert world.outbox.sent[0].value == pytest.approx(900, rel=0.02)
+    assert world.outbox.sent[0].window_end == (START + 20) * MINUTE
+    assert windows(world, [fast], START + 30)[1:] == [("latency", "OK")]
+
+
+def test_errors_alert_and_callers_mistakes_do_not(world: Monitored) -> None:
+    mistakes = [*requests(100), *requests(400, 422)]
+    failing = [*requests(180), *requests(20, 500)]
+    assert windows(world, [mistakes, mistakes, failing, failing]) == [("errors", "ALERT")]
+    assert world.outbox.sent[0].value == pytest.approx(0.1)
+
+
+def test_few_requests_are_judged_with_those_before_them(world: Monitored) -> None:
+    slow = requests(60, latency_ms=900.0)
+    assert windows(world, [slow, slow, slow]) == [("latency", "ALERT")]
+    assert world.outbox.sent[0].n == 180
+
+
+def test_crashes_count_as_errors(world: Monitored) -> None:
+    world.cloud.of_function = Called(440, 40)
+    assert windows(world, [requests(200), requests(200)]) == [("errors", "ALERT")]
+    assert world.outbox.sent[0].value == pytest.approx(20 / 220, rel=1e-5)
+
+
+def test_silence_is_an_alert_where_something_was_due_and_lasts_until_something_comes(world: Monitored) -> None:
+    assert windows(world, [requests(120), [], [], *[[]] * 14, requests(60), requests(60)]) == [
+        ("silence", "ALERT"), ("silence", "OK")
+    ]  # fmt: skip
+    assert world.outbox.sent[0].window_end == (START + 15) * MINUTE
+
+
+def test_where_little_came_nothing_is_no_silence(world: Monitored) -> None:
+    assert windows(world, [requests(3), [], [], []]) == []
+
+
+def test_ingest_that_falls_behind_is_an_alert(world: Monitored) -> None:
+    world.cloud.told = 200
+    assert windows(world, [requests(200), requests(150), requests(150)]) == [("ingest", "ALERT")]
+    assert world.outbox.sent[0].value == 0.75
+
+
+def test_accuracy_alerts_once_a_hundred_labels_say_so(world: Monitored) -> None:
+    wrong = judge([Outcome("positive", 0.9, None, "negative")] * 60, frame())
+    for hour in range(3):
+        world.add(START + 60 * hour + 5, merge(count(rows("movie", 200 * hour, 200), frame()), wrong))
+        world.tick(START + 60 * (hour + 1) + 2)
+    assert world.changes() == [("accuracy", "ALERT")]
+    assert world.outbox.sent[0].n == 180
+
+
+def test_what_was_not_sent_is_sent_again_on_the_ways_that_are_left(world: Monitored) -> None:
+    slow = requests(200, latency_ms=900.0)
+    world.outbox.down = ["bus"]
+    windows(world, [slow, slow])
+    world.outbox.down = []
+    world.tick(START + 12, "minutes")  # not yet: whoever wrote it may still be sending
+    assert len(world.outbox.sent) == 1
+    for _ in range(3):
+        world.tick(START + 14, "minutes")
+    assert world.outbox.ways == [None, ["bus"]]
+
+
+def test_one_model_that_fails_keeps_no_other_from_being_judged(world: Monitored) -> None:
+    world.register("another", SMALL)
+    world.promote("another", 1)
+    world.add(START + 30, count(rows("nyt", 0, 300), frame()), name="another")
+    subject, failing = world.app.monitor._subject, "another"
+
+    def fails(name: str) -> Any:
+        if name == failing:
+            raise Unavailable("its table is on fire")
+        return subject(name)
+
+    world.app.monitor._subject = fails
+    failing = "sentiment"
+    with pytest.raises(Unavailable):
+        world.tick(START + 62)
+    assert len(world.ask("reports", rawPath="/models/another/reports")["reports"]) == 1
+
+
+def promote_worse(world: Monitored, hours: int = 24) -> None:
+    """Version 1 answers, version 2 is promoted and fails one time in five."""
+    world.set(rollback={"enabled": True, "hours": hours})
+    world.lines(START - 30, requests(2000), 1)
+    at = round(START * MINUTE)
+    world.registry.promote("sentiment", 2, Change(actor="ann", at=at, reason="better"))
+    world.lines(START + 1, [*requests(800), *requests(200, 503)], 2)
+
+
+def test_a_promotion_that_makes_it_worse_is_taken_back_once(world: Monitored) -> None:
+    promote_worse(world)
+    world.tick(START + 6.5, "minutes")
+    lineup = world.registry.lineup("sentiment")
+    assert (lineup.champion, lineup.previous) == (1, None)
+    [record, *_] = world.registry.history("sentiment", None, 10)
+    assert (record["action"], record["actor"]) == ("rollback", "zeroloop/monitor")
+    assert record["evidence"]["guardrail"] == "errors"
+    assert record["evidence"]["now"] == {"bad": 200, "n": 1000}
+    assert ("rollback", "DONE") in world.changes()
+    for minute in (7.5, 12.5):
+        world.tick(START + minute, "minutes")
+    assert world.registry.lineup("sentiment").revision == lineup.revision
+    assert world.changes().count(("rollback", "DONE")) == 1
+
+
+def test_a_promotion_is_left_alone_unless_asked_for_and_later_than_said(world: Monitored) -> None:
+    promote_worse(world, hours=1)
+    world.tick(START + 62, "minutes")
+    world.set()
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 2
+
+
+def test_who_changed_the_lineup_meanwhile_wins(world: Monitored) -> None:
+    promote_worse(world)
+    registry = world.app.monitor._registry
+    roll_back = registry.roll_back
+
+    def too_late(*args: Any) -> Any:
+        world.registry.challenge("sentiment", 1, 0.5, Change(actor="ann", at=0, reason="looking"))
+        return roll_back(*args)
+
+    registry.roll_back = too_late
+    world.tick(START + 6.5, "minutes")
+    lineup = world.registry.lineup("sentiment")
+    assert (lineup.champion, lineup.challenger) == (2, 1)
+    assert ("rollback", "DONE") not in world.changes()
+
+
+def test_a_promotion_as_good_as_what_was_before_stays(world: Monitored) -> None:
+    world.set(rollback={"enabled": True})
+    world.lines(START - 30, [*requests(950), *requests(50, 503)], 1)
+    world.registry.promote("sentiment", 2, Change(actor="ann", at=START * MINUTE, reason="better"))
+    world.lines(START + 1, [*requests(945), *requests(55, 503)], 2)
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 2
+
+
+def test_settings_are_kept_and_what_is_not_said_is_as_for_all(world: Monitored) -> None:
+    assert world.ask("settings")["p95_ms"] == 500
+    assert world.ask("set")["p95_ms"] == 300
+    kept = world.ask("settings")
+    assert (kept["p95_ms"], kept["error_rate"], kept["webhooks"][0]["format"]) == (300, 0.05, "slack")
+
+
+@pytest.mark.parametrize(
+    ("case", "changes", "status", "field"),
+    [
+        ("set_misspelt", {}, 422, "p95"),
+        ("set", {"body": '{"of_three": 4}'}, 422, "of_three"),
+        ("set", {"body": '{"webhooks": [{"url": "ftp://x", "format": "slack"}]}'}, 422, "webhooks[0].url"),
+        ("set", {"body": '{"webhooks": [{"url": "https://x", "format": "teams"}]}'}, 422, "webhooks[0].format"),
+        ("set", {"body": "{"}, 422, "body"),
+        ("metrics_bad_window", {}, 422, "window"),
+        ("metrics", {"queryStringParameters": {"window": "31d"}}, 422, "window"),
+        ("metrics", {"queryStringParameters": {"version": "x"}}, 422, "version"),
+        ("metrics", {"rawPath": "/models/nobody/metrics"}, 404, "model"),
+        ("reports", {"queryStringParameters": {"before": "soon"}}, 422, "before"),
+        ("report", {"body": '{"window": "0m"}'}, 422, "window"),
+        ("report", {"rawPath": "/models/nobody/reports"}, 404, "model"),
+    ],
+)
+def test_refusals(world: Monitored, case: str, changes: dict[str, Any], status: int, field: str) -> None:
+    assert world.ask(case, status, **changes)["field"] == field
+
+
+def test_a_model_without_champion_has_no_report(world: Monitored) -> None:
+    world.register("idle", SMALL)
+    assert world.ask("report", 409, rawPath="/models/idle/reports")["code"] == "no_champion"
+
+
+def test_the_daily_schedule_reports_of_days(world: Monitored) -> None:
+    midnight = START // 1440 * 1440
+    world.lines(midnight + 30, rows("movie", 0, 300))
+    world.tick(midnight + 1445, "day")
+    [made] = world.ask("reports")["reports"]
+    assert (made["every"], made["window_end"] - made["window_start"], made["n"]) == ("day", 1440 * MINUTE, 300)
+    assert msgspec.json.decode(json.dumps(made), type=dict)["status"] == "healthy"

@@ -1,0 +1,97 @@
+"""What aggregates tell, and when a version is worse than the one before it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zeroloop.monitoring import figures
+from zeroloop.monitoring.aggregate import EMPTY, Aggregate
+from zeroloop.monitoring.alerts import Settings
+from zeroloop.monitoring.baseline import Baseline
+from zeroloop.stats.quantiles import bucket
+
+HELD = Baseline(n=9, confusion={"a\ta": 8, "a\tb": 2})
+
+
+def served(ok: int, failed: int = 0, latency: float = 10.0, right: int = 0, wrong: int = 0) -> Aggregate:
+    confusion = {cell: n for cell, n in {"a\ta": right, "a\tb": wrong}.items() if n}
+    return Aggregate(
+        n=ok,
+        requests={"200": ok * 1000, "503": failed * 1000},
+        latency={bucket(latency): ok} if ok else {},
+        confusion=confusion,
+    )
+
+
+def test_outcomes_are_those_worked_out_by_hand() -> None:
+    found = figures.outcomes(Aggregate(n=0, confusion={"a\ta": 6, "a\tb": 2, "b\ta": 1, "b\tb": 3, "b\t": 1}))
+    assert (found["labelled"], found["accuracy"]) == (13, pytest.approx(9 / 13, rel=1e-5))
+    a = found["labels"]["a"]
+    assert (a["precision"]["value"], a["answered"], a["actual"]) == (0.75, 8, 7)
+    assert a["recall"]["value"] == pytest.approx(6 / 7, rel=1e-5)
+    assert a["f1"] == pytest.approx(12 / 15)
+    # Wilson's of 6 of 8, from Newcombe (1998)'s formula: (0.4093, 0.9285)
+    assert (a["precision"]["lower"], a["precision"]["upper"]) == pytest.approx((0.4093, 0.9285), abs=1e-4)
+    assert found["labels"][""]["precision"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("found", "breach"),
+    [
+        (figures.latency(served(200, latency=900), Settings()), True),
+        (figures.latency(served(200), Settings()), False),
+        (figures.latency(served(99, latency=900), Settings()), None),
+        (figures.errors(served(190, 10), 0.0, Settings()), False),
+        (figures.errors(served(190, 11), 0.0, Settings()), True),
+        (figures.errors(served(190), 11.0, Settings()), True),
+        (figures.errors(served(50, 40), 0.0, Settings()), None),
+        (figures.worse_accuracy(served(0, right=70, wrong=50), HELD, Settings()), True),
+        (figures.worse_accuracy(served(0, right=90, wrong=30), HELD, Settings()), False),
+        (figures.worse_accuracy(served(0, right=40, wrong=50), HELD, Settings()), None),
+        (figures.worse_accuracy(served(0, right=70, wrong=50), None, Settings()), None),
+        (figures.silence(EMPTY, served(100), 5 / 60, silent=False), True),
+        (figures.silence(EMPTY, served(60), 5 / 60, silent=False), False),
+        (figures.silence(EMPTY, EMPTY, 5 / 60, silent=True), True),
+        (figures.silence(served(1), EMPTY, 5 / 60, silent=True), False),
+        (figures.behind(served(89), 100), True),
+        (figures.behind(served(90), 100), False),
+        (figures.behind(EMPTY, 19), None),
+    ],
+)  # fmt: skip
+def test_windows_breach_beyond_their_limits(found: Any, breach: bool | None) -> None:
+    assert found.breach is breach
+    assert (found.why != "") is (breach is None)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "guardrail"),
+    [
+        (served(1000), served(800, 200), "errors"),
+        (served(1000, 10), served(1000, 12), None),
+        (served(1000), served(1000, latency=30), "latency"),
+        (served(1000), served(1000, latency=9), None),
+        (served(1000, right=400, wrong=100), served(1000, right=300, wrong=200), "accuracy"),
+        (served(1000, right=400, wrong=100), served(1000, right=395, wrong=105), None),
+        (served(1000), served(50, 40), None),
+        (EMPTY, served(800, 200), None),
+        (served(1_000_000), served(1_000_000, 5000), None),
+    ],
+)
+def test_a_version_is_worse_beyond_chance_and_by_more_than_a_trifle(
+    before: Aggregate, now: Aggregate, guardrail: str | None
+) -> None:
+    found = figures.significantly_worse(now, before)
+    assert (found["guardrail"] if found else None) == guardrail
+
+
+def test_a_version_that_is_no_worse_is_hardly_ever_called_so_however_often_one_looks() -> None:
+    rng = np.random.default_rng(17)
+    blamed = 0
+    for _ in range(300):
+        bad = int(rng.binomial(2000, 0.04))
+        before = served(2000 - bad, bad)
+        failures = rng.random(3000) < 0.04
+        looks = [served(int(n - failures[:n].sum()), int(failures[:n].sum())) for n in range(100, 3000, 100)]
+        blamed += any(figures.significantly_worse(one, before) for one in looks)
+    assert blamed / 300 <= 0.01 + 3 * (0.01 * 0.99 / 300) ** 0.5
