@@ -3,9 +3,7 @@
 Called in two ways: by schedules (EventBridge Scheduler) with the name of their windows, and over HTTP.
 """
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,22 +16,16 @@ from zeroloop import clock, config, http
 from zeroloop.data import DataBucket
 from zeroloop.dynamo import Table
 from zeroloop.errors import InvalidInput
-from zeroloop.monitoring import baseline
+from zeroloop.monitoring import alerts, baseline
 from zeroloop.monitoring.alerts import Settings as Chosen
-from zeroloop.monitoring.baseline import Baseline
 from zeroloop.monitoring.outside import Counts, Sender
-from zeroloop.monitoring.service import Links, Monitor
+from zeroloop.monitoring.service import Baselines, Links, Monitor
 from zeroloop.monitoring.store import MonitoringStore
 from zeroloop.monitoring.watching import WatchStore
 from zeroloop.registry.service import Registry, object_key
 from zeroloop.registry.store import RegistryStore
 from zeroloop.signed import Session
 from zeroloop.telemetry import log_failure, logger, metrics
-
-_WINDOW = re.compile(r"^([1-9][0-9]{0,4})([mhd])$")
-_MINUTES = {"m": 1, "h": 60, "d": 1440}
-_MOST_MINUTES = 30 * 1440
-_WARM_BASELINES = 64
 
 
 @dataclass(frozen=True)
@@ -65,20 +57,11 @@ def no_admission(model_id: str, version: int) -> None:
     raise NotImplementedError(f"admission of {model_id} version {version}")
 
 
-@lru_cache(_WARM_BASELINES)
-def baseline_of(model_id: str, version: int) -> Baseline | None:
-    """The baseline in a version's package, which never changes."""
-    found = store.get_version(model_id, version)
-    if found is None or all(file.path != baseline.NAME for file in found.files):
-        return None
-    return baseline.read(bucket.read(object_key(found, baseline.NAME)))
-
-
 monitor = Monitor(
     MonitoringStore(table),
     WatchStore(table),
     Registry(store, bucket, no_admission, max_package_bytes=0),
-    baseline_of,
+    Baselines(store.get_version, lambda found: bucket.read(object_key(found, baseline.NAME))),
     Counts(settings.predict_function),
     Sender(settings.alert_topic, log_failure),
     Links(settings.api_url, settings.runbooks_url),
@@ -95,7 +78,7 @@ def get_metrics(model: str) -> Response[str]:
     return answer(
         monitor.metrics(
             http.name(model),
-            minutes(event.get_query_string_value("window") or "60m"),
+            alerts.window_minutes(event.get_query_string_value("window") or "60m"),
             clock.now_ms(),
             version=http.number(version, "version") if version else None,
             variant=event.get_query_string_value("variant") or None,
@@ -114,7 +97,7 @@ def list_reports(model: str) -> Response[str]:
 def make_report(model: str) -> Response[str]:
     """A report of the champion's last `window`, now: 201. It changes no alert."""
     wanted = http.parse(http.body(app.current_event.raw_event) or b"{}", Wanted)
-    return answer(monitor.report(http.name(model), minutes(wanted.window), clock.now_ms()), 201)
+    return answer(monitor.report(http.name(model), alerts.window_minutes(wanted.window), clock.now_ms()), 201)
 
 
 @app.get("/models/<model>/alerts")
@@ -135,15 +118,6 @@ def get_settings(model: str) -> Response[str]:
 def put_settings(model: str) -> Response[str]:
     """Replace the model's settings; what isn't said is as for all models."""
     return answer(monitor.set(http.name(model), http.parse(http.body(app.current_event.raw_event), Chosen)))
-
-
-def minutes(window: str) -> int:
-    """Of "90m", "24h" or "7d"; InvalidInput beyond 30 days."""
-    found = _WINDOW.match(window)
-    length = int(found[1]) * _MINUTES[found[2]] if found else 0
-    if not 0 < length <= _MOST_MINUTES:
-        raise InvalidInput(f"{window[:20]!r} is no window: say 60m, 24h or 7d, at most 30d", field="window")
-    return length
 
 
 def before() -> int | None:

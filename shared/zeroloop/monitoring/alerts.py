@@ -1,15 +1,22 @@
 """When a model's state changes, and by which of its settings: pure rules on values."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
+
+from zeroloop.errors import InvalidInput
 
 Kind = Literal["latency", "errors", "accuracy", "drift", "silence", "ingest"]
 Format = Literal["slack", "pagerduty"]
 
 KEPT = 3
 """Windows that a state remembers."""
+
+_WINDOW = re.compile(r"^([1-9][0-9]{0,4})([mhd])$")
+_MINUTES = {"m": 1, "h": 60, "d": 1440}
+_MOST_MINUTES = 30 * 1440
 
 
 class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,3 +141,18 @@ def due(until: int, now_minute: int, length: int, most: int) -> list[int]:
     last = now_minute // length * length
     first = max(until + length - until % length, last - (most - 1) * length) if until else last
     return list(range(first, last + 1, length))
+
+
+def window_minutes(text: str) -> int:
+    """Of "90m", "24h" or "7d".
+
+    Raises
+    ------
+    InvalidInput
+        No such window, or more than 30 days.
+    """
+    found = _WINDOW.match(text)
+    length = int(found[1]) * _MINUTES[found[2]] if found else 0
+    if not 0 < length <= _MOST_MINUTES:
+        raise InvalidInput(f"{text[:20]!r} is no window: say 60m, 24h or 7d, at most 30d", field="window")
+    return length

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import reduce
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -12,12 +12,12 @@ from zeroloop.errors import Conflict, NotFound, Unavailable
 from zeroloop.monitoring import alerts, figures, reports
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
 from zeroloop.monitoring.alerts import Alert, Judged, Settings, Watch, Watched, Webhook
-from zeroloop.monitoring.baseline import Baseline
+from zeroloop.monitoring.baseline import NAME, Baseline, read
 from zeroloop.monitoring.outside import Called, Counts, Sender
 from zeroloop.monitoring.reports import Every, Learned, Report
 from zeroloop.monitoring.store import MonitoringStore
 from zeroloop.monitoring.watching import WatchStore, report_key
-from zeroloop.registry.rules import Lineup
+from zeroloop.registry.rules import Lineup, Version
 from zeroloop.registry.service import Change, Registry
 
 Schedule = Literal["minutes", "hour", "day"]
@@ -29,6 +29,7 @@ _LOOK_BACK = (60, 360, DAY_MINUTES)
 """Minutes in which the last 100 requests are looked for."""
 _RETRY_MS = 120_000
 _TRIES = 5
+_WARM_BASELINES = 64
 _MS = 60_000
 _PAGE = 100
 _ACTOR = "zeroloop/monitor"
@@ -36,11 +37,24 @@ _ACTOR = "zeroloop/monitor"
 Cells = Mapping[tuple[int, str], Aggregate]
 
 
-class Baselines(Protocol):
-    """Where the baselines of versions are."""
+class Baselines:
+    """The baselines in packages, which never change: the last ones that were asked for are kept."""
+
+    def __init__(self, find: Callable[[str, int], Version | None], read: Callable[[Version], bytes]) -> None:
+        self._find = find
+        self._read = read
+        self._kept: dict[tuple[str, int], Baseline | None] = {}
 
     def __call__(self, model_id: str, version: int) -> Baseline | None:
         """The version's baseline; None if its package has none."""
+        key = (model_id, version)
+        if key not in self._kept:
+            if len(self._kept) >= _WARM_BASELINES:
+                self._kept.clear()
+            found = self._find(*key)
+            held = found is not None and any(file.path == NAME for file in found.files)
+            self._kept[key] = read(self._read(found)) if found and held else None
+        return self._kept[key]
 
 
 class Links(Struct, frozen=True):
