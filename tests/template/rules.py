@@ -115,12 +115,18 @@ def functions_log_to_their_own_kept_group(template: Template) -> list[str]:
 
 
 def functions_raise_an_alarm_on_errors(template: Template) -> list[str]:
-    """One that no route leads to is watched by its queue: what a second try mends needs nobody."""
+    """One that no route leads to is watched by its queue: what a second try mends needs nobody.
+
+    One that only routes lead to may leave it to the API's alarm: its failures are the API's 5xx.
+    """
     watched = {_dimension(alarm, "FunctionName") for alarm in _alarms(template, "AWS/Lambda", "Errors")}
+    apis = _alarms(template, "AWS/ApiGateway", "5xx")
     return [
         f"{name} has no alarm on Errors"
         for name, function in functions(template).items()
-        if name not in watched and (name in _routed(template) or not _failure_queue(function))
+        if name not in watched
+        and not (_failure_queue(function) and name not in _routed(template))
+        and not (apis and name in _routed(template) - _called_otherwise(template))
     ]
 
 
@@ -402,6 +408,19 @@ def _dimension(alarm: dict[str, Any], name: str) -> str | None:
 def _routed(template: Template) -> set[str | None]:
     """The functions that a route leads to."""
     return {referred(one["IntegrationUri"]) for one in of_type(template, "AWS::ApiGatewayV2::Integration").values()}
+
+
+def _called_otherwise(template: Template) -> set[str | None]:
+    """The functions that something else than the API may call."""
+    permissions = of_type(template, "AWS::Lambda::Permission").values()
+    named = {referred(one["FunctionName"]) for one in permissions if one["Principal"] != "apigateway.amazonaws.com"}
+    for role in of_type(template, "AWS::IAM::Role").values():
+        for policy in role.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions, resources = statement["Action"], statement.get("Resource", [])
+                if "lambda:InvokeFunction" in ([actions] if isinstance(actions, str) else actions):
+                    named |= {referred(one) for one in (resources if isinstance(resources, list) else [resources])}
+    return named
 
 
 def _failure_queue(function: dict[str, Any]) -> str | None:

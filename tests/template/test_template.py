@@ -101,8 +101,9 @@ BREAKS = [
         rules.functions_log_to_their_own_kept_group,
         put({"Ref": "RegistryLogGroup"}, *_resource("PredictFunction", "LoggingConfig", "LogGroup")),
     ),
-    (rules.functions_raise_an_alarm_on_errors, delete("Resources", "PredictErrors")),
-    (rules.functions_raise_an_alarm_on_errors, put(_DIMENSION, *_resource("RegistryErrors", "Dimensions"))),
+    (rules.functions_raise_an_alarm_on_errors, delete("Resources", "MonitorErrors")),
+    (rules.functions_raise_an_alarm_on_errors, put(_DIMENSION, *_resource("BatchErrors", "Dimensions"))),
+    (rules.functions_raise_an_alarm_on_errors, delete("Resources", "ApiErrors")),
     (rules.asynchronous_functions_lose_nothing, delete(*_resource("AdmissionFunction", "EventInvokeConfig"))),
     (
         rules.asynchronous_functions_lose_nothing,
@@ -188,7 +189,7 @@ def test_the_idle_price_is_itemised() -> None:
 
     assert set(items) == {"secrets", "alarms", "objects", "items", "schedules", "log lines"}
     assert items["secrets"] == pytest.approx(0.40)
-    assert items["alarms"] == pytest.approx(0.10)  # one more than the ten that are free
+    assert items["alarms"] == 0
     assert items["objects"] == pytest.approx(2 * 2.0 * 0.023)
 
 
