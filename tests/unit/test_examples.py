@@ -7,12 +7,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from examples import checked_in
 from examples.sentiment import dataset, evaluate
 from examples.tabular import machines
 from zeroloop.inference import golden, preprocessing
 from zeroloop.inference.package import Metric
-from zeroloop_training import packaging
+from zeroloop_training import packaging, repeated
 
 ROOT = Path(__file__).parents[2]
 SENTIMENT = {name: ROOT / "examples/sentiment/packages" / name for name in ("small", "large", "float")}
@@ -120,9 +119,9 @@ def test_a_metric_that_was_not_measured_passes_no_gate() -> None:
 
 def test_a_second_training_is_compared_with_the_first() -> None:
     files = {file.name: file.read_bytes() for file in SENTIMENT["small"].iterdir()}
-    assert checked_in.differences(SENTIMENT["small"], files) == []
+    assert repeated.differences(files, files) == []
     worse = read(SENTIMENT["small"] / "package.json")
     worse["metrics"]["accuracy"]["value"] -= 0.02
     worse["golden"]["cases"][0]["scores"]["positive"] -= 0.1
-    found = checked_in.differences(SENTIMENT["small"], {**files, "package.json": json.dumps(worse).encode()})
+    found = repeated.differences(files, {**files, "package.json": json.dumps(worse).encode()})
     assert len(found) == 2
