@@ -7,6 +7,7 @@ from cli.batch import batch
 from cli.demo import demo
 from cli.local.commands import local
 from cli.model import model
+from cli.pipeline import data, deploy_command, evaluate_command, gate, promote_command, register_command, train_command
 from cli.runs import runs
 
 
@@ -18,6 +19,8 @@ def main() -> None:
 
 for command in (demo, local, model, audit, runs, batch):
     main.add_command(command)
+for step in (data, train_command, evaluate_command, gate, register_command, deploy_command, promote_command):
+    main.add_command(step)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from zeroloop import clock
@@ -112,7 +111,8 @@ def _slice(way: str, name: str, found: Outcomes) -> Slice:
     share = fairness.accuracy(found)
     if isinstance(share, Undetermined):
         return Slice(way, name, found.n)
-    return Slice(way, name, found.n, Measured(share.value, share.lower, share.upper, found.n))
+    value, lower, upper = (round(figure, 4) for figure in (share.value, share.lower, share.upper))
+    return Slice(way, name, found.n, Measured(value, lower, upper, found.n))
 
 
 def _told(slices: Mapping[str, Outcomes], favourable: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _told(slices: Mapping[str, Outcomes], favourable: str) -> dict[str, Any]:
 def _disparity(found: Disparity | Undetermined) -> dict[str, Any]:
     if isinstance(found, Undetermined):
         return {"undetermined": found.reason}
-    return dict(msgspec.to_builtins(found))
+    return {"difference": round(found.difference, 4), "ratio": None if found.ratio is None else round(found.ratio, 4)}
 
 
 def _explained(model: Model, values: Sequence[Any], favourable: str) -> dict[str, Any]:
@@ -142,11 +142,11 @@ def _explained(model: Model, values: Sequence[Any], favourable: str) -> dict[str
         for told, one in zip(parts.told, found.each, strict=True):
             added[str(told.get("token", told.get("feature")))].append(one)
     means = sorted((fmean(each), name, len(each)) for name, each in added.items() if len(each) >= _LEAST_SEEN)
-    ranked = [{"part": name, "attribution": round(mean, 4), "rows": n} for mean, name, n in means]
+    ranked: list[dict[str, Any]] = [{"part": name, "attribution": round(mean, 4), "rows": n} for mean, name, n in means]
     return {
         "label": favourable,
         "rows": len(values),
-        "for": ranked[::-1][:_TOLD],
-        "against": ranked[:_TOLD],
+        "for": [one for one in ranked[::-1] if one["attribution"] > 0][:_TOLD],
+        "against": [one for one in ranked if one["attribution"] < 0][:_TOLD],
         "mean_gap": round(fmean(gaps), 4),
     }

@@ -17,6 +17,7 @@ import msgspec
 from zeroloop import clock
 from zeroloop.digests import sha256
 from zeroloop.errors import InvalidInput
+from zeroloop.inference import package as packages
 from zeroloop.registry.gates import Data
 from zeroloop_training import packaging, project
 from zeroloop_training.project import Project
@@ -96,6 +97,11 @@ def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[
     validated = _validated(work)
     if validated and validated.splits != project.manifest(rows, validated.source).splits:
         raise InvalidInput("the data is not what was validated: `zeroloop data validate` first")
+    made_of = packages.read((work / PACKAGE / "package.json").read_bytes()).dataset.digest
+    if validated and validated.source != made_of:
+        raise InvalidInput(
+            f"the package was made of {made_of[:12]}, validated was {validated.source[:12]}: train again"
+        )
     found = evaluation.evaluate(asked, work / PACKAGE, rows, validated, champions)
     _write(work / "evaluation.json", found)
     return 0
