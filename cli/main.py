@@ -4,7 +4,10 @@ import click
 
 from cli.audit import audit
 from cli.batch import batch
+from cli.card import card
 from cli.demo import demo
+from cli.gc import gc
+from cli.lineage import used_command
 from cli.local.commands import local
 from cli.model import model
 from cli.pipeline import data, deploy_command, evaluate_command, gate, promote_command, register_command, train_command
@@ -17,8 +20,9 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-for command in (demo, local, model, audit, runs, batch):
+for command in (demo, local, model, audit, runs, batch, card, gc):
     main.add_command(command)
+data.add_command(used_command)
 for step in (data, train_command, evaluate_command, gate, register_command, deploy_command, promote_command):
     main.add_command(step)
 

@@ -13,9 +13,9 @@ import click
 import msgspec
 
 from cli import model
-from cli.api import Api, ApiError, on_stack, path
+from cli.api import Api, ApiError, environment_api, on_stack, path
 from cli.local import tools
-from cli.project import PRODUCTION, STAGING, Place, api_of, in_project, run
+from cli.project import PRODUCTION, STAGING, Place, in_project, run
 from cli.show import show, table
 from zeroloop import clock
 from zeroloop.digests import package_digest
@@ -53,7 +53,7 @@ def validate_command(  # noqa: PLR0913 - click's form
     place: Place, data: Path | None, python: str | None, uv: str | None, env: str | None, *, as_json: bool
 ) -> None:
     """Check the data of PROJECT, and write its manifest; exits 1 if it is not fit to train on."""
-    last = champions_evaluation(api_of(env), place) if env else None
+    last = champions_evaluation(environment_api(env), place) if env else None
     options = [*_file("--data", data), *_file("--last", last)]
     passed = run(place, "validate", *options, python=python, uv=python or tools.find_uv(uv))
     result = place.read("data")
@@ -73,8 +73,7 @@ def train_command(place: Place, data: Path | None, python: str | None, uv: str |
     """Train the candidate of PROJECT, and say how it compares with a training before."""
     if (place.work / "data.json").exists() and not place.read("data")["passed"]:
         raise click.ClickException("the data did not pass its validation")
-    if not run(place, "train", *_file("--data", data), python=python, uv=python or tools.find_uv(uv)):
-        raise SystemExit(1)
+    run(place, "train", *_file("--data", data), python=python, uv=python or tools.find_uv(uv))
     result = place.read("trained")
     show(result, as_json, f"package {result['digest']}{_repeated(result['repeated'])}")
 
@@ -98,10 +97,9 @@ def evaluate_command(
     place: Place, data: Path | None, python: str | None, against: Sequence[str], *, as_json: bool
 ) -> None:
     """Measure the candidate on held-out rows, by slices too, and beside the champions on the same rows."""
-    champions = [found for env in against if (found := champions_package(api_of(env), place, env))]
+    champions = [found for env in against if (found := champions_package(environment_api(env), place, env))]
     options = [*_file("--data", data), *(word for folder in champions for word in ("--champion", str(folder)))]
-    if not run(place, "evaluate", *options, python=python, uv=None):
-        raise SystemExit(1)
+    run(place, "evaluate", *options, python=python, uv=None)
     show(place.read("evaluation"), as_json, evaluated(_evaluation(place)))
 
 
@@ -151,16 +149,15 @@ def check_command(place: Place, *, as_json: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option("--reason", required=True, help="Why; the audit keeps it.")
 @click.option("--none", "nothing", is_flag=True, help="Ask for nothing any more.")
-@click.option("--env", "env", help="The stack of this environment.  [default: as --url says]")
 @on_stack
 def set_command(  # noqa: PLR0913 - click's form
-    name: str, file: Path | None, reason: str, env: str | None, api: Api, *, nothing: bool, as_json: bool
+    name: str, file: Path | None, reason: str, api: Api, *, nothing: bool, as_json: bool
 ) -> None:
     """Ask for the gates in FILE of every version of NAME that is to serve from now on."""
     if nothing is (file is not None):
         raise click.UsageError("name a FILE, or --none")
-    asked = msgspec.to_builtins(_gates(file)) if file else None
-    lineup = set_gates(api_of(env) if env else api, name, asked, reason)
+    asked = read_gates(file) if file else None
+    lineup = set_gates(api, name, asked, reason)
     show(lineup, as_json, f"{name}: {'gates set' if file else 'no gates'} (revision {lineup['revision']})")
 
 
@@ -201,11 +198,21 @@ def _lines(asked: dict[str, Any], before: str = "") -> str:
 @in_environment
 def register_command(place: Place, env: str, *, as_json: bool) -> None:
     """Register the candidate, wait for its admission, and submit its evaluation; exits 1 where it may not serve."""
-    result = registered(api_of(env), place, env)
+    result = registered(environment_api(env), place, env)
     show(result, as_json, f"{env}: {place.model} version {result['version']} is {result['state']}, {_green(result)}")
 
 
 def registered(api: Api, place: Place, env: str) -> dict[str, Any]:
+    """As `submitted`; a version that its gates stop is an error."""
+    result = submitted(api, place, env)
+    if result["verdict"] and not result["verdict"]["passed"]:
+        raise click.ClickException(
+            f"version {result['version']} was stopped by its gates:\n{judged(result['verdict'])}"
+        )
+    return result
+
+
+def submitted(api: Api, place: Place, env: str) -> dict[str, Any]:
     """The version that the candidate's bytes are in `env`, READY and judged there."""
     version = model.register(api, place.package, place.model)
     if version["state"] != "READY":
@@ -215,8 +222,6 @@ def registered(api: Api, place: Place, env: str) -> dict[str, Any]:
     result = {"env": env, **{name: version[name] for name in ("version", "version_id", "digest", "state")}}
     result["verdict"] = told["verdict"]
     place.write(f"registered-{env}", result)
-    if told["verdict"] and not told["verdict"]["passed"]:
-        raise click.ClickException(f"version {version['version']} was stopped by its gates:\n{judged(told['verdict'])}")
     return result
 
 
@@ -230,7 +235,7 @@ def _green(result: dict[str, Any]) -> str:
 @click.option("--reason", default="pipeline", show_default=True, help="Why; the audit keeps it.")
 def deploy_command(place: Place, env: str, reason: str, *, as_json: bool) -> None:
     """Promote the registered candidate on a stack, and ask that for the candidate's golden predictions."""
-    result = served(api_of(env), place, env, reason)
+    result = served(environment_api(env), place, env, reason)
     show(result, as_json, _serving(place, result))
 
 
@@ -246,7 +251,7 @@ def promote_command(place: Place, env: str, reason: str, *, as_json: bool) -> No
     proved = place.read(f"deployed-{STAGING}")
     if proved["digest"] != package_digest(model.manifest(place.package)):
         raise click.ClickException("these are not the bytes that were proved on staging")
-    api = api_of(env)
+    api = environment_api(env)
     version = registered(api, place, env)
     if version["digest"] != proved["digest"]:
         raise click.ClickException(f"{env} has {version['digest']}, staging {proved['digest']}")
@@ -339,6 +344,11 @@ def _champion(api: Api, name: str) -> int | None:
 
 def _evaluation(place: Place) -> Evaluation:
     return msgspec.convert(place.read("evaluation"), Evaluation)
+
+
+def read_gates(file: Path) -> dict[str, Any]:
+    """The gates in a TOML file, as the API takes them."""
+    return dict(msgspec.to_builtins(_gates(file)))
 
 
 def _gates(file: Path) -> gates.Gates:

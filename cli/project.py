@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import click
 
 from cli import environment
-from cli.api import Api, connect, local_api
 from cli.local import tools
 from cli.local.home import PROJECT, Home
 
+UNFIT = 4
+"""What `zeroloop_training.steps` ends with where data is not fit; anything else but 0 is a step that broke."""
 STAGING, PRODUCTION = "staging", "production"
 
 
@@ -60,19 +61,15 @@ def in_project(command: Callable[..., Any]) -> Callable[..., Any]:
         if not file.exists():
             raise click.ClickException(f"{file} is missing: docs/pipeline.md says what it holds")
         name = tomllib.loads(file.read_text())["model"]
-        return command(place=Place(name, project, work or PROJECT / ".zeroloop" / "pipeline" / name), **rest)
+        return command(
+            place=Place(name, project.resolve(), (work or PROJECT / ".zeroloop/pipeline" / name).resolve()), **rest
+        )
 
     return placed
 
 
-def api_of(name: str) -> Api:
-    """The API of the environment `name`: at ZEROLOOP_<NAME>_URL, else the local stack of that name."""
-    url = environment.url_of(name)
-    return connect(url) if url else local_api(Home(PROJECT / ".zeroloop" / name))
-
-
 def run(place: Place, step: str, *options: str, python: str | None, uv: str | None) -> bool:
-    """Run a step of `zeroloop_training`; whether it passed. With neither `python` nor `uv`: by this interpreter."""
+    """Run a step of `zeroloop_training`; whether the data was fit. Without `python` and `uv` by this interpreter."""
     chosen = python or sys.executable
     if uv and not python:
         chosen = str(tools.install("train", Home(PROJECT / ".zeroloop"), uv) / "python")
@@ -83,6 +80,6 @@ def run(place: Place, step: str, *options: str, python: str | None, uv: str | No
         cwd=PROJECT,
         env=environment.whole(PYTHONPATH=f"{PROJECT / 'shared'}:{PROJECT}", TF_CPP_MIN_LOG_LEVEL="2"),
     )
-    if done.returncode not in {0, 1}:
+    if done.returncode not in {0, UNFIT}:
         raise click.ClickException(f"the step {step} ended with {done.returncode}; what it said is above")
     return done.returncode == 0

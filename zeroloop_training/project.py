@@ -100,7 +100,10 @@ def named(name: str) -> Any:
 def rows(project: Project, file: Path | None) -> list[Labelled]:
     """All rows of `file`, or of the project's own data."""
     reader: Callable[[Path | None], list[Labelled]] = named(project.steps.rows)
-    return reader(file)
+    found = reader(file)
+    if not found:
+        raise ValueError("there are no rows")
+    return found
 
 
 def manifest(labelled: list[Labelled], source: str) -> Data:

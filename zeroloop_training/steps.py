@@ -2,7 +2,7 @@
 
     python -m zeroloop_training.steps validate|train|evaluate PROJECT --work FOLDER [--data FILE]
 
-Each writes FOLDER/<result>.json and exits 0, or 1 where the pipeline has to stop.
+Each writes FOLDER/<result>.json and exits 0, or 4 where the data is what stops the pipeline.
 """
 
 import argparse
@@ -23,6 +23,8 @@ from zeroloop_training import packaging, project
 from zeroloop_training.project import Project
 
 PACKAGE = "package"
+UNFIT = 4
+"""Exit code of data that isn't fit; an exception's is 1."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -64,7 +66,7 @@ def validate(asked: Project, file: Path | None, work: Path, last: Path | None) -
         data = msgspec.structs.replace(made, profile=msgspec.to_builtins(seen))
     passed = all(finding.passed for finding in findings)
     _write(work / "data.json", {"passed": passed, "findings": findings, "data": data, "made": _moment()})
-    return 0 if passed else 1
+    return 0 if passed else UNFIT
 
 
 def train(asked: Project, file: Path | None, work: Path) -> int:
@@ -94,11 +96,12 @@ def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[
     from zeroloop_training import evaluation  # noqa: PLC0415
 
     rows = project.rows(asked, file)
-    validated = _validated(work)
-    if validated and validated.splits != project.manifest(rows, validated.source).splits:
+    now = project.manifest(rows, _source(asked, file))
+    validated = _validated(work) or now
+    if validated.splits != now.splits:
         raise InvalidInput("the data is not what was validated: `zeroloop data validate` first")
     made_of = packages.read((work / PACKAGE / "package.json").read_bytes()).dataset.digest
-    if validated and validated.source != made_of:
+    if validated.source != made_of:
         raise InvalidInput(
             f"the package was made of {made_of[:12]}, validated was {validated.source[:12]}: train again"
         )
@@ -118,7 +121,10 @@ def _profile(last: Path) -> Any:
     from zeroloop_training.profile import Profile  # noqa: PLC0415
 
     data = json.loads(last.read_text()).get("data") or {}
-    return msgspec.convert(data["profile"], Profile) if data.get("profile") else None
+    profile = data.get("profile")
+    return (
+        msgspec.json.decode(msgspec.json.encode(profile), type=Profile) if profile else None
+    )  # keys of counts are ints
 
 
 def _source(asked: Project, file: Path | None) -> str:
