@@ -7,7 +7,7 @@ from urllib.parse import quote
 import botocore.session
 import click
 
-from cli.api import DEFAULT_HOME, Api, ApiError, on_stack, path
+from cli.api import Api, ApiError, on_stack, path
 from cli.local import deployment
 from cli.model import pages
 from cli.show import show, table
@@ -33,7 +33,7 @@ class Referred(NamedTuple):
 
 
 @click.command("gc")
-@click.option("--bucket", help="The stack's ArtifactsBucket.  [default: the local stack's]")
+@click.option("--bucket", help="The stack's ArtifactsBucket.  [default: a local stack's own]")
 @click.option("--delete", is_flag=True, help="Delete; without it, only look.")
 @click.option("--packages", is_flag=True, help="Packages, too; the bucket's policy must have been lifted for them.")
 @click.option("--older-than", default=1, show_default=True, help="Days that an object must have been there.")
@@ -45,7 +45,7 @@ def gc(  # noqa: PLR0913 - click's form
 
     With --delete it goes; replaced and deleted objects are kept by S3 for 30 more days.
     """
-    s3, name = _storage(bucket)
+    s3, name = _storage(api, bucket)
     before = clock.now_ms() - older_than * _DAY_MS
     found = [folder for folder in unreferenced(api, s3, name) if folder.newest <= before]
     doomed = [folder for folder in found if packages or not folder.prefix.startswith("models/")]
@@ -137,10 +137,11 @@ def _delete(s3: Any, bucket: str, keys: Sequence[str]) -> None:
             )
 
 
-def _storage(bucket: str | None) -> tuple[Any, str]:
-    if bucket:
-        return botocore.session.get_session().create_client("s3"), bucket
-    record = DEFAULT_HOME.read()
-    if record is None:
-        raise click.ClickException("no local stack is known: name the --bucket")
-    return deployment.client("s3", record.endpoint_url), record.artifacts_bucket
+def _storage(api: Api, bucket: str | None) -> tuple[Any, str]:
+    """S3 and the bucket: of a local stack the emulator's, else with the caller's own credentials."""
+    endpoint, local, _ = api.url.partition("/_aws/")
+    if local:
+        return deployment.client("s3", endpoint), bucket or deployment.outputs(endpoint)["ArtifactsBucket"]
+    if not bucket:
+        raise click.UsageError("name the --bucket: the stack's output ArtifactsBucket")
+    return botocore.session.get_session().create_client("s3"), bucket
