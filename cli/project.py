@@ -76,7 +76,7 @@ def run(place: Place, step: str, *options: str, python: str | None, uv: str | No
     done = subprocess.run(  # noqa: S603 - our own module
         [chosen, "-m", "zeroloop_training.steps", step, str(place.folder), "--work", str(place.work), *options],
         check=False,
-        stdout=sys.stderr,
+        stdout=2,  # the standard error: the step's result is a file
         cwd=PROJECT,
         env=environment.whole(PYTHONPATH=f"{PROJECT / 'shared'}:{PROJECT}", TF_CPP_MIN_LOG_LEVEL="2"),
     )
