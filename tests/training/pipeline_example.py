@@ -51,8 +51,14 @@ def test_the_data_that_is_checked_in_is_fit_and_has_the_same_digests_each_time(t
     assert missed(tmp_path) == []
     assert first["data"]["source"] == dataset.digest()
     assert first["data"]["rows"] == {"test": 1289, "train": 6384, "validation": 1341}
-    assert run("validate", tmp_path) == 0
+    last = tmp_path / "champion.json"
+    last.write_text(json.dumps(first))
+    assert run("validate", tmp_path, "--last", last) == 0
     assert result(tmp_path, "data")["data"] == first["data"]
+    assert "large effects: none" in result(tmp_path, "data")["findings"][-1]["says"]
+    # Another domain is told, and by its words.
+    run("validate", tmp_path, "--last", last, "--data", dataset.DATA / "amazon_reviews.tsv.gz")
+    assert "words" in result(tmp_path, "data")["findings"][-1]["says"]
 
 
 def test_a_leaked_split_is_stopped(tmp_path: Path) -> None:
@@ -88,18 +94,6 @@ def test_data_that_cannot_be_read_is_a_finding(tmp_path: Path, content: bytes) -
     assert missed(tmp_path) == ["readable"]
 
 
-def test_another_domain_is_found_beside_the_champions_data(tmp_path: Path) -> None:
-    assert run("validate", tmp_path) == 0
-    last = tmp_path / "champion.json"
-    last.write_text(json.dumps(result(tmp_path, "data")))
-    assert run("validate", tmp_path, "--last", last) == 0
-    assert "large effects: none" in result(tmp_path, "data")["findings"][-1]["says"]
-    other = dataset.DATA / "amazon_reviews.tsv.gz"
-    run("validate", tmp_path, "--last", last, "--data", other)
-    says = result(tmp_path, "data")["findings"][-1]["says"]
-    assert "words" in says, says
-
-
 def test_poisoned_labels_are_stopped_by_the_gate_and_honest_ones_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,12 +103,12 @@ def test_poisoned_labels_are_stopped_by_the_gate_and_honest_ones_are_not(
     poisoned = [
         row._replace(mean_sentiment=-row.mean_sentiment) if i % 5 == 0 else row for i, row in enumerate(SENTENCES)
     ]
+    assert run("validate", tmp_path, "--data", saved(tmp_path, poisoned)) == 0  # labels that are wrong look like labels
     verdicts = {}
     for name, rows in (("honest", SENTENCES), ("poisoned", poisoned)):
         work = tmp_path / name
         work.mkdir()
         data = ("--data", saved(work, rows))
-        assert run("validate", work, *data) == 0  # labels that are wrong look like labels
         assert run("train", work, *data) == 0
         assert run("evaluate", work, *data) == 0
         found = msgspec.convert(result(work, "evaluation"), Evaluation)
@@ -132,4 +126,6 @@ def test_poisoned_labels_are_stopped_by_the_gate_and_honest_ones_are_not(
     assert run("evaluate", tmp_path / "honest", *again_data, "--champion", tmp_path / "poisoned" / "package") == 0
     [compared] = result(tmp_path / "honest", "evaluation")["comparisons"].values()
     assert compared["only_candidate"] + compared["only_champion"] > 0
-    assert run("evaluate", tmp_path / "honest", "--data", tmp_path / "poisoned" / "sentences.tsv.gz") == 1
+    assert (
+        run("evaluate", tmp_path / "honest", "--data", tmp_path / "poisoned" / "sentences.tsv.gz") == 1
+    )  # not its data
