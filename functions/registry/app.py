@@ -270,8 +270,8 @@ def evaluate(model: str, version: str) -> dict[str, Any]:
     if len(body) > MOST_BYTES:
         raise InvalidInput(f"an evaluation has at most {MOST_BYTES:,} bytes, this one {len(body):,}")
     found, at = http.parse(body, Evaluation), clock.now_ms()
-    verdict = registry.evaluate(http.name(model), http.number(version, "version"), found, actor=actor(), at=at)
-    return present_evaluation(Kept(body=found, actor=actor(), at=at), verdict)
+    kept, verdict = registry.evaluate(http.name(model), http.number(version, "version"), found, actor=actor(), at=at)
+    return present_evaluation(kept, verdict)
 
 
 @app.post("/models/<model>/versions/<version>/approval")

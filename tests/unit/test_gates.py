@@ -112,6 +112,17 @@ def test_red_and_missing_are_refused_and_overridden_with_a_trace() -> None:
     assert gates.clear(version(), green, override=False) == {"verdict": "green"}
 
 
+def test_comparisons_on_the_same_data_are_kept() -> None:
+    data = gates.Data(digest="1" * 64, source="2" * 64, splits={"test": "3" * 64})
+    other = gates.Data(digest="4" * 64, source="2" * 64, splits={"test": "5" * 64})
+    first = found(data=data, comparisons={"a" * 64: Comparison(9, 1, 2, 0.8)})
+    second = found(data=data, comparisons={"b" * 64: Comparison(9, 2, 2, 0.7)})
+    assert list(gates.joined(first, second).comparisons) == ["a" * 64, "b" * 64]
+    assert gates.joined(None, second) is second
+    for data_now in (None, other):
+        assert list(gates.joined(first, found(data=data_now)).comparisons) == []
+
+
 def test_an_evaluation_of_other_bytes_is_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
         gates.check_evaluation(version(digest="e" * 64), found())

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from zeroloop.digests import canonical, sha256
 from zeroloop.errors import InvalidInput
@@ -230,6 +231,13 @@ def check_evaluation(version: Version, evaluation: Evaluation) -> None:
             code="other_package",
             field="digest",
         )
+
+
+def joined(before: Evaluation | None, found: Evaluation) -> Evaluation:
+    """`found`, with what `before` compared on the same data and it doesn't: champions come back by rollbacks."""
+    if before is None or before.data is None or found.data is None or before.data.splits != found.data.splits:
+        return found
+    return replace(found, comparisons={**before.comparisons, **found.comparisons})
 
 
 def judge(version: Version, lineup: Lineup, gates: Gates, evaluation: Evaluation | None) -> Verdict | None:

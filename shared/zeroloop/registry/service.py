@@ -261,12 +261,16 @@ class Registry:
         """A page of evaluations with the numbers of their versions, newest version first."""
         return self._store.list_evaluations(self.model(name).model_id, before, limit)
 
-    def evaluate(self, name: str, number: int, found: Evaluation, *, actor: str, at: int) -> Verdict | None:
+    def evaluate(
+        self, name: str, number: int, found: Evaluation, *, actor: str, at: int
+    ) -> tuple[Kept, Verdict | None]:
         """Keep what was found of a version, and judge it: None where nothing is asked."""
         version = self.version(name, number)
         gates.check_evaluation(version, found)
-        self._store.set_evaluation(version, Kept(body=found, actor=actor, at=at))
-        return self.verdict(version, found)
+        before = self._store.get_evaluation(version.model_id, number)
+        kept = Kept(body=gates.joined(before.body if before else None, found), actor=actor, at=at)
+        self._store.set_evaluation(version, kept)
+        return kept, self.verdict(version, kept.body)
 
     def verdict(self, version: Version, found: Evaluation) -> Verdict | None:
         """The verdict on a version, by what is asked and by who serves now; None where nothing is asked."""
