@@ -1,11 +1,14 @@
 # Thin: each target is one command. On a bare machine with Python 3.11 and make, the first one installs what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check lock bench build deploy train invoke clean
+.PHONY: help setup demo pipeline up down test check lock bench build deploy train invoke clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV ?= $(CURDIR)/.zeroloop/uv/bin/uv
 UV_VERSION := 0.13.9
 ENV ?= staging
+PROJECT ?= examples/sentiment
+MODEL ?= sentiment
+DATA ?=
 F ?= predict
 E ?= text
 run := $(UV) run --frozen --no-sync
@@ -23,16 +26,31 @@ setup: .venv/.synced ## Install uv for this project, and the project's environme
 demo: setup ## Deploy locally, then register, admit, promote and predict
 	$(run) zeroloop demo
 
+pipeline: setup ## From raw data to a promoted version, on two local stacks; MODEL=... PROJECT=... DATA=... for others
+	$(run) zeroloop local up --home .zeroloop/staging
+	$(run) zeroloop local up --home .zeroloop/production
+	$(run) zeroloop gate set $(MODEL) $(PROJECT)/gates.toml --reason "gates.toml of this commit" --env staging
+	$(run) zeroloop gate set $(MODEL) $(PROJECT)/gates.toml --reason "gates.toml of this commit" --env production
+	$(run) zeroloop data validate $(PROJECT) $(if $(DATA),--data $(DATA)) --env staging
+	$(run) zeroloop train $(PROJECT) $(if $(DATA),--data $(DATA))
+	$(run) zeroloop evaluate $(PROJECT) $(if $(DATA),--data $(DATA)) --against staging --against production
+	$(run) zeroloop gate check $(PROJECT)
+	$(run) zeroloop register $(PROJECT) --env staging
+	$(run) zeroloop deploy $(PROJECT) --env staging
+	$(run) zeroloop promote $(PROJECT) --env production
+
 up: setup ## Start the local stack, or bring it up to date
 	$(run) zeroloop local up
 
-down: setup ## Stop the local stack; its data stays
+down: setup ## Stop the local stack, and those of the pipeline; their data stays
 	$(run) zeroloop local down
+	$(run) zeroloop local down --home .zeroloop/staging
+	$(run) zeroloop local down --home .zeroloop/production
 
 test: setup ## Every test, those of the deployed local stack included
 	$(run) pytest
 
-check: lock ## Lint, format, types, imports, template, lock
+check: lock ## Lint, format, types, imports, template, workflows, lock
 	$(run) ruff check
 	$(run) ruff format --check
 	$(run) mypy
@@ -40,6 +58,8 @@ check: lock ## Lint, format, types, imports, template, lock
 	$(run) cfn-lint template.yaml
 	UV_PROJECT_ENVIRONMENT=.zeroloop/env/sam $(UV) sync --frozen --quiet --only-group sam --no-install-project
 	$(sam_env) $(sam) validate --lint
+	$(run) check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	if command -v actionlint > /dev/null; then actionlint; fi
 
 lock: setup
 	$(UV) lock --check --quiet
@@ -53,7 +73,7 @@ build: setup ## Build for AWS; ZEROLOOP_BUILD=x86_64 for the other processor
 	PYTHON=$(CURDIR)/.venv/bin/python SAM_CLI_TELEMETRY=0 $(sam) build
 
 deploy: build ## Deploy to AWS; ENV=production for the other environment
-	SAM_CLI_TELEMETRY=0 $(sam) deploy --config-env $(ENV)
+	SAM_CLI_TELEMETRY=0 $(sam) deploy --config-env $(ENV) $(FLAGS)
 
 train: setup ## Train the examples again
 	$(train) python -m examples.sentiment.train

@@ -13,6 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
+from cli import environment
 from cli.local.deployment import CREDENTIALS
 from cli.local.home import PROJECT, Home
 
@@ -141,6 +142,12 @@ def connect(url: str | None, token: str = "", home: Home = DEFAULT_HOME) -> Api:
     return Api(url, credentials=_own if on_aws and not token else None, token=token, region=host[2] if on_aws else "")
 
 
+def environment_api(name: str, token: str = "") -> Api:
+    """The API of the environment `name`: at ZEROLOOP_<NAME>_URL, else the local stack in .zeroloop/<name>."""
+    url = environment.url_of(name)
+    return connect(url, token) if url else local_api(Home(DEFAULT_HOME.path / name), token)
+
+
 def local_api(home: Home, token: str = "") -> Api:
     """The API of the local stack in `home`."""
     record = home.read()
@@ -169,10 +176,11 @@ def on_stack(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--url", envvar="ZEROLOOP_URL", help="Base URL of the API; default ZEROLOOP_URL, else the local stack."
     )
+    @click.option("--env", "env", help="An environment: the API at ZEROLOOP_<ENV>_URL, else the local stack so called.")
     @click.option("--token", envvar="ZEROLOOP_TOKEN", default="", help="Bearer token, for stacks that want a JWT.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @wraps(command)
-    def connected(url: str | None, token: str, **rest: Any) -> Any:
-        return command(api=connect(url, token), **rest)
+    def connected(url: str | None, env: str | None, token: str, **rest: Any) -> Any:
+        return command(api=environment_api(env, token) if env else connect(url, token), **rest)
 
     return connected

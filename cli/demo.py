@@ -1,11 +1,14 @@
 """`zeroloop demo`: the whole loop on this machine, from nothing to a model that answers over HTTP."""
 
 import json
+import shutil
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from cli import batch, demo_abtest, demo_monitoring, model, progress
+from cli import batch, demo_abtest, demo_monitoring, model, pipeline, progress, project
 from cli.api import Api, local_api, path
 from cli.local import stack, tools
 from cli.local.commands import in_home
@@ -31,32 +34,43 @@ def demo(home: Home, uv: str | None) -> None:
     record = stack.up(home, uv=tools.find_uv(uv), port=None, iam=False)
     api = local_api(home)
     rows = [
-        *serve(api, "sentiment", ["sentiment/packages/small", "sentiment/packages/large"]),
-        *serve(api, "machine", ["tabular/packages/v1", "tabular/packages/v2"]),
+        *serve(api, home, "sentiment", ["sentiment/packages/small", "sentiment/packages/large"]),
+        *serve(api, home, "machine", ["tabular/packages/v1", "tabular/packages/v2"]),
     ]
-    rows += [Row(*said) for said in demo_monitoring.begin(api, serve)]
+    rows += [Row(*said) for said in demo_monitoring.begin(api, partial(serve, api, home))]
     rows += [predict(api, "sentiment", {"text": sentence}) for sentence in SENTENCES]
     rows += [predict(api, "machine", {"features": first_features("tabular/packages/v2")})]
     rows += [score(api, home, "sentiment")]
+    judged(api, home, "sentiment", EXAMPLES / "sentiment/packages/small")  # beside the champion of by now
     rows += [Row(*demo_abtest.run(api, "sentiment"))]
     rows += [Row(*said) for said in demo_monitoring.finish(api)]
     click.echo("\n" + table(["what ran", "result"], rows))
     click.echo(next_steps(record.api_url))
 
 
-def serve(api: Api, name: str, packages: list[str]) -> list[Row]:
-    """Register, admit and promote each package in turn, so that there is a previous champion."""
+def serve(api: Api, home: Home, name: str, packages: list[str]) -> list[Row]:
+    """Register, admit, judge by its gates and promote each package in turn, so that there is a previous champion."""
     rows = []
+    gates = pipeline.read_gates(EXAMPLES / packages[0].partition("/")[0] / "gates.toml")
+    pipeline.set_gates(api, name, gates, "demo")
     for package in packages:
-        with progress.step(f"register {package} as {name}, admit, promote"):
-            version = model.register(api, EXAMPLES / package, name)
-            if version["state"] != "READY":
-                raise click.ClickException(f"{package} was refused: {version['reason']}")
+        with progress.step(f"register {package} as {name}, admit, evaluate, promote"):
+            version = judged(api, home, name, EXAMPLES / package)
             promoted = promote(api, name, version["version"])
         metrics = ", ".join(f"{metric} {value['value']:.3f}" for metric, value in version["metrics"].items())
         rows.append(Row(f"{name} version {version['version']} ({package})", f"READY, {metrics}; {promoted}"))
     lineup = api.get(path("models", name, "lineup"))
     return [*rows, Row(f"{name} lineup", model.told(lineup))]
+
+
+def judged(api: Api, home: Home, name: str, package: Path) -> dict[str, Any]:
+    """The READY version of a package, evaluated beside who serves and held against its gates."""
+    place = project.Place(name, package.parents[1], home.path / "demo" / name / package.name)
+    shutil.copytree(package, place.package, dirs_exist_ok=True)
+    champion = pipeline.champions_package(api, place, "demo")
+    project.run(place, "evaluate", *(["--champion", str(champion)] if champion else []), python=None, uv=None)
+    number = pipeline.submitted(api, place, "demo")["version"]
+    return api.get(path("models", name, "versions", number))
 
 
 def promote(api: Api, name: str, number: int) -> str:

@@ -1,7 +1,7 @@
 """The part of `zeroloop demo` that shows monitoring: traffic as in training, then from another domain."""
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -24,9 +24,9 @@ SETTINGS = {"drift_minutes": 1, "settle_seconds": 5, "running": 1}
 Said = tuple[str, str]
 
 
-def begin(api: Api, serve: Any) -> list[Said]:
+def begin(api: Api, serve: Callable[[str, list[str]], Any]) -> list[Said]:
     """Traffic as in training to `sentiment`, of editorials to a second model; each with a report made now."""
-    serve(api, MODEL, ["sentiment/packages/small"])
+    serve(MODEL, ["sentiment/packages/small"])
     api.call("PUT", path("models", MODEL, "monitor"), SETTINGS, repeat=True)
     with progress.step(f"{ROWS} movie sentences to sentiment, {ROWS} of editorials to {MODEL}"):
         sent = {"sentiment": "movie_reviews.tsv.gz", MODEL: "nyt_editorials.tsv.gz"}

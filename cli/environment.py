@@ -11,6 +11,16 @@ def plain(**extra: str) -> dict[str, str]:
     return {name: value for name in _PLAIN if (value := os.environ.get(name))} | extra  # noqa: TID251 - the owner
 
 
+def url_of(name: str) -> str | None:
+    """The address of the environment `name`, as `ZEROLOOP_STAGING_URL` says it."""
+    return os.environ.get(f"ZEROLOOP_{name.upper()}_URL")  # noqa: TID251 - the owner
+
+
+def whole(**extra: str) -> dict[str, str]:
+    """All of the caller's environment, for a training that may log to a server of its own, and `extra`."""
+    return dict(os.environ) | extra  # noqa: TID251 - the owner
+
+
 def without_aws(**extra: str) -> dict[str, str]:
     """The caller's environment without its AWS account and its virtual environment, and `extra`."""
     kept = {

@@ -5,11 +5,15 @@ import click
 from cli.ab import ab
 from cli.audit import audit
 from cli.batch import batch
+from cli.card import card
 from cli.demo import demo
+from cli.gc import gc
 from cli.ingest import ingest
+from cli.lineage import used_command
 from cli.local.commands import local
 from cli.model import model
 from cli.monitor import monitor
+from cli.pipeline import data, deploy_command, evaluate_command, gate, promote_command, register_command, train_command
 from cli.predictions import predictions
 from cli.runs import runs
 
@@ -20,8 +24,11 @@ def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""
 
 
-for command in (demo, local, model, audit, runs, batch, ingest, predictions, monitor, ab):
+for command in (demo, local, model, audit, runs, batch, ingest, predictions, monitor, ab, card, gc):
     main.add_command(command)
+data.add_command(used_command)
+for step in (data, train_command, evaluate_command, gate, register_command, deploy_command, promote_command):
+    main.add_command(step)
 
 
 if __name__ == "__main__":

@@ -135,17 +135,20 @@ def lineup_command(name: str, api: Api, as_json: bool) -> None:  # noqa: FBT001
 @click.argument("version", type=int)
 @click.option("--reason", required=True, help="Why; the audit keeps it.")
 @click.option("--expected-revision", type=int, help="Refuse if the lineup has changed since this revision.")
+@click.option("--override", is_flag=True, help="In spite of the gates; the audit shows it.")
 @on_stack
-def promote_command(  # noqa: PLR0913, PLR0917 - click's form
+def promote_command(  # noqa: PLR0913 - click's form
     name: str,
     version: int,
     reason: str,
     expected_revision: int | None,
     api: Api,
-    as_json: bool,  # noqa: FBT001
+    *,
+    override: bool,
+    as_json: bool,
 ) -> None:
     """Make VERSION the champion."""
-    order = {"version": version, "reason": reason, "expected_revision": expected_revision}
+    order = {"version": version, "reason": reason, "expected_revision": expected_revision, "override": override}
     lineup = api.post(path("models", name, "promote"), order)
     show(lineup, as_json, told(lineup))
 
@@ -175,18 +178,33 @@ def rollback_command(  # noqa: PLR0913, PLR0917 - click's form
 @click.argument("version", type=int, required=False)
 @click.option("--traffic", type=click.FloatRange(0, 1), help="Its share, 0 to 1; with VERSION always.")
 @click.option("--reason", required=True, help="Why; the audit keeps it.")
+@click.option("--override", is_flag=True, help="In spite of the gates; the audit shows it.")
 @on_stack
-def challenge_command(  # noqa: PLR0913, PLR0917 - click's form
+def challenge_command(  # noqa: PLR0913 - click's form
     name: str,
     version: int | None,
     traffic: float | None,
     reason: str,
     api: Api,
-    as_json: bool,  # noqa: FBT001
+    *,
+    override: bool,
+    as_json: bool,
 ) -> None:
     """Give VERSION a share of the traffic (a canary); without VERSION, take the challenger out."""
-    lineup = api.post(path("models", name, "challenger"), {"version": version, "traffic": traffic, "reason": reason})
+    order = {"version": version, "traffic": traffic, "reason": reason, "override": override}
+    lineup = api.post(path("models", name, "challenger"), order)
     show(lineup, as_json, told(lineup))
+
+
+@model.command("approve")
+@click.argument("name")
+@click.argument("version", type=int)
+@click.option("--reason", required=True, help="Why; the audit keeps it.")
+@on_stack
+def approve_command(name: str, version: int, reason: str, api: Api, as_json: bool) -> None:  # noqa: FBT001
+    """Say that VERSION may serve."""
+    approved = api.post(path("models", name, "versions", version, "approval"), {"reason": reason})
+    show(approved, as_json, f"{name} version {version} is approved by {approved['approval']['actor']}")
 
 
 @model.command("history")

@@ -5,39 +5,24 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from zeroloop.inference.package import read
-from zeroloop_training.packaging import write
+from zeroloop_training import repeated
+from zeroloop_training.packaging import files, write
 
 ROOT = Path(__file__).parents[1]
-RETRAINED_METRIC, RETRAINED_SCORE = 0.01, 0.03
-"""How far a repeated training may be off: it is exact on one machine, but CPUs add floats in different orders."""
-
-
-def differences(checked_in: Path, files: Mapping[str, bytes]) -> list[str]:
-    """What a repeated training, `files`, does otherwise than the package in `checked_in`, beyond the tolerances."""
-    old, new = read((checked_in / "package.json").read_bytes()), read(files["package.json"])
-    found = [
-        f"{name} {metric.value}, was {old.metrics[name].value}"
-        for name, metric in new.metrics.items()
-        if abs(metric.value - old.metrics[name].value) > RETRAINED_METRIC
-    ]
-    for was, now in zip(old.golden.cases, new.golden.cases, strict=True):
-        off = max(abs(now.scores[label] - score) for label, score in was.scores.items())
-        if off > RETRAINED_SCORE or now.instance != was.instance:
-            found.append(f"{now.instance} scores {now.scores}, was {was.scores}")
-    if old.preprocessing != new.preprocessing or old.dataset != new.dataset:
-        found.append("other preprocessing or data")
-    return found
 
 
 def finish(packages: Path, made: Mapping[str, Mapping[str, bytes]], *, check: bool) -> None:
     """Write each version of `made` below `packages`; with `check` compare instead, and exit 1 on a difference."""
     if not check:
-        for name, files in made.items():
-            write(packages / name, files)
-            print(f"{packages / name}: {sum(map(len, files.values())):,} bytes")
+        for name, version_files in made.items():
+            write(packages / name, version_files)
+            print(f"{packages / name}: {sum(map(len, version_files.values())):,} bytes")
         return
-    found = [f"{name}: {what}" for name, files in made.items() for what in differences(packages / name, files)]
+    found = [
+        f"{name}: {what}"
+        for name, again in made.items()
+        for what in repeated.differences(files(packages / name), again)
+    ]
     print("\n".join(found) or f"{', '.join(made)}: trained again, the same within tolerance")
     raise SystemExit(bool(found))
 

@@ -7,9 +7,12 @@ from typing import Literal, NamedTuple
 
 from zeroloop.digests import sha256
 from zeroloop_training.packaging import Rows
+from zeroloop_training.project import Labelled
 
 DATA = Path(__file__).parent / "data"
 MOVIES = DATA / "movie_reviews.tsv.gz"
+
+_NEGATIONS = frozenset(("no", "not", "never", "nor", "neither", "nobody", "nothing", "none", "without"))
 
 Split = Literal["train", "validation", "test"]
 
@@ -48,6 +51,22 @@ def rows(sentences: list[Sentence], name: Split) -> Rows:
     """One part as callers would send it, and what they should be answered."""
     chosen = part(sentences, name)
     return Rows([sentence.text for sentence in chosen], [sentence.label for sentence in chosen])
+
+
+def labelled(path: Path | None) -> list[Labelled]:
+    """All sentences of a file, or of ours, as the pipeline reads them; sliced by length and by whether they negate."""
+    return [
+        Labelled(row.id, split(row), row.text, row.label, row._asdict(), slices(row.text))
+        for row in read(path or MOVIES)
+    ]
+
+
+def slices(text: str) -> dict[str, str]:
+    """Where a sentence is counted. The data says nothing of who wrote it."""
+    words = text.lower().replace("\u2019", "'").split()
+    length = "short" if len(words) < 12 else "medium" if len(words) < 24 else "long"
+    negates = any(word.strip('.,;:!?"') in _NEGATIONS or "n't" in word for word in words)
+    return {"length": length, "negation": "yes" if negates else "no"}
 
 
 def digest(path: Path = MOVIES) -> str:

@@ -145,10 +145,9 @@ def export(weights: Weights, length: int, *, quantised: bool) -> bytes:
     return tflite(scores, "ids", length, "int32")
 
 
-def package(
-    recipe: Recipe, weights: Weights, sentences: list[Sentence], *, quantised: bool, run: Run
-) -> dict[str, bytes]:
-    """The files of a version."""
+def package(recipe: Recipe, weights: Weights, source: Path, *, quantised: bool, run: Run) -> dict[str, bytes]:
+    """The files of a version, made of the sentences in `source`."""
+    sentences = dataset.read(source)
     tensors = "int8" if quantised else "float32"
     draft = Draft(
         description=f"{recipe.description} ({tensors})",
@@ -158,7 +157,7 @@ def package(
         encoding=recipe.encoding,
         input_name="ids",
         parameters={**recipe.parameters, "weights": tensors},
-        dataset=Dataset(dataset.digest(), len(sentences), dataset.MOVIES.name),
+        dataset=Dataset(dataset.digest(source), len(sentences), source.name),
         libraries=libraries(),
         git_commit=git_commit(),
         run_id=run.id,
@@ -175,13 +174,23 @@ def versions(recipe: Recipe, sentences: list[Sentence], quantised: Mapping[str, 
     """The packages of one training, by name, the first of which gives the run its final metrics."""
     with tracking.run("sentiment", next(iter(quantised)), recipe.parameters) as run:
         weights = train(recipe, sentences, run)
-        made = {name: package(recipe, weights, sentences, quantised=q, run=run) for name, q in quantised.items()}
+        made = {name: package(recipe, weights, dataset.MOVIES, quantised=q, run=run) for name, q in quantised.items()}
         metrics = read(next(iter(made.values()))["package.json"]).metrics
         last = recipe.epochs - 1
         run.metrics({"final_accuracy": metrics["accuracy"].value, "final_loss": metrics["log_loss"].value}, last)
         for name, files in made.items():
             run.package(name, files, last)
     return made
+
+
+def candidate(file: Path | None) -> dict[str, bytes]:
+    """The pipeline's candidate, trained on `file` or on the movie reviews: what `small` is."""
+    source = file or dataset.MOVIES
+    with quiet(), tracking.run("sentiment", "candidate", SMALL.parameters) as run:
+        weights = train(SMALL, dataset.read(source), run)
+        files = package(SMALL, weights, source, quantised=True, run=run)
+        run.package("candidate", files, SMALL.epochs - 1)
+        return files
 
 
 def main() -> None:

@@ -10,16 +10,20 @@ A machine has a `temperature` in K (normal, 300 +- 2), a `torque` in Nm (normal,
 The noise keeps any model below 100%.
 """
 
+from pathlib import Path
 from random import Random
 from typing import Any, Literal, NamedTuple
 
 from zeroloop.digests import canonical, sha256
+from zeroloop_training.project import Labelled
 
 LABELS = ("healthy", "overheating", "overstrain")
 N_MACHINES = 6000
 SEED = 11
 
 Split = Literal["train", "validation", "test"]
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 _BEARS = {"L": 48.0, "M": 53.0, "H": 58.0, None: 50.0}
 
@@ -52,6 +56,27 @@ def part(machines: list[Machine], name: Split) -> list[Machine]:
     """70% train, 15% validation, 15% test, by position: their order is random already."""
     first, end = {"train": (0, 14), "validation": (14, 17), "test": (17, 20)}[name]
     return [machine for i, machine in enumerate(machines) if first <= i % 20 < end]
+
+
+def labelled(file: Path | None) -> list[Labelled]:
+    """All machines as the pipeline reads them, sliced by the quality of their parts."""
+    if file:
+        raise ValueError("these machines are made up by a program and read from no file")
+    rows = read()
+    splits = {id(row): name for name in SPLITS for row in part(rows, name)}
+    return [
+        Labelled(str(i), splits[id(row)], row.features, row.label, row.features, _sliced(row))
+        for i, row in enumerate(rows)
+    ]
+
+
+def _sliced(machine: Machine) -> dict[str, str]:
+    return {"quality": machine.features["quality"] or "unknown"}
+
+
+def source() -> str:
+    """The digest that packages of this example state."""
+    return digest(read())
 
 
 def digest(machines: list[Machine]) -> str:

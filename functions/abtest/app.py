@@ -26,6 +26,7 @@ from zeroloop.inference.registered import Registered
 from zeroloop.inference.requests import Unit
 from zeroloop.monitoring.store import MonitoringStore
 from zeroloop.objects import Bucket
+from zeroloop.registry.gates import Approvals
 from zeroloop.registry.service import Registry
 from zeroloop.registry.store import RegistryStore
 from zeroloop.signed import Session
@@ -46,6 +47,7 @@ class Settings:
     monitoring_table: str
     registry_table: str
     receipt_secret: str
+    approvals: str
 
 
 class Traffic(Struct, forbid_unknown_fields=True):
@@ -100,7 +102,13 @@ def failed(name: str, error: ZeroloopError) -> None:
     logger.warning("not watched", extra={"test": name, "code": error.code, "reason": error.message})
 
 
-registry = Registry(RegistryStore(settings.registry_table), Bucket(""), admit, max_package_bytes=0)
+registry = Registry(
+    RegistryStore(settings.registry_table),
+    Bucket(""),
+    admit,
+    max_package_bytes=0,
+    approvals=msgspec.convert(settings.approvals, Approvals),
+)
 tests = AbTests(AbTestStore(table), registry, failed)
 monitoring = MonitoringStore(counts)
 app = http.api(log_failure)

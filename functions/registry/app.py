@@ -12,9 +12,11 @@ from msgspec import Meta, Struct
 from zeroloop import clock, config, http, rpc
 from zeroloop.digests import PackageFile
 from zeroloop.dynamo import Table
+from zeroloop.errors import InvalidInput
 from zeroloop.objects import Bucket, invoker
 from zeroloop.registry import manifest, rules
 from zeroloop.registry.catalogue import Caller, Catalogue, Made, run_of
+from zeroloop.registry.gates import MOST_BYTES, Approvals, Evaluation, Gates, Kept, Verdict
 from zeroloop.registry.mlflow import Calls
 from zeroloop.registry.rules import Lineup, Version
 from zeroloop.registry.service import Change, Registry
@@ -39,6 +41,7 @@ class Settings:
     artifacts_bucket: str
     admission_function: str
     max_package_megabytes: int
+    approvals: str
 
 
 class File(Struct, forbid_unknown_fields=True):
@@ -56,11 +59,12 @@ class Manifest(Struct, forbid_unknown_fields=True):
 
 
 class Promotion(Struct, forbid_unknown_fields=True):
-    """Body of a promotion."""
+    """Body of a promotion; `override` promotes in spite of the gates."""
 
     version: Number
     reason: str
     expected_revision: int | None = None
+    override: bool = False
 
 
 class Rollback(Struct, forbid_unknown_fields=True):
@@ -78,6 +82,20 @@ class Challenge(Struct, forbid_unknown_fields=True):
     reason: str
     traffic: Share | None = None
     expected_revision: int | None = None
+    override: bool = False
+
+
+class Asked(Struct, forbid_unknown_fields=True):
+    """Body of a setting of gates; null asks for nothing any more."""
+
+    gates: Gates | None
+    reason: str
+
+
+class Approving(Struct, forbid_unknown_fields=True):
+    """Body of an approval."""
+
+    reason: str
 
 
 settings = config.read(Settings)
@@ -103,7 +121,13 @@ def locate(made: str) -> Made | None:
     return Made(held.run.artifact_uri, made) if held else None
 
 
-registry = Registry(store, bucket, admit, max_package_bytes=settings.max_package_megabytes * 1_000_000)
+registry = Registry(
+    store,
+    bucket,
+    admit,
+    max_package_bytes=settings.max_package_megabytes * 1_000_000,
+    approvals=msgspec.convert(settings.approvals, Approvals),
+)
 catalogue = Catalogue(registry, store, bucket, admit=admit, locate=locate)
 app = http.api(log_failure, rpc.tell)
 rpc.serve(app, Calls(catalogue, lambda: Caller(actor(), clock.now_ms())).table())
@@ -208,9 +232,78 @@ def challenge(model: str) -> dict[str, Any]:
     return present_lineup(lineup)
 
 
+@app.get("/models/<model>/gates")
+def get_gates(model: str) -> dict[str, Any]:
+    """What is asked of a version before it serves; 404 where nothing is."""
+    kept = registry.gates(http.name(model))
+    return {"gates": msgspec.to_builtins(kept.body), "set_by": kept.actor, "set_at": kept.at}
+
+
+@app.post("/models/<model>/gates")
+def set_gates(model: str) -> dict[str, Any]:
+    """Ask for gates from now on, or with null for none; an audit record tells of it."""
+    order = http.parse(http.body(app.current_event.raw_event), Asked)
+    asked = Change(actor=actor(), at=clock.now_ms(), reason=order.reason)
+    return present_lineup(registry.set_gates(http.name(model), order.gates, asked))
+
+
+@app.get("/models/<model>/evaluations")
+def list_evaluations(model: str) -> dict[str, Any]:
+    """The data that versions were made of, newest first, 100 a page; `before` is the last number of the page before."""
+    page = registry.evaluations(http.name(model), before(), PAGE)
+    found = [{"version": number, "digest": kept.body.digest, "data": traced(kept.body)} for number, kept in page]
+    return {"evaluations": found, "next": page[-1][0] if len(page) == PAGE else None}
+
+
+@app.get("/models/<model>/versions/<version>/evaluation")
+def get_evaluation(model: str, version: str) -> dict[str, Any]:
+    """What was found of a version, and the verdict by today's gates and champion; 404 if it was not evaluated."""
+    name, number = http.name(model), http.number(version, "version")
+    kept = registry.evaluation(name, number)
+    return present_evaluation(kept, registry.verdict(registry.version(name, number), kept.body))
+
+
+@app.post("/models/<model>/versions/<version>/evaluation")
+def evaluate(model: str, version: str) -> dict[str, Any]:
+    """Keep what was found of a version; 422 if it was found of other bytes."""
+    body = http.body(app.current_event.raw_event)
+    if len(body) > MOST_BYTES:
+        raise InvalidInput(f"an evaluation has at most {MOST_BYTES:,} bytes, this one {len(body):,}")
+    found, at = http.parse(body, Evaluation), clock.now_ms()
+    kept, verdict = registry.evaluate(http.name(model), http.number(version, "version"), found, actor=actor(), at=at)
+    return present_evaluation(kept, verdict)
+
+
+@app.post("/models/<model>/versions/<version>/approval")
+def approve(model: str, version: str) -> dict[str, Any]:
+    """Say that a version may serve; 409 where who registered it may not say so."""
+    order = http.parse(http.body(app.current_event.raw_event), Approving)
+    said = Change(actor=actor(), at=clock.now_ms(), reason=order.reason)
+    approved = registry.approve(http.name(model), http.number(version, "version"), said)
+    return present_version(approved, registry.lineup_of(approved))
+
+
 def change(order: Promotion | Rollback | Challenge) -> Change:
     """Who asks for what is asked, now."""
-    return Change(actor=actor(), at=clock.now_ms(), reason=order.reason, expected_revision=order.expected_revision)
+    return Change(
+        actor=actor(),
+        at=clock.now_ms(),
+        reason=order.reason,
+        expected_revision=order.expected_revision,
+        override=not isinstance(order, Rollback) and order.override,
+    )
+
+
+def traced(found: Evaluation) -> dict[str, Any] | None:
+    """The digests of the data behind an evaluation."""
+    data = found.data
+    return {"digest": data.digest, "source": data.source, "splits": data.splits} if data else None
+
+
+def present_evaluation(kept: Kept, verdict: Verdict | None) -> dict[str, Any]:
+    """An evaluation as the API shows it."""
+    shown = {"evaluation": kept.body, "submitted_by": kept.actor, "submitted_at": kept.at, "verdict": verdict}
+    return dict(msgspec.to_builtins(shown))
 
 
 def actor() -> str:

@@ -17,8 +17,12 @@ from tests.local_stack import Local
 
 pytestmark = pytest.mark.e2e
 
-MOST_CALLS = 340
+MOST_CALLS = 400
 EACH = 6
+SHOWN = 1
+"""The version that the examples are about."""
+DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+"""The package that the example of an evaluation is of."""
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 NEVER_OVER = {
     "POST /batch/{job}/cancel",
@@ -61,6 +65,12 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """A model of each kind, two runs, and a job that is done."""
     local.serving("openapi-text", "sentiment/packages/small")
     local.register("sentiment/packages/large", "openapi-text")
+    asked = {"gates": {"card": []}, "reason": "test"}
+    assert local.send("POST", "/models/openapi-text/gates", asked).status == 200
+    for number in (1, 2):
+        here = f"/models/openapi-text/versions/{number}"
+        digest = local.send("GET", here).body["digest"]
+        assert local.send("POST", f"{here}/evaluation", {"digest": digest, "metrics": {}}).status == 200
     local.serving("openapi-table", "tabular/packages/v1")
     files = models.tensors(models.recommender())
     local.serving("openapi-tensors", models.save(tmp_path_factory.mktemp("tensors"), files))
@@ -85,6 +95,7 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         "jobs": [job],
         "inputs": [uri],
         "runs": [",".join(runs)],
+        "digests": [local.send("GET", f"/models/openapi-text/versions/{SHOWN}").body["digest"]],
     }
 
 
@@ -94,6 +105,7 @@ def _asked(local: Local, known: dict[str, list[Any]], tmp_path_factory: pytest.T
     shutil.copytree(PROJECT / "docs" / "contracts", folder / "contracts")
     # The examples' model, by a name that no other test looks at: these requests promote and register, too.
     described = (PROJECT / "docs" / "openapi.yaml").read_text().replace("sentiment", "openapi-text")
+    described = described.replace(DIGEST, known["digests"][0])
     (folder / "openapi.yaml").write_text(described)
     dictionaries = "".join(f"[dictionaries.{name}]\nvalues = {json.dumps(values)}\n" for name, values in known.items())
     (folder / "schemathesis.toml").write_text(dictionaries + KNOWN)

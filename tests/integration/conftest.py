@@ -51,6 +51,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ARTIFACTS_BUCKET": "artifacts",
         "ADMISSION_FUNCTION": "admission",
         "MAX_PACKAGE_MEGABYTES": "100",
+        "APPROVALS": "none",
         "MAX_WARM_MEGABYTES": "600",
         "BATCH_TABLE": "batch",
         "DATA_BUCKET": "data",

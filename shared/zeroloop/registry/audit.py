@@ -12,7 +12,7 @@ from zeroloop.registry.rules import Lineup
 
 FIRST = "0" * 64
 
-Action = Literal["promote", "rollback", "challenger", "test", "clear", "rename", "delete"]
+Action = Literal["promote", "rollback", "challenger", "test", "clear", "rename", "delete", "gates", "approve"]
 
 
 class Serving(Struct, frozen=True, kw_only=True):

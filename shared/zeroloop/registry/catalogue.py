@@ -324,7 +324,10 @@ class Catalogue:
         labels.check_beside(about.lineup, version)
         if version.state == State.UNPACKAGED or version.version == about.lineup.champion:
             return Turn(about.lineup, about.lineup)
-        return self._registry.turn(about.lineup, rules.promote(about.lineup, version), "promote", change)
+        after = rules.promote(about.lineup, version)
+        return self._registry.turn(
+            about.lineup, after, "promote", self._registry.cleared(about.lineup, version, change)
+        )
 
     def _located(self, origin: Origin) -> Origin:
         """`origin` with the place that its source leads to, and with the run behind it."""

@@ -64,6 +64,14 @@ class Origin(Struct, frozen=True, kw_only=True):
     logged_model: str = ""
 
 
+class Approval(Struct, frozen=True, kw_only=True):
+    """Who said that a version may serve, when and why."""
+
+    actor: str
+    at: int
+    reason: str
+
+
 class Version(Struct, frozen=True, kw_only=True):
     """An immutable numbered package of a model; its admission, its description and whether it ever served come later.
 
@@ -84,6 +92,7 @@ class Version(Struct, frozen=True, kw_only=True):
     origin: Origin | None = None
     description: str | None = None
     updated_at: int | None = None
+    approval: Approval | None = None
 
 
 class Arm(Struct, frozen=True, kw_only=True):
@@ -323,6 +332,11 @@ def empty(lineup: Lineup) -> Lineup:
 def rename(lineup: Lineup, name: str) -> Lineup:
     """The same lineup under another name: who serves, and a running test, go on."""
     return replace(lineup, model=name, revision=lineup.revision + 1)
+
+
+def note(lineup: Lineup) -> Lineup:
+    """The same lineup one revision on, for a record of what was said of who may serve; a running test goes on."""
+    return replace(lineup, revision=lineup.revision + 1)
 
 
 def forget(lineup: Lineup, number: int) -> Lineup:

@@ -11,9 +11,10 @@ from zeroloop import clock
 from zeroloop.digests import PackageFile, package_digest
 from zeroloop.errors import Conflict, NotFound
 from zeroloop.objects import Bucket, Upload
-from zeroloop.registry import audit, manifest, rules
+from zeroloop.registry import audit, gates, manifest, rules
 from zeroloop.registry.audit import Turn
-from zeroloop.registry.rules import Facts, Lineup, Model, State, Test, Version
+from zeroloop.registry.gates import Approvals, Evaluation, Gates, Kept, Verdict
+from zeroloop.registry.rules import Approval, Facts, Lineup, Model, State, Test, Version
 from zeroloop.registry.store import RegistryStore
 
 T = TypeVar("T")
@@ -39,13 +40,14 @@ class AlreadyExists(Conflict):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """Who changes a lineup, when, why, and which revision the decision was made on."""
+    """Who changes a lineup, when, why, which revision the decision was made on, and whether in spite of the gates."""
 
     actor: str
     at: int
     reason: str
     expected_revision: int | None = None
     evidence: dict[str, Any] | None = None
+    override: bool = False
 
 
 def until_it_holds(name: str, decide: Callable[[], T]) -> T:
@@ -87,11 +89,13 @@ class Registry:
         admit: Callable[[str, int], None],
         *,
         max_package_bytes: int,
+        approvals: Approvals = "none",
     ) -> None:
         self._store = store
         self._bucket = bucket
         self._admit = admit
         self._max_package_bytes = max_package_bytes
+        self._approvals = approvals
 
     def model(self, name: str) -> Model:
         """The model called `name`; NotFound."""
@@ -190,8 +194,9 @@ class Registry:
     def promote(self, name: str, number: int, change: Change) -> Lineup:
         """Make a READY version champion; Conflict if it isn't, or if the lineup changed meanwhile."""
         model, before = self._begin(name, change)
-        after = rules.promote(before, self._version(model, number))
-        return self._save(before, after, "promote", change)
+        version = self._version(model, number)
+        after = rules.promote(before, version)
+        return self._save(before, after, "promote", self.cleared(before, version, change))
 
     def roll_back(self, name: str, to_version: int | None, change: Change) -> Lineup:
         """Make the previous champion, or the one named, champion again."""
@@ -203,7 +208,95 @@ class Registry:
         """Give a READY version a share of the traffic; take the challenger out with None for both."""
         model, before = self._begin(name, change)
         version = None if number is None else self._version(model, number)
-        return self._save(before, rules.challenge(before, version, traffic), "challenger", change)
+        after = rules.challenge(before, version, traffic)
+        return self._save(before, after, "challenger", self.cleared(before, version, change) if version else change)
+
+    def cleared(self, lineup: Lineup, version: Version, change: Change) -> Change:
+        """`change`, with what its record tells of the gates, if `version` may serve by them and by its approval.
+
+        A rollback asks neither: what goes back to has served.
+        """
+        gates.check_approval(version, self._approvals)
+        kept = self._store.get_gates(lineup.model_id)
+        if kept is None:
+            return change
+        found = self._store.get_evaluation(lineup.model_id, version.version)
+        verdict = gates.judge(version, lineup, kept.body, found.body if found else None)
+        told = gates.clear(version, verdict, override=change.override)
+        by = {"evaluated_by": found.actor, "evaluation": gates.digest(found.body)} if found else {}
+        told |= {"gates": gates.digest(kept.body), **by}
+        return msgspec.structs.replace(change, evidence={**(change.evidence or {}), "gate": told})
+
+    def gates(self, name: str) -> Kept:
+        """What is asked of the versions of a model; NotFound where nothing is."""
+        kept = self._store.get_gates(self.model(name).model_id)
+        if kept is None:
+            raise NotFound(f"{name} has no gates", code="no_gates", field="model")
+        return kept
+
+    def set_gates(self, name: str, asked: Gates | None, change: Change) -> Lineup:
+        """Ask this of all versions that are to serve from now on, or nothing; what is asked already changes nothing.
+
+        The model comes into being with its gates, so that no version of it can be faster.
+        """
+        rules.check_reason(change.reason)
+
+        def decide() -> Lineup:
+            model = self._model_or_new(name, change.at)
+            before, kept = self._store.get_lineup(model.model_id), self._store.get_gates(model.model_id)
+            if (kept.body if kept else None) == asked:
+                return before
+            evidence = {"gates": gates.digest(asked) if asked else None}
+            turn = self.turn(before, rules.note(before), "gates", msgspec.structs.replace(change, evidence=evidence))
+            new = Kept(body=asked, actor=change.actor, at=change.at) if asked else None
+            self._store.set_gates(turn, new)
+            return turn.after
+
+        return until_it_holds(name, decide)
+
+    def evaluation(self, name: str, number: int) -> Kept:
+        """What was found of a version; NotFound."""
+        kept = self._store.get_evaluation(self.model(name).model_id, number)
+        if kept is None:
+            raise NotFound(f"version {number} of {name} has no evaluation", code="no_evaluation", field="version")
+        return kept
+
+    def evaluations(self, name: str, before: int | None, limit: int) -> list[tuple[int, Kept]]:
+        """A page of evaluations with the numbers of their versions, newest version first."""
+        return self._store.list_evaluations(self.model(name).model_id, before, limit)
+
+    def evaluate(
+        self, name: str, number: int, found: Evaluation, *, actor: str, at: int
+    ) -> tuple[Kept, Verdict | None]:
+        """Keep what was found of a version, and judge it: None where nothing is asked."""
+        version = self.version(name, number)
+        gates.check_evaluation(version, found)
+        before = self._store.get_evaluation(version.model_id, number)
+        kept = Kept(body=gates.joined(before.body if before else None, found), actor=actor, at=at)
+        self._store.set_evaluation(version, kept)
+        return kept, self.verdict(version, kept.body)
+
+    def verdict(self, version: Version, found: Evaluation) -> Verdict | None:
+        """The verdict on a version, by what is asked and by who serves now; None where nothing is asked."""
+        kept = self._store.get_gates(version.model_id)
+        return gates.judge(version, self.lineup_of(version), kept.body, found) if kept else None
+
+    def approve(self, name: str, number: int, change: Change) -> Version:
+        """Say that a version may serve; the last word counts."""
+        reason = rules.check_reason(change.reason)
+
+        def decide() -> Version:
+            model = self.model(name)
+            version, before = self._version(model, number), self._store.get_lineup(model.model_id)
+            gates.check_approver(version, change.actor, self._approvals)
+            approval = Approval(actor=change.actor, at=change.at, reason=reason)
+            evidence = {"version": number, "digest": version.digest}
+            noted = msgspec.structs.replace(change, evidence=evidence)
+            approved = msgspec.structs.replace(version, approval=approval)
+            self._store.approve(self.turn(before, rules.note(before), "approve", noted), approved)
+            return approved
+
+        return until_it_holds(name, decide)
 
     def begin_test(self, name: str, test: Test, control: int, change: Change) -> Lineup:
         """Begin an A/B test against the champion; one that runs already runs."""
@@ -212,7 +305,10 @@ class Registry:
             return before
         numbers = dict.fromkeys(arm.version for arm in test.arms if arm.version != control)
         treatments = [self._version(model, number, field="treatment") for number in numbers]
-        return self._save(before, rules.begin_test(before, test, control, treatments), "test", change)
+        after = rules.begin_test(before, test, control, treatments)
+        for version in [] if test.shadow else treatments:
+            change = self.cleared(before, version, change)
+        return self._save(before, after, "test", change)
 
     def ramp_test(self, name: str, test_id: str, coverage: float, change: Change) -> Lineup:
         """Let the running test have another share of the units."""

@@ -11,6 +11,8 @@
     MODEL#<model_id> VERSION#00000001#TAG#<key>  a tag of the version
     MODEL#<model_id> DIGEST#<digest>     the guard that makes the same manifest the same version -> version
     MODEL#<model_id> AUDIT#00000001      the audit record of the lineup's revision 1
+    MODEL#<model_id> GATES               what is asked of its versions before they serve, if anything is
+    MODEL#<model_id> EVALUATION#00000001 what was found of a version before it was registered
 
 LINEUP to TAG# stand side by side, so that one query reads all that is said of a model. `body` is the value as its
 contract's JSON; what is conditioned on or added later is an attribute beside it.
@@ -26,8 +28,9 @@ from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 
 from zeroloop import table
 from zeroloop.registry.audit import Record, Turn
+from zeroloop.registry.gates import Evaluation, Gates, Kept
 from zeroloop.registry.labels import CHAMPION, About, Tagged
-from zeroloop.registry.rules import Facts, Lineup, Model, State, Version
+from zeroloop.registry.rules import Approval, Facts, Lineup, Model, State, Version
 from zeroloop.table import Action, IntAttribute, Row, translated
 
 _CATALOGUE = "MODELS"
@@ -93,6 +96,7 @@ class _VersionRow(Row):
     served = BooleanAttribute(default=False)
     description = UnicodeAttribute(null=True)
     updated_at = IntAttribute(null=True)
+    approval = UnicodeAttribute(null=True)
     value = UnicodeAttribute(null=True)
 
 
@@ -110,11 +114,22 @@ class _AuditRow(Row):
     body = UnicodeAttribute()
 
 
+class _KeptRow(Row):
+    """Gates, or an evaluation."""
+
+    class Meta:
+        table_name = "bound at cold start"
+
+    body = UnicodeAttribute()
+    actor = UnicodeAttribute()
+    at = IntAttribute()
+
+
 class RegistryStore:
     """Models, versions, lineups and audit records as domain values. All reads are strongly consistent."""
 
     def __init__(self, table_name: str) -> None:
-        rows = (_NameRow, _ModelRow, _LineupRow, _LabelRow, _AboutRow, _VersionRow, _DigestRow, _AuditRow)
+        rows = (_NameRow, _ModelRow, _LineupRow, _LabelRow, _AboutRow, _VersionRow, _DigestRow, _AuditRow, _KeptRow)
         table.bind(table_name, *rows)
 
     def get_model(self, name: str) -> Model | None:
@@ -222,6 +237,44 @@ class RegistryStore:
         ]
         table.commit(what, *_turn(turn), *actions, *([_touch_model(pk, at)] if stages else []))
 
+    def get_gates(self, model_id: str) -> Kept | None:
+        """What is asked of the model's versions; the body is `Gates`."""
+        return self._kept(model_id, "GATES", Gates)
+
+    def set_gates(self, turn: Turn, kept: Kept | None) -> None:
+        """Ask this of the model's versions from now on, or nothing, and write the record of it."""
+        pk = _pk(turn.after.model_id)
+        row = _kept_row(pk, "GATES", kept) if kept else _KeptRow(pk, "GATES")
+        table.commit(f"the gates of {turn.after.model}", *_turn(turn), table.save(row) if kept else table.delete(row))
+
+    def get_evaluation(self, model_id: str, number: int) -> Kept | None:
+        """What was found of a version; the body is `Evaluation`."""
+        return self._kept(model_id, f"EVALUATION#{number:08}", Evaluation)
+
+    def list_evaluations(self, model_id: str, before: int | None, limit: int) -> list[tuple[int, Kept]]:
+        """Evaluations with the numbers of their versions, newest version first, from below number `before`."""
+        with translated("the evaluations"):
+            rows = islice(_newest(_KeptRow, model_id, "EVALUATION#", before, limit), limit)
+            return [(int(row.sk.partition("#")[2]), _kept(row, Evaluation)) for row in rows]
+
+    def set_evaluation(self, version: Version, kept: Kept) -> None:
+        """Keep what was found of a version, in place of what was kept before; Conflict if it was deleted."""
+        pk, number = _pk(version.model_id), version.version
+        there = table.check(_VersionRow(pk, _version_sk(number)), _VersionRow.pk.exists())
+        row = _kept_row(pk, f"EVALUATION#{number:08}", kept)
+        table.commit(f"the evaluation of version {number}", there, table.save(row))
+
+    def approve(self, turn: Turn, version: Version) -> None:
+        """Write the version's approval and the record of it."""
+        row = _VersionRow(_pk(version.model_id), _version_sk(version.version))
+        said = [_VersionRow.approval.set(_json(version.approval))]
+        table.commit(f"version {version.version}", *_turn(turn), table.update(row, said, _VersionRow.pk.exists()))
+
+    def _kept(self, model_id: str, sk: str, kind: type[Gates | Evaluation]) -> Kept | None:
+        with translated(sk.lower()):
+            row = _get(_KeptRow, _pk(model_id), sk)
+        return _kept(row, kind) if row else None
+
     def get_record(self, model_id: str, revision: int) -> Record | None:
         """The audit record that made the lineup's `revision`."""
         with translated("the audit"):
@@ -284,6 +337,7 @@ class RegistryStore:
             f"version {number}",
             table.delete(_VersionRow(pk, sk), _VersionRow.pk.exists()),
             table.delete(_LabelRow(pk, f"STAGE#{number:08}")),
+            table.delete(_KeptRow(pk, f"EVALUATION#{number:08}")),
             _touch_model(pk, at),
             *guard,
             *(table.delete(row, _LabelRow.version == number) for row in named),
@@ -345,6 +399,14 @@ class RegistryStore:
         """Delete an alias; one that isn't there is deleted already."""
         with translated(f"alias {alias}"):
             _LabelRow(_pk(model_id), f"NAMED#{alias}").delete()
+
+
+def _kept_row(pk: str, sk: str, kept: Kept) -> _KeptRow:
+    return _KeptRow(pk, sk, body=_json(kept.body), actor=kept.actor, at=kept.at)
+
+
+def _kept(row: Any, kind: type[Gates | Evaluation]) -> Kept:
+    return Kept(body=msgspec.json.decode(row.body, type=kind), actor=row.actor, at=row.at)
 
 
 def _turn(turn: Turn) -> list[Action]:
@@ -489,4 +551,5 @@ def _version(row: _VersionRow) -> Version:
         served=bool(row.served),
         description=row.description,
         updated_at=row.updated_at,
+        approval=msgspec.json.decode(row.approval, type=Approval) if row.approval else None,
     )

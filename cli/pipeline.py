@@ -1,0 +1,364 @@
+"""The pipeline, a command a step: `data validate`, `train`, `evaluate`, `gate check`, `register`, `deploy`, `promote`.
+
+Each exits 0 or stops the pipeline with another code, leaves its result as JSON in the run's folder, and prints it for
+people or with --json for programs. The same commands run on a laptop and in .github/workflows/ml-pipeline.yml.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from cli import model
+from cli.api import Api, ApiError, environment_api, on_stack, path
+from cli.local import tools
+from cli.project import PRODUCTION, STAGING, Place, in_project, run
+from cli.show import show, table
+from zeroloop import clock
+from zeroloop.digests import package_digest
+from zeroloop.errors import InvalidInput
+from zeroloop.inference import package as packages
+from zeroloop.registry import gates
+from zeroloop.registry.gates import Evaluation
+
+WAITS = 3
+"""Exit code of a promotion that waits for an approval."""
+
+SERVES_SECONDS = 40.0
+"""Predict knows a lineup for 5 s, and in an outage of the table for 30."""
+
+with_data = click.option(
+    "--data", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Other data than the project's own."
+)
+with_python = click.option("--python", help="Interpreter with what training needs.  [default: one that uv makes]")
+with_uv = click.option("--uv", envvar="UV", help="The uv to use.  [default: the one on PATH]")
+in_environment = click.option("--env", "env", default=STAGING, show_default=True, help="Which stack.")
+
+
+@click.group()
+def data() -> None:
+    """Look at the data that models are made of."""
+
+
+@data.command("validate")
+@in_project
+@with_data
+@with_python
+@with_uv
+@click.option("--env", "env", help="Compare with the data of this environment's champion.")
+def validate_command(  # noqa: PLR0913 - click's form
+    place: Place, data: Path | None, python: str | None, uv: str | None, env: str | None, *, as_json: bool
+) -> None:
+    """Check the data of PROJECT, and write its manifest; exits 1 if it is not fit to train on."""
+    last = champions_evaluation(environment_api(env), place) if env else None
+    options = [*_file("--data", data), *_file("--last", last)]
+    passed = run(place, "validate", *options, python=python, uv=python or tools.find_uv(uv))
+    result = place.read("data")
+    rows = [["ok" if one["passed"] else "STOP", one["name"], one["says"]] for one in result["findings"]]
+    digest = (result["data"] or {}).get("digest", "none")
+    show(result, as_json, f"{table(['', 'check', 'found'], rows)}\ndata {digest}")
+    if not passed:
+        raise SystemExit(1)
+
+
+@click.command("train")
+@in_project
+@with_data
+@with_python
+@with_uv
+def train_command(place: Place, data: Path | None, python: str | None, uv: str | None, *, as_json: bool) -> None:
+    """Train the candidate of PROJECT, and say how it compares with a training before."""
+    if (place.work / "data.json").exists() and not place.read("data")["passed"]:
+        raise click.ClickException("the data did not pass its validation")
+    run(place, "train", *_file("--data", data), python=python, uv=python or tools.find_uv(uv))
+    result = place.read("trained")
+    show(result, as_json, f"package {result['digest']}{_repeated(result['repeated'])}")
+
+
+def _repeated(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    if found["same_digest"]:
+        return "\ntrained again: the same digest"
+    allowed = f"within {found['tolerance']['metric']} of a metric and {found['tolerance']['score']} of a golden score"
+    beyond = "; ".join(found["differences"])
+    return f"\ntrained again: another digest, {f'and not {allowed}: {beyond}' if beyond else f'and {allowed}'}"
+
+
+@click.command("evaluate")
+@in_project
+@with_data
+@click.option("--python", help="Interpreter with NumPy, SciPy and LiteRT.  [default: the command's own]")
+@click.option("--against", multiple=True, help="Environments whose champions to compare with.  [default: none]")
+def evaluate_command(
+    place: Place, data: Path | None, python: str | None, against: Sequence[str], *, as_json: bool
+) -> None:
+    """Measure the candidate on held-out rows, by slices too, and beside the champions on the same rows."""
+    champions = [found for env in against if (found := champions_package(environment_api(env), place, env))]
+    options = [*_file("--data", data), *(word for folder in champions for word in ("--champion", str(folder)))]
+    run(place, "evaluate", *options, python=python, uv=None)
+    show(place.read("evaluation"), as_json, evaluated(_evaluation(place)))
+
+
+def evaluated(found: Evaluation) -> str:
+    """An evaluation in a few lines."""
+    rows = [[name, f"{m.value:.4f}", _interval(m), m.n or "-"] for name, m in found.metrics.items()]
+    for one in found.slices:
+        name = f"accuracy where {one.of} is {one.name}"
+        if one.accuracy is None:
+            rows.append([name, "suppressed", "-", one.n])
+        else:
+            rows.append([name, f"{one.accuracy.value:.4f}", _interval(one.accuracy), one.n])
+    beside = [
+        f"beside {digest[:12]}: {found.only_candidate} rows only this one has right, {found.only_champion} only that "
+        f"one, p = {found.p_worse:.3g} of being no worse"
+        for digest, found in found.comparisons.items()
+    ]
+    return "\n".join([table(["metric", "value", "95%", "n"], rows), f"p95 {found.p95_ms} ms", *beside])
+
+
+def _interval(measured: gates.Measured) -> str:
+    return "-" if measured.lower is None else f"{measured.lower:.4f} to {measured.upper:.4f}"
+
+
+@click.group()
+def gate() -> None:
+    """What a version must have shown before it serves."""
+
+
+@gate.command("check")
+@in_project
+def check_command(place: Place, *, as_json: bool) -> None:
+    """Hold the evaluation against PROJECT's gates.toml, as the registry will; exits 1 if anything is missed."""
+    asked, found = _gates(place.folder / "gates.toml"), _evaluation(place)
+    size = sum(file.size for file in model.manifest(place.package))
+    verdicts = [gates.hold(asked, found, size, champion) for champion in found.comparisons or (None,)]
+    checks = {check: None for verdict in verdicts for check in verdict.checks}
+    result = {"passed": all(check.passed for check in checks), "checks": msgspec.to_builtins([*checks])}
+    place.write("gate", result)
+    show(result, as_json, judged(result))
+    if not result["passed"]:
+        raise SystemExit(1)
+
+
+@gate.command("set")
+@click.argument("name")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.option("--reason", required=True, help="Why; the audit keeps it.")
+@click.option("--none", "nothing", is_flag=True, help="Ask for nothing any more.")
+@on_stack
+def set_command(  # noqa: PLR0913 - click's form
+    name: str, file: Path | None, reason: str, api: Api, *, nothing: bool, as_json: bool
+) -> None:
+    """Ask for the gates in FILE of every version of NAME that is to serve from now on."""
+    if nothing is (file is not None):
+        raise click.UsageError("name a FILE, or --none")
+    asked = read_gates(file) if file else None
+    lineup = set_gates(api, name, asked, reason)
+    show(lineup, as_json, f"{name}: {'gates set' if file else 'no gates'} (revision {lineup['revision']})")
+
+
+def set_gates(api: Api, name: str, asked: dict[str, Any] | None, reason: str) -> dict[str, Any]:
+    """Ask for gates; what is asked already leaves no record."""
+    return api.post(path("models", name, "gates"), {"gates": asked, "reason": reason}, repeat=True)
+
+
+@gate.command("show")
+@click.argument("name")
+@click.argument("version", type=int, required=False)
+@on_stack
+def show_command(name: str, version: int | None, api: Api, *, as_json: bool) -> None:
+    """Show the gates of NAME, or the verdict on its VERSION by today's gates and champion."""
+    if version is None:
+        asked = api.get(path("models", name, "gates"))
+        show(asked, as_json, _lines(asked["gates"]))
+        return
+    found = api.get(path("models", name, "versions", version, "evaluation"))
+    show(found, as_json, judged(found["verdict"]) if found["verdict"] else f"{name} has no gates")
+
+
+def judged(verdict: dict[str, Any]) -> str:
+    """A verdict, a line a check."""
+    rows = [["ok" if one["passed"] else "MISSED", one["name"], one["says"]] for one in verdict["checks"]]
+    return f"{table(['', 'asked', 'found'], rows)}\n{'passed' if verdict['passed'] else 'not passed'}"
+
+
+def _lines(asked: dict[str, Any], before: str = "") -> str:
+    lines = []
+    for name, value in asked.items():
+        lines += [_lines(value, f"{before}{name}.")] if isinstance(value, dict) else [f"{before}{name} = {value}"]
+    return "\n".join(line for line in lines if line)
+
+
+@click.command("register")
+@in_project
+@in_environment
+def register_command(place: Place, env: str, *, as_json: bool) -> None:
+    """Register the candidate, wait for its admission, and submit its evaluation; exits 1 where it may not serve."""
+    result = registered(environment_api(env), place, env)
+    show(result, as_json, f"{env}: {place.model} version {result['version']} is {result['state']}, {_green(result)}")
+
+
+def registered(api: Api, place: Place, env: str) -> dict[str, Any]:
+    """As `submitted`; a version that its gates stop is an error."""
+    result = submitted(api, place, env)
+    if result["verdict"] and not result["verdict"]["passed"]:
+        raise click.ClickException(
+            f"version {result['version']} was stopped by its gates:\n{judged(result['verdict'])}"
+        )
+    return result
+
+
+def submitted(api: Api, place: Place, env: str) -> dict[str, Any]:
+    """The version that the candidate's bytes are in `env`, READY and judged there."""
+    version = model.register(api, place.package, place.model)
+    if version["state"] != "READY":
+        raise click.ClickException(f"version {version['version']} is {version['state']}: {version['reason']}")
+    here = path("models", place.model, "versions", version["version"], "evaluation")
+    told = api.post(here, place.read("evaluation"), repeat=True)
+    result = {"env": env, **{name: version[name] for name in ("version", "version_id", "digest", "state")}}
+    result["verdict"] = told["verdict"]
+    place.write(f"registered-{env}", result)
+    return result
+
+
+def _green(result: dict[str, Any]) -> str:
+    return "its gates are passed" if result["verdict"] else "the model has no gates"
+
+
+@click.command("deploy")
+@in_project
+@in_environment
+@click.option("--reason", default="pipeline", show_default=True, help="Why; the audit keeps it.")
+def deploy_command(place: Place, env: str, reason: str, *, as_json: bool) -> None:
+    """Promote the registered candidate on a stack, and ask that for the candidate's golden predictions."""
+    result = served(environment_api(env), place, env, reason)
+    show(result, as_json, _serving(place, result))
+
+
+@click.command("promote")
+@in_project
+@click.option("--env", "env", default=PRODUCTION, show_default=True, help="Which stack.")
+@click.option("--reason", default="pipeline", show_default=True, help="Why; the audit keeps it.")
+def promote_command(place: Place, env: str, reason: str, *, as_json: bool) -> None:
+    """Bring to production what was proved on staging: the same bytes, judged again by production's own gates.
+
+    Exits 3 where it waits for an approval (`zeroloop model approve`); then run it again.
+    """
+    proved = place.read(f"deployed-{STAGING}")
+    if proved["digest"] != package_digest(model.manifest(place.package)):
+        raise click.ClickException("these are not the bytes that were proved on staging")
+    api = environment_api(env)
+    version = registered(api, place, env)
+    if version["digest"] != proved["digest"]:
+        raise click.ClickException(f"{env} has {version['digest']}, staging {proved['digest']}")
+    try:
+        result = served(api, place, env, reason)
+    except ApiError as error:
+        if error.code != "not_approved":
+            raise
+        click.echo(error.message, err=True)
+        raise SystemExit(WAITS) from error
+    show(result, as_json, _serving(place, result))
+
+
+def _serving(place: Place, result: dict[str, Any]) -> str:
+    smoke = f"{result['golden']} golden predictions hold"
+    return f"{result['env']}: {place.model} version {result['version']} serves, {smoke}; package {result['digest']}"
+
+
+def served(api: Api, place: Place, env: str, reason: str) -> dict[str, Any]:
+    """Promote what was registered in `env`, unless it serves already, and see that it answers."""
+    version = place.read(f"registered-{env}")
+    number = version["version"]
+    if api.get(path("models", place.model, "lineup"))["champion"] != number:
+        api.post(path("models", place.model, "promote"), {"version": number, "reason": reason})
+    n_golden = smoke(api, place, number)
+    result = {"env": env, "version": number, "digest": version["digest"], "golden": n_golden}
+    place.write(f"deployed-{env}", result)
+    return result
+
+
+def smoke(api: Api, place: Place, number: int) -> int:
+    """Ask for the golden predictions over HTTP until callers get the new version; how many there were.
+
+    Raises
+    ------
+    click.ClickException
+        One is off, or another version still answers after 40 s.
+    """
+    package = packages.read((place.package / "package.json").read_bytes())
+    deadline = clock.monotonic() + SERVES_SECONDS
+    for case in package.golden.cases:
+        answer = api.post(path("predict", place.model), case.instance, repeat=True)
+        while answer["model_version"] != number and clock.monotonic() < deadline:
+            clock.sleep(0.5)
+            answer = api.post(path("predict", place.model), case.instance, repeat=True)
+        if answer["model_version"] != number:
+            raise click.ClickException(f"version {answer['model_version']} still answers, not {number}")
+        off = max(abs(answer["scores"][label] - score) for label, score in case.scores.items())
+        if off > package.golden.tolerance:
+            raise click.ClickException(f"{case.instance} is off by {off:.4g}: {answer['scores']}, not {case.scores}")
+    return len(package.golden.cases)
+
+
+def champions_package(api: Api, place: Place, env: str) -> Path | None:
+    """The files of who serves in `env`, downloaded and verified; None where nobody does."""
+    number = _champion(api, place.model)
+    if number is None:
+        return None
+    folder = place.work / f"champion-{env}"
+    for old in folder.glob("*"):
+        old.unlink()
+    model.download(api, place.model, number, folder)
+    return folder
+
+
+def champions_evaluation(api: Api, place: Place) -> Path | None:
+    """What was found of who serves, as a file; None where nobody does, or nothing was found."""
+    number = _champion(api, place.model)
+    if number is None:
+        return None
+    try:
+        found = api.get(path("models", place.model, "versions", number, "evaluation"))["evaluation"]
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return None
+    place.write("champion", found)
+    return place.work / "champion.json"
+
+
+def _champion(api: Api, name: str) -> int | None:
+    try:
+        champion = api.get(path("models", name, "lineup"))["champion"]
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return None
+    return None if champion is None else int(champion)
+
+
+def _evaluation(place: Place) -> Evaluation:
+    return msgspec.convert(place.read("evaluation"), Evaluation)
+
+
+def read_gates(file: Path) -> dict[str, Any]:
+    """The gates in a TOML file, as the API takes them."""
+    return dict(msgspec.to_builtins(_gates(file)))
+
+
+def _gates(file: Path) -> gates.Gates:
+    try:
+        return gates.read(tomllib.loads(file.read_text()))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    except InvalidInput as error:
+        raise click.ClickException(f"{file}: {error.message}") from error
+
+
+def _file(option: str, file: Path | None) -> list[str]:
+    return [option, str(file.resolve())] if file else []

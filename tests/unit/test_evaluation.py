@@ -1,0 +1,99 @@
+"""What is found of a package, its manifest of data, and drift of data."""
+
+from pathlib import Path
+
+import pytest
+
+from examples.sentiment import dataset
+from examples.tabular import machines
+from zeroloop.errors import InvalidInput
+from zeroloop.registry.gates import Evaluation
+from zeroloop_training import evaluation, packaging, profile, project
+from zeroloop_training.profile import Drift
+from zeroloop_training.project import Labelled
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TEST = [row for row in dataset.labelled(None) if row.split == "test"]
+
+
+@pytest.fixture(scope="module", name="found")
+def _found() -> Evaluation:
+    asked = project.read(EXAMPLES / "sentiment")
+    packages = EXAMPLES / "sentiment" / "packages"
+    return evaluation.evaluate(asked, packages / "large", TEST, None, [packages / "small", packages / "large"])
+
+
+def test_metrics_are_those_that_the_package_states(found: Evaluation) -> None:
+    stated = packaging.load(EXAMPLES / "sentiment/packages/large").package.metrics["accuracy"]
+    assert found.metrics["accuracy"].value == pytest.approx(stated.value, abs=0.001)
+    assert found.digest == evaluation.digest(packaging.files(EXAMPLES / "sentiment/packages/large"))
+
+
+def test_a_champion_is_compared_on_the_same_rows(found: Evaluation) -> None:
+    other, itself = found.comparisons.values()
+    assert other.n == itself.n == len(TEST) == 1289
+    rights = {
+        name: [
+            answer.prediction == row.label
+            for answer, row in zip(
+                packaging.predict(packaging.load(EXAMPLES / "sentiment/packages" / name), [r.value for r in TEST]),
+                TEST,
+                strict=True,
+            )
+        ]
+        for name in ("small", "large")
+    }
+    pairs = list(zip(rights["large"], rights["small"], strict=True))
+    assert (other.only_candidate, other.only_champion) == (pairs.count((True, False)), pairs.count((False, True)))
+    assert (itself.only_candidate, itself.only_champion, itself.p_worse) == (0, 0, 1.0)
+
+
+def test_slices_add_up_and_are_judged(found: Evaluation) -> None:
+    for way in ("length", "negation"):
+        parts = [one for one in found.slices if one.of == way]
+        assert sum(one.n for one in parts) == 1289
+        right = sum(one.accuracy.value * one.n for one in parts if one.accuracy)
+        assert right / 1289 == pytest.approx(found.metrics["accuracy"].value, abs=0.001)
+    assert found.fairness["negation"]["demographic_parity"]["difference"] > 0.1  # it reads "not" as bad
+
+
+def test_a_summary_of_explanations_tells_only_parts_that_several_rows_have(found: Evaluation) -> None:
+    told = found.explanations
+    assert {one["part"] for one in told["against"]} >= {"bad"}
+    assert all(one["rows"] >= 5 for one in [*told["for"], *told["against"]])
+    assert all(one["attribution"] > 0 for one in told["for"])
+
+
+def test_a_manifest_is_of_rows_in_their_order() -> None:
+    rows = [Labelled(str(i), "train", f"text {i}", "a", {"id": str(i)}, {}) for i in range(3)]
+    first = project.manifest(rows, "0" * 64)
+    assert project.manifest(list(rows), "0" * 64) == first
+    assert project.manifest(rows[::-1], "0" * 64).digest != first.digest
+    assert project.manifest([rows[0]._replace(label="b"), *rows[1:]], "0" * 64).splits != first.splits
+    assert (first.rows, list(first.splits)) == ({"train": 3}, ["train"])
+
+
+@pytest.mark.parametrize("rows", [dataset.labelled(None), machines.labelled(None)], ids=["texts", "columns"])
+def test_halves_of_the_same_data_do_not_drift_and_changed_data_does(rows: list[Labelled]) -> None:
+    half, other = rows[::2], rows[1::2]
+    last = profile.profile(half)
+    same = profile.compare(last, other)
+    assert isinstance(same, Drift)
+    assert not same.found
+    moved = [
+        row._replace(value=" ".join(["quite"] * 9) if isinstance(row.value, str) else {**row.value, "torque": 60.0})
+        if i % 3 == 0
+        else row
+        for i, row in enumerate(other)
+    ]
+    drifted = profile.compare(last, moved)
+    assert isinstance(drifted, Drift)
+    assert drifted.found
+
+
+def test_what_is_no_project_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"pipeline\.toml"):
+        project.read(tmp_path)
+    (tmp_path / "pipeline.toml").write_text('model = "x"\nstep = 1\n')
+    with pytest.raises(InvalidInput, match="step"):
+        project.read(tmp_path)

@@ -1,0 +1,121 @@
+"""Whether data is fit to train on: its schema, what is missing, repeated or out of balance, leaks, drift."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+import pandera.errors
+from msgspec import Struct
+
+from zeroloop.digests import canonical
+from zeroloop.stats.undetermined import Undetermined
+from zeroloop_training import alike
+from zeroloop_training.profile import Profile, compare
+from zeroloop_training.project import Labelled, Limits
+
+_SHOWN = 5
+
+
+class Finding(Struct, frozen=True):
+    """One check of the data: whether it stops the pipeline, what was found, and a few of the rows at fault."""
+
+    name: str
+    passed: bool
+    says: str
+    rows: list[str] = []
+
+
+def check(rows: Sequence[Labelled], schema: Any, limits: Limits, last: Profile | None) -> list[Finding]:
+    """Every check, also of data that failed one before; `last` is what the champion was made of."""
+    return [
+        _schema(rows, schema),
+        *_missing(rows),
+        *_sizes(rows, limits),
+        *_balance(rows, limits),
+        *_repeated(rows, limits),
+        _drift(rows, limits, last),
+    ]
+
+
+def _schema(rows: Sequence[Labelled], schema: Any) -> Finding:
+    try:
+        schema.validate(pd.DataFrame([dict(row.raw) for row in rows]), lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        told = [f"{case.column}: {case.check}, {case.failure_case!r}"[:200] for case in cases.itertuples()]
+        return Finding(
+            "schema", passed=False, says=f"{len(cases)} values are not as they should be", rows=told[:_SHOWN]
+        )
+    return Finding("schema", passed=True, says=f"{len(rows):,} rows are as they should be")
+
+
+def _missing(rows: Sequence[Labelled]) -> Iterator[Finding]:
+    """Told only: the schema says which columns may have gaps."""
+    gaps = Counter(name for row in rows for name, value in row.raw.items() if value is None)
+    says = ", ".join(f"{name} {n / len(rows):.1%}" for name, n in sorted(gaps.items())) or "nothing"
+    yield Finding("missing values", passed=True, says=says)
+
+
+def _sizes(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
+    sizes = Counter(row.split for row in rows)
+    for split, n in sorted(sizes.items()):
+        yield Finding(f"rows in {split}", n >= limits.rows_at_least, f"{n:,}, at least {limits.rows_at_least}")
+
+
+def _balance(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
+    counts = Counter((row.split, row.label) for row in rows)
+    sizes = Counter(row.split for row in rows)
+    labels = sorted({row.label for row in rows})
+    for split in sorted(sizes):
+        shares = {label: counts[split, label] / sizes[split] for label in labels}
+        says = ", ".join(f"{label} {share:.1%}" for label, share in shares.items())
+        passed = len(labels) > 1 and min(shares.values()) >= limits.label_at_least
+        yield Finding(f"labels in {split}", passed, f"{says}; each at least {limits.label_at_least:.0%}")
+
+
+def _repeated(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
+    """Rows that are there twice, rows that contradict each other, and rows in more than one split."""
+    groups: dict[Any, list[Labelled]] = defaultdict(list)
+    for row in rows:
+        groups[alike.normal(row.value) if isinstance(row.value, str) else canonical(row.value)].append(row)
+    again = [row for group in groups.values() for row in group[1:]]
+    share = len(again) / len(rows)
+    says = f"{len(again):,} rows ({share:.2%}), at most {limits.duplicates_at_most:.2%}"
+    yield Finding("duplicates", share <= limits.duplicates_at_most, says, _ids(again))
+    torn = [group[0] for group in groups.values() if len({row.label for row in group}) > 1]
+    yield Finding("contradictions", passed=True, says=f"{len(torn):,} values with more than one label", rows=_ids(torn))
+    exact = [row for group in groups.values() for row in _leaked(group)]
+    yield _leak("leaks", exact, rows, limits)
+    texts = [value for value in groups if isinstance(value, str)]
+    near = [row for i, j in alike.pairs(texts, limits.near) for row in _leaked(groups[texts[i]] + groups[texts[j]])]
+    if texts:
+        yield _leak("near leaks", near, rows, limits)
+
+
+def _leaked(group: Sequence[Labelled]) -> list[Labelled]:
+    """Of rows that are the same, the held-out ones that are in another split, too."""
+    splits = {row.split for row in group}
+    return [row for row in group if row.split != "train"] if len(splits) > 1 else []
+
+
+def _leak(name: str, leaked: Sequence[Labelled], rows: Sequence[Labelled], limits: Limits) -> Finding:
+    held_out = sum(row.split != "train" for row in rows) or 1
+    n = len({row.id for row in leaked})
+    says = f"{n:,} held-out rows ({n / held_out:.2%}) are in another split, at most {limits.leaks_at_most:.2%}"
+    return Finding(name, n / held_out <= limits.leaks_at_most, says, _ids(leaked))
+
+
+def _drift(rows: Sequence[Labelled], limits: Limits, last: Profile | None) -> Finding:
+    if last is None:
+        return Finding("drift", passed=True, says="no earlier data to compare with")
+    found = compare(last, [row for row in rows if row.split == "train"])
+    if isinstance(found, Undetermined):
+        return Finding("drift", passed=True, says=f"undetermined: {found.reason}")
+    effects = ", ".join(f"{name} {test.effect:.3f}" for name, test in found.tests.items() if test.large)
+    says = f"p = {found.p_value:.3g} that the data is as the champion's; large effects: {effects or 'none'}"
+    return Finding("drift", not (found.found and limits.drift == "stops"), says)
+
+
+def _ids(rows: Sequence[Labelled]) -> list[str]:
+    return [row.id for row in rows[:_SHOWN]]

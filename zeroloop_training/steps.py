@@ -1,0 +1,147 @@
+"""The pipeline's steps that need what training needs: data validation, training, evaluation.
+
+    python -m zeroloop_training.steps validate|train|evaluate PROJECT --work FOLDER [--data FILE]
+
+Each writes FOLDER/<result>.json and exits 0, or 4 where the data is what stops the pipeline.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zeroloop import clock
+from zeroloop.digests import sha256
+from zeroloop.errors import InvalidInput
+from zeroloop.inference import package as packages
+from zeroloop.registry.gates import Data
+from zeroloop_training import packaging, project
+from zeroloop_training.project import Project
+
+PACKAGE = "package"
+UNFIT = 4
+"""Exit code of data that isn't fit; an exception's is 1."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one step."""
+    parser = argparse.ArgumentParser(prog="zeroloop_training.steps")
+    parser.add_argument("step", choices=("validate", "train", "evaluate"))
+    parser.add_argument("project", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--last", type=Path, help="the evaluation of the champion, whose data this is compared with")
+    parser.add_argument("--champion", type=Path, action="append", default=[])
+    given = parser.parse_args(words)
+    given.work.mkdir(parents=True, exist_ok=True)
+    try:
+        asked = project.read(given.project)
+        if given.step == "validate":
+            return validate(asked, given.data, given.work, given.last)
+        if given.step == "train":
+            return train(asked, given.data, given.work)
+        return evaluate(asked, given.data, given.work, given.champion)
+    except InvalidInput as error:
+        print(error.message, file=sys.stderr)  # noqa: T201 - a step's refusal, told by the command that started it
+        return 1
+
+
+def validate(asked: Project, file: Path | None, work: Path, last: Path | None) -> int:
+    """Check the data and write its manifest; data that can't be read is a finding, too."""
+    from zeroloop_training import checks, profile  # noqa: PLC0415 - pandas, which only this step needs
+
+    try:
+        rows = project.rows(asked, file)
+    except (ValueError, OSError, EOFError) as error:
+        findings, data = [checks.Finding("readable", passed=False, says=f"the data can't be read: {error}"[:300])], None
+    else:
+        champion = _profile(last) if last else None
+        findings = checks.check(rows, project.named(asked.steps.schema), asked.data, champion)
+        seen = profile.profile([row for row in rows if row.split == "train"])
+        made = project.manifest(rows, _source(asked, file))
+        data = msgspec.structs.replace(made, profile=msgspec.to_builtins(seen))
+    passed = all(finding.passed for finding in findings)
+    _write(work / "data.json", {"passed": passed, "findings": findings, "data": data, "made": _moment()})
+    return 0 if passed else UNFIT
+
+
+def train(asked: Project, file: Path | None, work: Path) -> int:
+    """Train, write the package, and say how it compares with what was trained from the same data before."""
+    from zeroloop_training import evaluation, repeated  # noqa: PLC0415
+
+    files = project.named(asked.steps.train)(file)
+    folder = work / PACKAGE
+    before = packaging.files(folder) if (folder / "package.json").exists() else {}
+    told: dict[str, Any] = {"digest": evaluation.digest(files), "repeated": None}
+    if before:
+        same = evaluation.digest(before) == told["digest"]
+        told["repeated"] = {
+            "same_digest": same,
+            "differences": [] if same else repeated.differences(before, files),
+            "tolerance": {"metric": repeated.METRIC, "score": repeated.SCORE},
+        }
+    for name in before:
+        (folder / name).unlink()
+    packaging.write(folder, files)
+    _write(work / "trained.json", {**told, "made": _moment()})
+    return 0
+
+
+def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[Path]) -> int:
+    """Evaluate the package on the data that was validated: the same digests, or nothing."""
+    from zeroloop_training import evaluation  # noqa: PLC0415
+
+    rows = project.rows(asked, file)
+    now = project.manifest(rows, _source(asked, file))
+    validated = _validated(work) or now
+    if validated.splits != now.splits:
+        raise InvalidInput("the data is not what was validated: `zeroloop data validate` first")
+    made_of = packages.read((work / PACKAGE / "package.json").read_bytes()).dataset.digest
+    if validated.source != made_of:
+        raise InvalidInput(
+            f"the package was made of {made_of[:12]}, validated was {validated.source[:12]}: train again"
+        )
+    found = evaluation.evaluate(asked, work / PACKAGE, rows, validated, champions)
+    _write(work / "evaluation.json", found)
+    return 0
+
+
+def _validated(work: Path) -> Data | None:
+    file = work / "data.json"
+    if not file.exists():
+        return None
+    return msgspec.convert(json.loads(file.read_text())["data"], Data | None)
+
+
+def _profile(last: Path) -> Any:
+    from zeroloop_training.profile import Profile  # noqa: PLC0415
+
+    data = json.loads(last.read_text()).get("data") or {}
+    profile = data.get("profile")
+    return (
+        msgspec.json.decode(msgspec.json.encode(profile), type=Profile) if profile else None
+    )  # keys of counts are ints
+
+
+def _source(asked: Project, file: Path | None) -> str:
+    """SHA-256 of the file, or of the rows where a program makes them."""
+    if file:
+        return sha256(file.read_bytes())
+    return str(project.named(asked.steps.source)())
+
+
+def _moment() -> dict[str, Any]:
+    """What may differ from run to run, and is part of no digest."""
+    return {"at": clock.iso(clock.now_ms())}
+
+
+def _write(file: Path, value: Any) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
