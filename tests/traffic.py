@@ -172,8 +172,10 @@ def opened(endpoint: str, table: str, region: str) -> Iterator[MonitoringStore]:
     """The table's store, on a connection of its own."""
     aws = Aws(region, "test", "test", aws_endpoint_url=endpoint)
     session = Session(aws)
-    yield MonitoringStore(Table(table, session))
-    session.renew(aws)
+    try:
+        yield MonitoringStore(Table(table, session))
+    finally:
+        session.renew(aws)  # which closes it
 
 
 def insisted(do: Callable[[], Any]) -> Any:

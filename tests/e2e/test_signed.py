@@ -7,11 +7,9 @@ import urllib3
 
 from cli import batch
 from cli.api import ApiError
-from tests import traffic
 from tests.e2e.test_readme import SIGNED, run
 from tests.local_stack import PACKAGES, Local
 from zeroloop import clock
-from zeroloop.monitoring.aggregate import EMPTY
 
 pytestmark = pytest.mark.e2e
 
@@ -46,27 +44,10 @@ def test_the_whole_loop_runs_with_each_functions_own_role(signed: Local) -> None
     assert signed.api.get("/models/enforced/history")["history"][0]["action"] == "rollback"
 
 
-def test_what_is_predicted_is_counted_with_each_functions_own_role(signed: Local) -> None:
-    """Ingest keeps and counts what predict logged, feedback adds its label, and that is archived, too."""
+def test_a_label_is_counted_with_feedbacks_own_role(signed: Local) -> None:
     answer = signed.api.post("/predict/enforced", {"text": "A wonderful, moving film."})
-    model_id = signed.api.get("/models/enforced/versions/1")["model_id"]
     told = {"prediction_id": answer["prediction_id"], "label": "positive"}
     assert [signed.api.post("/feedback", told)["label"] for _ in range(2)] == ["counted", "known"]
-    record, minute = signed.record, clock.now_ms() // 60_000
-
-    def kept() -> set[str]:
-        listed = [
-            signed.aws("s3").list_objects_v2(Bucket=record.data_bucket, Prefix=f"{kind}/model={model_id}/")
-            for kind in ("predictions", "feedback")
-        ]
-        return {page["Prefix"].partition("/")[0] for page in listed if page["KeyCount"]}
-
-    with traffic.opened(record.endpoint_url, record.tables["monitoring"], record.region) as store:
-        deadline = clock.monotonic() + 60
-        while not (store.window(model_id, minute - 60, minute + 2).get((1, "champion"), EMPTY).n and len(kept()) == 2):
-            assert clock.monotonic() < deadline
-            clock.sleep(0.3)
-        assert store.window(model_id, minute - 60, minute + 2)[1, "champion"].confusion == {"positive\tpositive": 1}
 
 
 def test_a_batch_runs_with_the_functions_own_role(signed: Local, tmp_path: Path) -> None:
