@@ -3,8 +3,8 @@
 import re
 import unicodedata
 import zlib
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -70,14 +70,26 @@ class HashedNgrams:
         InvalidInput
             Not a string, blank, longer than max_characters, or half a surrogate pair.
         """
+        data = self._bytes(values, where)
+        return self._rows(self._few(data)) if len(data) <= FEW_ROWS else self._many(data)
+
+    def seen(self, values: Sequence[Any], where: Sequence[str]) -> tuple[NDArray[np.int32], Callable[[], list[Any]]]:
+        """As `encode`, and what tells `features` of the same: of few texts the ids that the rows were made of."""
+        data = self._bytes(values, where)
+        if len(data) > FEW_ROWS:
+            rows = self._many(data)
+            return rows, partial(self.features, values, rows)
+        ids = self._few(data)
+        return self._rows(ids), lambda: ids
+
+    def _bytes(self, values: Sequence[Any], where: Sequence[str]) -> list[bytes]:
         most = self.max_characters
-        data = [
+        return [
             text.encode()
             if type(text) is str and text.isascii() and 0 < len(text) <= most and not text.isspace()
             else utf8(texts([text], [place], most)[0], place)
             for text, place in zip(values, where, strict=True)
         ]
-        return self._few(data) if len(data) <= FEW_ROWS else self._many(data)
 
     def features(self, _values: Sequence[str], rows: NDArray[np.int32]) -> list[list[int]]:
         """The ids, from which the model can be trained again; hashes are no words."""
@@ -94,17 +106,23 @@ class HashedNgrams:
         n_read = min(len(tokens), self.width)
         n, tokens = min(n_read, most), tokens[: self.width + most]
         left = [tokens, tokens[n:], *(tokens[:i] + tokens[i + 1 :] for i in range(n))]
-        return [token.decode() for token in tokens[:n]], n_read, self._few([b" ".join(row) for row in left])
+        return [token.decode() for token in tokens[:n]], n_read, self._rows(self._few([b" ".join(row) for row in left]))
 
-    def _few(self, data: Sequence[bytes]) -> NDArray[np.int32]:
-        rows = np.zeros((len(data), self.width), np.int32)
-        for row, text in zip(rows, data, strict=True):
+    def _few(self, data: Sequence[bytes]) -> list[list[int]]:
+        """The ids of each row, without the filling."""
+        rows = []
+        for text in data:
             tokens = _TOKEN.findall(text.lower())[: self.width]
             hashes = list(map(zlib.crc32, tokens))
             if self.ngrams == 2:
                 hashes += [zlib.crc32(b" " + last, first) for first, last in zip(hashes, tokens[1:], strict=False)]
-            n = min(len(hashes), self.width)
-            row[:n] = [value % (self.buckets - 1) + 1 for value in hashes[:n]]
+            rows.append([value % (self.buckets - 1) + 1 for value in hashes[: self.width]])
+        return rows
+
+    def _rows(self, ids: Sequence[Sequence[int]]) -> NDArray[np.int32]:
+        rows = np.zeros((len(ids), self.width), np.int32)
+        for row, some in zip(rows, ids, strict=True):
+            row[: len(some)] = some
         return rows
 
     def _many(self, data: Sequence[bytes]) -> NDArray[np.int32]:
