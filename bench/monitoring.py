@@ -27,6 +27,7 @@ from zeroloop.monitoring.frame import Frame
 from zeroloop.stats import drift
 from zeroloop.stats.drift import Dispersion, Evidence
 from zeroloop.stats.quantiles import bucket, quantile
+from zeroloop.stats.undetermined import Undetermined
 from zeroloop_training.baselines import of_answers, scaled
 
 SEED, TRAINED, HELD = 20261128, 1604, 3000
