@@ -1,6 +1,7 @@
 """`zeroloop data assemble MODEL`: a data set of what was predicted and what it came to, for a next training."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,53 +52,54 @@ def write(made: Assembled, folder: Path) -> dict[str, Any]:
 
 
 def assemble(account: Account, name: str, span: Window) -> Assembled:
-    """Each prediction of the window once, with the last label that is known of it, sorted by its input.
+    """The labelled predictions of the window, sorted by their inputs, so that the same ones have the same digest.
 
     A row holds the input as it was sent where that is kept, else the features that the version saw. They mean nothing
     but under its preprocessing, whose digest stands in the row.
     """
-    model_id = account.model_id(name)
-    labels = archived.labelled(account.archive, model_id, span.start, clock.now_ms() + 1)
     left_out: Counter[str] = Counter()
-    preprocessing: dict[int, dict[str, Any]] = {}
-    rows = []
-    for record, told in archived.predicted(account.archive, model_id, span.start, span.end):
-        label, number = labels.get(told.prediction_id), record.version or 0
-        if label is None:
-            left_out["without a label"] += 1
-        elif told.features is None and told.instance is None:
-            left_out["without their input"] += 1
-        else:
-            if number not in preprocessing:
-                preprocessing[number] = read_by(account, name, number)
-            kept = {"instance": told.instance} if told.instance is not None else {"features": told.features}
-            rows.append(
-                {
-                    "prediction_id": told.prediction_id,
-                    "time": record.time,
-                    "version": number,
-                    "predicted": told.label,
-                    "label": label.label,
-                    "input_digest": told.input_digest,
-                    "preprocessing": preprocessing[number]["digest"],
-                    **kept,
-                }
-            )
-    rows.sort(key=lambda row: (row["input_digest"] or "", row["time"], row["prediction_id"]))
-    lines = [canonical(row) for row in rows]
+    found = list(rows(account, name, span, left_out))
+    versions = Counter(row["version"] for row in found)
+    preprocessing = {number: read_by(account, name, number) for number in sorted(versions)}
+    for row in found:
+        row["preprocessing"] = preprocessing[row["version"]]["digest"]
+    found.sort(key=lambda row: (row["input_digest"] or "", row["time"], row["prediction_id"]))
+    lines = [canonical(row) for row in found]
     manifest = {
         "model": name,
-        "model_id": model_id,
+        "model_id": account.model_id(name),
         "digest": sha256(b"".join(line + b"\n" for line in lines)),
-        "rows": len(rows),
-        "labels": dict(sorted(Counter(row["label"] for row in rows).items())),
-        "versions": dict(sorted(Counter(str(row["version"]) for row in rows).items())),
+        "rows": len(found),
+        "labels": dict(sorted(Counter(row["label"] for row in found).items())),
+        "versions": {str(number): n for number, n in sorted(versions.items())},
         "preprocessing": list({one["digest"]: one for one in preprocessing.values()}.values()),
         "left_out": dict(left_out),
         "window": {"from": span.start, "to": span.end},
         "made": {"at": clock.iso(clock.now_ms())},
     }
     return Assembled(lines, manifest)
+
+
+def rows(account: Account, name: str, span: Window, left_out: Counter[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Each labelled prediction of the window once, with its last label; counts what is `left_out`, and why."""
+    model_id, left_out = account.model_id(name), Counter() if left_out is None else left_out
+    labels = archived.labelled(account.archive, model_id, span.start, clock.now_ms() + 1)
+    for record, told in archived.predicted(account.archive, model_id, span.start, span.end):
+        label = labels.get(told.prediction_id)
+        if label is None:
+            left_out["without a label"] += 1
+        elif told.features is None and told.instance is None:
+            left_out["without their input"] += 1
+        else:
+            yield {
+                "prediction_id": told.prediction_id,
+                "time": record.time,
+                "version": record.version,
+                "predicted": told.label,
+                "label": label.label,
+                "input_digest": told.input_digest,
+                **({"features": told.features} if told.instance is None else {"instance": told.instance}),
+            }
 
 
 def read_by(account: Account, name: str, number: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cli.monitor import monitor
 from cli.pipeline import data, deploy_command, evaluate_command, gate, promote_command, register_command, train_command
 from cli.predictions import predictions
 from cli.replay import replay_command
+from cli.retrain import retrain_command
 from cli.runs import runs
 from cli.trace import trace_command
 
@@ -31,7 +32,7 @@ for command in (demo, local, model, audit, runs, batch, ingest, predictions, mon
     main.add_command(command)
 data.add_command(used_command)
 data.add_command(assemble_command)
-for looking_back in (trace_command, replay_command):
+for looking_back in (trace_command, replay_command, retrain_command):
     main.add_command(looking_back)
 for step in (data, train_command, evaluate_command, gate, register_command, deploy_command, promote_command):
     main.add_command(step)
