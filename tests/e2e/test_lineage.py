@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ class Traced:
 
 
 @pytest.fixture(name="traced", scope="module")
-def _traced(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
+def _traced(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Traced:
     """Once the archive has all of it, as far as `data assemble` sees."""
     made, folder = Traced(local), tmp_path_factory.mktemp("assembled")
     deadline = clock.monotonic() + SECONDS
@@ -59,7 +58,7 @@ def _traced(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             break
         assert clock.monotonic() < deadline, done.stderr
         clock.sleep(1.0)
-    yield made
+    return made
 
 
 def _missing(found: dict[str, Any]) -> bool:
