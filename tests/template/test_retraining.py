@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from moto.events.models import EventPattern
@@ -37,7 +37,7 @@ def event(detail_type: str, /, **detail: Any) -> dict[str, Any]:
 )
 def test_drift_and_wishes_start_a_retraining_and_nothing_else(rule: str, sent: dict[str, Any], starts: bool) -> None:
     pattern = reader.read()["Resources"][rule]["Properties"]["EventPattern"]
-    assert EventPattern.load(json.dumps(pattern)).matches_event(sent) is starts
+    assert EventPattern.load(json.dumps(pattern)).matches_event(cast(Any, sent)) is starts
 
 
 def test_nothing_of_it_exists_unless_it_is_asked_for() -> None:
