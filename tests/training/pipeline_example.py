@@ -164,7 +164,7 @@ def test_hashed_traffic_is_validated_trained_and_measured_as_texts_are(
     assert run("evaluate", tmp_path, *data, "--champion", PROJECT / "packages/small") == 0
     found = msgspec.convert(result(tmp_path, "evaluation"), Evaluation)
     assert found.metrics["accuracy"].n == result(tmp_path, "data")["data"]["rows"]["test"]
-    assert found.metrics["accuracy"].n > own["test"]
+    assert result(tmp_path, "data")["data"]["rows"]["test"] > own["test"]
     assert sum(one.n for one in found.slices if one.of == "length") == found.metrics["accuracy"].n
     assert sum(one.n for one in found.slices if one.of == "negation") == own["test"]
     baseline = json.loads((tmp_path / "package/baseline.json").read_bytes())
