@@ -113,7 +113,7 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
 
 
 def begin_test(account: Account, name: str, candidate: int, traffic: float) -> str:
-    """An A/B test of the candidate against the champion, by the labels that come; its name."""
+    """An A/B test of the candidate against the champion, by the labels that come, which people decide; its name."""
     champion = account.api.get(path("models", name, "lineup"))["champion"]
     test = {
         "name": f"retrained-{name}-{candidate}"[:100],
@@ -124,6 +124,7 @@ def begin_test(account: Account, name: str, candidate: int, traffic: float) -> s
         "unit": "unit",
         "metrics": [{"name": "accuracy", "kind": "proportion", "minimum_effect": 0.05}],
         "guardrails": [{"metric": "accuracy", "max_harm": 0.1}],
+        "auto_decide": False,
     }
     return str(account.api.post("/ab-tests", test)["name"])
 
