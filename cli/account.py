@@ -9,6 +9,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import environment
+from cli.api import Api, connect, local_api
 from cli.local.commands import in_home
 from cli.local.deployment import CREDENTIALS
 from cli.local.deployment import STACK as LOCAL_STACK
@@ -28,6 +29,7 @@ class Account(NamedTuple):
 
     outputs: dict[str, str]
     session: Session
+    api: Api
 
     @property
     def archive(self) -> Archive:
@@ -42,10 +44,19 @@ class Account(NamedTuple):
     @property
     def registered(self) -> Registered:
         """Who is registered."""
-        return Registered(self.session, table=self.outputs["RegistryTable"], bucket=self.outputs["ArtifactsBucket"])
+        outputs = self.outputs
+        table, bucket, secret = outputs["RegistryTable"], outputs["ArtifactsBucket"], outputs.get("ReceiptSecret", "")
+        return Registered(self.session, table=table, bucket=bucket, secret=secret)
+
+    def model_id(self, name: str) -> str:
+        """The id of the model called `name`."""
+        found = self.registered.model_id(name, 10.0)
+        if found is None:
+            raise click.ClickException(f"there is no model {name}")
+        return found
 
 
-def find(stack: str | None, home: Home) -> Account:
+def find(stack: str | None, home: Home, token: str = "") -> Account:
     """The stack of that name in the account that the caller's credentials are for, else the local one in `home`."""
     endpoint = ""
     if stack is None:
@@ -67,7 +78,9 @@ def find(stack: str | None, home: Home) -> Account:
         raise click.ClickException(f"the stack was not found: {error}") from error
     keys = credentials.get_frozen_credentials()
     aws = config.Aws(region, keys.access_key or "", keys.secret_key or "", keys.token or "", aws_endpoint_url=endpoint)
-    return Account({output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}, Session(aws))
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+    api = local_api(home, token) if stack is None else connect(outputs["ApiUrl"], token)
+    return Account(outputs, Session(aws), api)
 
 
 def on_account(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,9 +88,10 @@ def on_account(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option("--stack", envvar="ZEROLOOP_STACK", help="Name of the stack on AWS; default the local stack.")
     @in_home
+    @click.option("--token", envvar="ZEROLOOP_TOKEN", default="", help="Bearer token, for stacks that want a JWT.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @wraps(command)
-    def connected(stack: str | None, home: Home, **rest: Any) -> Any:
-        return command(account=find(stack, home), **rest)
+    def connected(stack: str | None, home: Home, token: str, **rest: Any) -> Any:
+        return command(account=find(stack, home, token), **rest)
 
     return connected

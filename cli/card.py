@@ -8,6 +8,7 @@ import click
 
 from cli import serving
 from cli.api import Api, ApiError, on_stack, path
+from cli.model import pages
 from cli.render import Section, Table, html, markdown
 from cli.show import show, when
 
@@ -45,6 +46,12 @@ def gather(api: Api, name: str, number: int) -> dict[str, Any]:
     return {
         "version": api.get(here),
         "evaluated": _found(api, f"{here}/evaluation"),
+        "alerts": [one for one in api.get(path("models", name, "alerts"))["alerts"] if one["version"] == number],
+        "tests": [
+            one
+            for one in pages(api, "/ab-tests", "tests", "after")
+            if one["model"] == name and number in {one["control"], *one["treatments"].values()}
+        ],
         "served": [str(period) for period in serving.periods(records, number)],
         "changes": [
             record
@@ -101,6 +108,7 @@ def render(facts: Mapping[str, Any]) -> Iterator[Section]:
     yield from _examined(_evaluation(facts).get("explanations", {}))
     yield _gates(facts)
     yield _history(facts)
+    yield from _watched(facts)
 
 
 def _details(version: Mapping[str, Any]) -> Section:
@@ -185,6 +193,24 @@ def _history(facts: Mapping[str, Any]) -> Section:
     rows = [(when(one["at"]), one["action"], one["actor"], one["reason"], _override(one)) for one in facts["changes"]]
     served = "; ".join(facts["served"]) or "It never served."
     return Section(2, "History", [served, *([Table(["UTC", "change", "by", "reason", "gate"], rows)] if rows else [])])
+
+
+def _watched(facts: Mapping[str, Any]) -> Iterator[Section]:
+    """What monitoring and tests on users found; the last 100 alerts of the model are looked through."""
+    alerts = [(when(one["at"]), one["kind"], one["state"], one["told"]) for one in facts["alerts"]]
+    found: list[str | Table] = [Table(["UTC", "kind", "state", "what happened"], alerts)] if alerts else []
+    yield Section(3, "Drift and Alerts", found or ["None was raised of this version lately."])
+    tests = [
+        (one["name"], one["control"], ", ".join(map(str, one["treatments"].values())), one["state"], _choice(one))
+        for one in facts["tests"]
+    ]
+    head = ["A/B test", "control", "against", "state", "decision"]
+    yield Section(3, "A/B Tests", [Table(head, tests) if tests else "It took part in none."])
+
+
+def _choice(test: Mapping[str, Any]) -> str:
+    decision = test["decision"]
+    return f"{decision['choice']}: {decision['reason']}" if decision else "none"
 
 
 def _override(record: Mapping[str, Any]) -> str:

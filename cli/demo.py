@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from cli import batch, demo_abtest, demo_monitoring, model, pipeline, progress, project
+from cli import batch, demo_abtest, demo_monitoring, demo_retraining, model, pipeline, progress, project
 from cli.api import Api, local_api, path
 from cli.local import stack, tools
 from cli.local.commands import in_home
@@ -29,9 +29,11 @@ class Row(NamedTuple):
 @click.command()
 @in_home
 @click.option("--uv", envvar="UV", help="The uv to use.  [default: the one on PATH]")
-def demo(home: Home, uv: str | None) -> None:
+@click.option("--retrain", is_flag=True, help="Answer the drift with a retrained candidate: some minutes more.")
+def demo(home: Home, uv: str | None, *, retrain: bool) -> None:
     """Start the stack, then register, admit, promote and call two example models; the stack stays up."""
-    record = stack.up(home, uv=tools.find_uv(uv), port=None, iam=False)
+    uv = tools.find_uv(uv)
+    record = stack.up(home, uv=uv, port=None, iam=False)
     api = local_api(home)
     rows = [
         *serve(api, home, "sentiment", ["sentiment/packages/small", "sentiment/packages/large"]),
@@ -44,6 +46,7 @@ def demo(home: Home, uv: str | None) -> None:
     judged(api, home, "sentiment", EXAMPLES / "sentiment/packages/small")  # beside the champion of by now
     rows += [Row(*demo_abtest.run(api, "sentiment"))]
     rows += [Row(*said) for said in demo_monitoring.finish(api)]
+    rows += [Row(*said) for said in (demo_retraining.run(home, uv) if retrain else [])]
     click.echo("\n" + table(["what ran", "result"], rows))
     click.echo(next_steps(record.api_url))
 

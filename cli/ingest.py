@@ -41,12 +41,8 @@ def replay_command(account: Account, as_json: bool) -> None:  # noqa: FBT001 - c
 @on_account
 def reconcile_command(model: str, start: str, end: str, account: Account, as_json: bool) -> None:  # noqa: FBT001
     """Compare what was counted of MODEL with its archive, each prediction once; exits 1 if they differ."""
-    model_id = account.registered.model_id(model, 10.0)
-    if model_id is None:
-        raise click.ClickException(f"there is no model {model}")
-    found = differences(
-        account.store, account.archive, Frames(account.registered), model_id, minute(start), minute(end)
-    )
+    frames, model_id = Frames(account.registered), account.model_id(model)
+    found = differences(account.store, account.archive, frames, model_id, minute(start), minute(end))
     rows = [
         [version, variant, name, f"{n:+}"] for (version, variant), some in found.items() for name, n in some.items()
     ]

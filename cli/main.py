@@ -3,6 +3,7 @@
 import click
 
 from cli.ab import ab
+from cli.assemble import assemble_command
 from cli.audit import audit
 from cli.batch import batch
 from cli.card import card
@@ -15,7 +16,10 @@ from cli.model import model
 from cli.monitor import monitor
 from cli.pipeline import data, deploy_command, evaluate_command, gate, promote_command, register_command, train_command
 from cli.predictions import predictions
+from cli.replay import replay_command
+from cli.retrain import retrain_command
 from cli.runs import runs
+from cli.trace import trace_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,6 +31,9 @@ def main() -> None:
 for command in (demo, local, model, audit, runs, batch, ingest, predictions, monitor, ab, card, gc):
     main.add_command(command)
 data.add_command(used_command)
+data.add_command(assemble_command)
+for looking_back in (trace_command, replay_command, retrain_command):
+    main.add_command(looking_back)
 for step in (data, train_command, evaluate_command, gate, register_command, deploy_command, promote_command):
     main.add_command(step)
 

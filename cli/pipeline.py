@@ -133,15 +133,21 @@ def gate() -> None:
 @in_project
 def check_command(place: Place, *, as_json: bool) -> None:
     """Hold the evaluation against PROJECT's gates.toml, as the registry will; exits 1 if anything is missed."""
+    result = checked(place)
+    show(result, as_json, judged(result))
+    if not result["passed"]:
+        raise SystemExit(1)
+
+
+def checked(place: Place) -> dict[str, Any]:
+    """The verdict by the project's gates, beside each champion."""
     asked, found = _gates(place.folder / "gates.toml"), _evaluation(place)
     size = sum(file.size for file in model.manifest(place.package))
     verdicts = [gates.hold(asked, found, size, champion) for champion in found.comparisons or (None,)]
     checks = {check: None for verdict in verdicts for check in verdict.checks}
     result = {"passed": all(check.passed for check in checks), "checks": msgspec.to_builtins([*checks])}
     place.write("gate", result)
-    show(result, as_json, judged(result))
-    if not result["passed"]:
-        raise SystemExit(1)
+    return result
 
 
 @gate.command("set")

@@ -20,6 +20,7 @@ from zeroloop.monitoring.counting import Answered, Line, Outcome, count, judge, 
 from zeroloop.monitoring.frame import UNIT, Frame, Scale
 from zeroloop.stats import drift
 from zeroloop.stats.drift import Dispersion, Evidence
+from zeroloop_training.hashed import Hashed, encode
 
 _WINDOWS = 200
 _LEAST_BLOCKS = 20
@@ -57,11 +58,14 @@ def of_answers(answered: Sequence[Answered], truth: Sequence[Any], frame: Frame)
 
 def _answers(model: Model, values: Sequence[Any]) -> list[Answered]:
     """As predict logs them."""
-    result = model.answers(values, [f"rows[{i}].{model.field}" for i in range(len(values))])
-    return [
-        Answered(label(answer), score(answer), features)
-        for answer, features in zip(result.answers, result.features(), strict=True)
-    ]
+    where = [f"rows[{i}].{model.field}" for i in range(len(values))]
+    if model.encoder and any(isinstance(value, Hashed) for value in values):
+        rows = encode(model.encoder, values, where)
+        answers, kept = model.answers_to(rows), model.encoder.features(values, rows)
+    else:
+        result = model.answers(values, where)
+        answers, kept = result.answers, result.features()
+    return [Answered(label(answer), score(answer), features) for answer, features in zip(answers, kept, strict=True)]
 
 
 def _counted(answered: Sequence[Answered], frame: Frame) -> Aggregate:
@@ -99,7 +103,7 @@ def scaled(answered: Sequence[Answered], frame: Frame) -> Frame:
 def _seen(encoder: HashedNgrams, values: Sequence[Any], frame: Frame) -> bytes:
     if not values:
         return b""
-    rows = encoder.encode(values, [f"seen[{i}]" for i in range(len(values))])
+    rows = encode(encoder, values, [f"seen[{i}]" for i in range(len(values))])
     known = bytearray(encoder.buckets)
     for ids in encoder.features(values, rows):
         for one in words(ids, frame):

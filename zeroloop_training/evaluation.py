@@ -21,6 +21,7 @@ from zeroloop.stats.fairness import Disparity, Outcomes
 from zeroloop.stats.paired import p_worse
 from zeroloop.stats.undetermined import Undetermined
 from zeroloop_training import packaging
+from zeroloop_training.hashed import Hashed
 from zeroloop_training.packaging import Rows
 from zeroloop_training.project import HELD_OUT, Labelled, Project
 
@@ -59,7 +60,7 @@ def evaluate(
         comparisons=dict(_compare(right, test, champion) for champion in champions),
         slices=[_slice(way, name, found) for way, slices in by.items() for name, found in slices.items()],
         fairness={way: _told(slices, favourable) for way, slices in by.items()},
-        explanations=_explained(model, [row.value for row in test[:_EXPLAINED]], favourable),
+        explanations=_explained(model, _sent(test)[:_EXPLAINED], favourable),
         card=project.card,
         data=data,
         made={"at": clock.iso(clock.now_ms()), "python": platform.python_version(), "machine": platform.machine()},
@@ -127,6 +128,11 @@ def _disparity(found: Disparity | Undetermined) -> dict[str, Any]:
     if isinstance(found, Undetermined):
         return {"undetermined": found.reason}
     return {"difference": round(found.difference, 4), "ratio": None if found.ratio is None else round(found.ratio, 4)}
+
+
+def _sent(rows: Sequence[Labelled]) -> list[Any]:
+    """Values that have parts to leave out: hashes have no words."""
+    return [row.value for row in rows if not isinstance(row.value, Hashed)]
 
 
 def _explained(model: Model, values: Sequence[Any], favourable: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from zeroloop.inference.package import (
 from zeroloop.inference.runtime import Runner
 from zeroloop.monitoring.baseline import write as write_baseline
 from zeroloop_training.baselines import baseline
+from zeroloop_training.hashed import Hashed, encode
 
 GOLDEN_TOLERANCE = 0.001
 """Interpreters and CPUs differ by rounding, 1e-6; a wrong table or encoder by more than 0.01."""
@@ -149,7 +150,10 @@ def files(directory: Path) -> dict[str, bytes]:
 
 def predict(model: Model, values: Sequence[Any]) -> list[Answer]:
     """An answer for each value."""
-    return model.predict(values, [f"rows[{i}].{model.field}" for i in range(len(values))])
+    where = [f"rows[{i}].{model.field}" for i in range(len(values))]
+    if model.encoder and any(isinstance(value, Hashed) for value in values):
+        return model.answers_to(encode(model.encoder, values, where))
+    return model.predict(values, where)
 
 
 def number(answer: Answer) -> float:

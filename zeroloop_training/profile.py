@@ -16,6 +16,7 @@ from zeroloop.stats import drift
 from zeroloop.stats.drift import Evidence, TokenBaseline
 from zeroloop.stats.samples import Moments
 from zeroloop.stats.undetermined import Undetermined
+from zeroloop_training.hashed import Hashed
 from zeroloop_training.project import Labelled
 
 _WORDS = {"buckets": 65_536, "length": 256, "ngrams": 1}
@@ -41,7 +42,8 @@ class Drift(Struct, frozen=True):
 
 
 def profile(rows: Sequence[Labelled]) -> Profile:
-    """Of at least 2 rows, all texts or all of the same columns."""
+    """Of at least 2 rows, all texts or all of the same columns; hashed texts are left out: by what, they don't say."""
+    rows = _told(rows)
     read = _features(rows)
     texts = [one for one in read if isinstance(one, list)]
     columns = [one for one in read if isinstance(one, dict)]
@@ -69,6 +71,7 @@ def count(rows: Sequence[Labelled], read: Sequence[Any], by: Profile) -> Aggrega
 
 def compare(last: Profile, rows: Sequence[Labelled]) -> Drift | Undetermined:
     """Whether `rows` are as those that `last` was made of. Rows are taken as independent: clusters look like drift."""
+    rows = _told(rows)
     now = count(rows, _features(rows), last)
     tests = {"labels": drift.distribution(now.labels, last.counts.labels, ordered=False)}
     for name, before in last.counts.features.items():
@@ -88,6 +91,10 @@ def compare(last: Profile, rows: Sequence[Labelled]) -> Drift | Undetermined:
     reasons = {name: test.reason for name, test in tests.items() if isinstance(test, Undetermined)}
     large = any(test.large for test in found.values())
     return Drift(p_value, found, found=p_value < drift.ALPHA and large, undetermined=reasons)
+
+
+def _told(rows: Sequence[Labelled]) -> list[Labelled]:
+    return [row for row in rows if not isinstance(row.value, Hashed)]
 
 
 def _features(rows: Sequence[Labelled]) -> list[Any]:

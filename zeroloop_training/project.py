@@ -42,12 +42,15 @@ class Steps(Struct, frozen=True, forbid_unknown_fields=True):
         (file or None) -> the files of the package.
     source
         () -> the digest of the project's own data, as its packages state it.
+    combine
+        (folder of `zeroloop data assemble`) -> the bytes of a data file with its rows and the project's own.
     """
 
     rows: str
     schema: str
     train: str
     source: str
+    combine: str | None = None
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,6 +1,6 @@
-"""The pipeline's steps that need what training needs: data validation, training, evaluation.
+"""The pipeline's steps that need what training needs: data of the archive, data validation, training, evaluation.
 
-    python -m zeroloop_training.steps validate|train|evaluate PROJECT --work FOLDER [--data FILE]
+    python -m zeroloop_training.steps combine|validate|train|evaluate PROJECT --work FOLDER [--data FILE]
 
 Each writes FOLDER/<result>.json and exits 0, or 4 where the data is what stops the pipeline.
 """
@@ -23,6 +23,8 @@ from zeroloop_training import packaging, project
 from zeroloop_training.project import Project
 
 PACKAGE = "package"
+COMBINED = "combined"
+"""The data file of a retraining."""
 UNFIT = 4
 """Exit code of data that isn't fit; an exception's is 1."""
 
@@ -30,7 +32,7 @@ UNFIT = 4
 def main(words: Sequence[str] | None = None) -> int:
     """Run one step."""
     parser = argparse.ArgumentParser(prog="zeroloop_training.steps")
-    parser.add_argument("step", choices=("validate", "train", "evaluate"))
+    parser.add_argument("step", choices=("combine", "validate", "train", "evaluate"))
     parser.add_argument("project", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--data", type=Path)
@@ -40,6 +42,8 @@ def main(words: Sequence[str] | None = None) -> int:
     given.work.mkdir(parents=True, exist_ok=True)
     try:
         asked = project.read(given.project)
+        if given.step == "combine":
+            return combine(asked, given.data, given.work)
         if given.step == "validate":
             return validate(asked, given.data, given.work, given.last)
         if given.step == "train":
@@ -48,6 +52,14 @@ def main(words: Sequence[str] | None = None) -> int:
     except InvalidInput as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - a step's refusal, told by the command that started it
         return 1
+
+
+def combine(asked: Project, assembled: Path, work: Path) -> int:
+    """Write a data file of the project's own rows and those in the folder `assembled`."""
+    if asked.steps.combine is None:
+        raise InvalidInput("pipeline.toml has no step `combine`: docs/pipeline.md says what it does")
+    (work / COMBINED).write_bytes(project.named(asked.steps.combine)(assembled))
+    return 0
 
 
 def validate(asked: Project, file: Path | None, work: Path, last: Path | None) -> int:

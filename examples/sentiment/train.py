@@ -19,6 +19,7 @@ from examples.sentiment.dataset import Sentence, rows
 from examples.tracking import Run
 from zeroloop.inference import preprocessing
 from zeroloop.inference.package import Dataset, read
+from zeroloop_training import hashed
 from zeroloop_training.keras import deterministic, keras, quiet, tf, tflite
 from zeroloop_training.packaging import Draft, HeldOut, build
 
@@ -116,7 +117,7 @@ def train(recipe: Recipe, sentences: list[Sentence], run: Run) -> Weights:
 def encode(recipe: Recipe, sentences: list[Sentence]) -> NDArray[Any]:
     """(batch, length) ids of the sentences."""
     encoder = preprocessing.encoder("hashed_ngrams", recipe.encoding)
-    return encoder.encode([row.text for row in sentences], [row.id for row in sentences])
+    return hashed.encode(encoder, [row.value for row in sentences], [row.id for row in sentences])
 
 
 def calibration(p_positive: NDArray[np.float32], positive: NDArray[np.bool_]) -> np.float32:

@@ -16,7 +16,10 @@ FREE_WHILE_IDLE = {
     "AWS::ApiGatewayV2::Route",
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
+    "AWS::CodeBuild::Project",  # by the minute that it builds
     "AWS::DynamoDB::Table",
+    "AWS::Events::ApiDestination",
+    "AWS::Events::Connection",  # its secret's storage is in the price of an API destination's calls
     "AWS::Events::Rule",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
@@ -34,8 +37,11 @@ FREE_WHILE_IDLE = {
     "AWS::StepFunctions::StateMachine",
 }
 
-# One bucket's objects, all or below a prefix; the executions of one state machine.
-_LAWFUL_STARS = re.compile(r"^(\$\{\w+\.Arn\}/([\w/]+/)?|arn:.*:execution:\$\{AWS::StackName\}-\w+:)\*$")
+# One bucket's objects, all or below a prefix; the executions of one state machine; routes of the API by their method.
+_LAWFUL_STARS = re.compile(
+    r"^((\$\{\w+\.Arn\}/([\w/]+/)?|arn:.*:execution:\$\{AWS::StackName\}-\w+:)\*"
+    r"|arn:[^*]*:\$\{Api\}/\*/(GET|POST)/models/\*(/versions(/\*/(complete|evaluation))?)?)$"
+)
 
 # Its only resource is everything: metrics have no ARNs.
 _WITHOUT_ARNS = ["cloudwatch:GetMetricStatistics"]
@@ -80,6 +86,10 @@ def roles_are_for_the_service_that_runs_them_only(template: Template) -> list[st
     schedules = of_type(template, "AWS::Scheduler::Schedule").values()
     runs = {referred(machine["RoleArn"]): "states" for machine in machines}
     runs |= {referred(schedule["Target"]["RoleArn"]): "scheduler" for schedule in schedules}
+    builds = of_type(template, "AWS::CodeBuild::Project").values()
+    runs |= {referred(build["ServiceRole"]): "codebuild" for build in builds}
+    targets = [one for rule in of_type(template, "AWS::Events::Rule").values() for one in rule["Targets"]]
+    runs |= {referred(target["RoleArn"]): "events" for target in targets if "RoleArn" in target}
     return [
         f"{name} can be assumed by others than {service}"
         for name, role in of_type(template, "AWS::IAM::Role").items()

@@ -95,6 +95,17 @@ BREAKS = [
         rules.roles_are_for_the_service_that_runs_them_only,
         put({"Fn::GetAtt": ["MonitorRole", "Arn"]}, *_resource("MonitorMinutes", "Target", "RoleArn")),
     ),
+    (
+        rules.roles_are_for_the_service_that_runs_them_only,
+        put({"Fn::GetAtt": ["MonitorRole", "Arn"]}, *_resource("RetrainBuild", "ServiceRole")),
+    ),
+    (
+        rules.roles_allow_only_named_actions_on_named_things,
+        put(
+            {"Fn::Sub": "arn:aws:execute-api:eu-west-1:1:${Api}/*/POST/models/*/promote"},
+            *_resource("RetrainBuildRole", "Policies", 0, "PolicyDocument", "Statement", 5, "Resource", 0),
+        ),
+    ),
     (rules.functions_log_to_their_own_kept_group, delete(*_resource("PredictLogGroup", "RetentionInDays"))),
     (rules.functions_log_to_their_own_kept_group, delete(*_resource("PredictFunction", "LoggingConfig"))),
     (
@@ -250,6 +261,17 @@ def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
         "BatchStateMachineRole": STATES,
         "AbTestScheduleRole": {"lambda:InvokeFunction"},
         "MonitorSchedulesRole": {"lambda:InvokeFunction"},
+        "RetrainStartRole": {"codebuild:StartBuild"},
+        "RetrainScheduleRole": {"codebuild:StartBuild"},
+        "RetrainDispatchRole": {"events:InvokeApiDestination"},
+        "RetrainBuildRole": {
+            "cloudformation:DescribeStacks",
+            "dynamodb:GetItem",
+            "execute-api:Invoke",
+            "s3:GetObject",
+            "s3:ListBucket",
+            *LOGS,
+        },
         **{name: actions | LOGS for name, actions in ACTIONS.items()},
     }
 

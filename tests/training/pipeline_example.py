@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from examples.sentiment import dataset, train
+from examples.sentiment import dataset, retraining, train
 from examples.sentiment.dataset import Sentence
+from zeroloop.digests import canonical
+from zeroloop.inference.record import input_digest
 from zeroloop.registry import gates
 from zeroloop.registry.gates import Evaluation
-from zeroloop_training import steps
+from zeroloop_training import packaging, steps
 
 PROJECT = Path(dataset.__file__).parent
 SENTENCES = dataset.read()
@@ -129,3 +131,41 @@ def test_poisoned_labels_are_stopped_by_the_gate_and_honest_ones_are_not(
     assert (
         run("evaluate", tmp_path / "honest", "--data", tmp_path / "poisoned" / "sentences.tsv.gz") == 1
     )  # not its data
+
+
+def test_hashed_traffic_is_validated_trained_and_measured_as_texts_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.setattr(train, "SMALL", train.SMALL._replace(epochs=2))
+    small = packaging.load(PROJECT / "packages/small")
+    assert small.encoder
+    sent = dataset.read(dataset.DATA / "nyt_editorials.tsv.gz")[:600]
+    texts = [row.text for row in sent]
+    kept = small.encoder.features(texts, small.encoder.encode(texts, texts))
+    rows = [
+        {
+            "label": row.label,
+            "features": ids,
+            "input_digest": input_digest("text", row.text),
+            "preprocessing": small.package.preprocessing.digest,
+        }
+        for row, ids in zip(sent, kept, strict=True)
+    ]
+    (tmp_path / "rows.jsonl").write_bytes(b"".join(canonical(row) + b"\n" for row in rows))
+    assert run("combine", tmp_path, "--data", tmp_path) == 0
+    assert (tmp_path / steps.COMBINED).read_bytes() == retraining.combined(tmp_path)
+
+    data = ("--data", tmp_path / steps.COMBINED)
+    assert run("validate", tmp_path, *data) == 0, missed(tmp_path)
+    own = {"test": 1289, "train": 6384, "validation": 1341}
+    assert sum(result(tmp_path, "data")["data"]["rows"].values()) - sum(own.values()) in range(590, 601)
+    assert run("train", tmp_path, *data) == 0
+    assert run("evaluate", tmp_path, *data, "--champion", PROJECT / "packages/small") == 0
+    found = msgspec.convert(result(tmp_path, "evaluation"), Evaluation)
+    assert found.metrics["accuracy"].n == result(tmp_path, "data")["data"]["rows"]["test"]
+    assert result(tmp_path, "data")["data"]["rows"]["test"] > own["test"]
+    assert sum(one.n for one in found.slices if one.of == "length") == found.metrics["accuracy"].n
+    assert sum(one.n for one in found.slices if one.of == "negation") == own["test"]
+    baseline = json.loads((tmp_path / "package/baseline.json").read_bytes())
+    assert baseline["n"] == result(tmp_path, "data")["data"]["rows"]["validation"]

@@ -59,7 +59,15 @@ VERDICT = {"passed": True, "checks": [{"name": "accuracy at_least 0.76", "passed
 
 def facts(**changes: Any) -> dict[str, Any]:
     evaluated = {"evaluation": EVALUATION, "verdict": VERDICT}
-    return {"version": VERSION, "evaluated": evaluated, "served": [], "changes": [], **changes}
+    return {
+        "version": VERSION,
+        "evaluated": evaluated,
+        "served": [],
+        "changes": [],
+        "alerts": [],
+        "tests": [],
+        **changes,
+    }
 
 
 def written(told: dict[str, Any]) -> str:
@@ -92,6 +100,17 @@ def test_a_version_that_was_not_evaluated_shows_its_packages_figures() -> None:
     assert "Not evaluated" in text
     assert "| accuracy | 0.7900 | 0.7700 to 0.8100 | 1289 |" in text
     assert "No verdict" in text
+
+
+def test_a_card_tells_of_drift_and_of_tests_on_users() -> None:
+    alert = {"at": 1000, "kind": "drift", "state": "ALERT", "told": "p = 1e-9", "version": 2}
+    test = {"name": "short", "control": 1, "treatments": {"treatment": 2}, "state": "decided", "decision": None}
+    decided = {**test, "decision": {"choice": "treatment", "reason": "it wins"}}
+    text = written(facts(alerts=[alert], tests=[test, decided]))
+    assert "| 1970-01-01 00:00:01 | drift | ALERT | p = 1e-9 |" in text
+    assert "| short | 1 | 2 | decided | none |" in text
+    assert "| short | 1 | 2 | decided | treatment: it wins |" in text
+    assert "None was raised" in written(facts())
 
 
 class Tags(HTMLParser):

@@ -1,0 +1,142 @@
+"""`zeroloop retrain MODEL`: from archived traffic and its labels to a registered candidate. It never promotes."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from cli import assemble, pipeline
+from cli.account import Account, on_account
+from cli.api import path
+from cli.local import tools
+from cli.local.home import PROJECT
+from cli.pipeline import with_python, with_uv
+from cli.project import Place, run
+from cli.show import show
+from cli.window import Window, in_window
+
+HERE = "retrain"
+"""What the results of these steps are called by, as those of the pipeline are by its environments."""
+
+
+class Training(NamedTuple):
+    """Where to train: by that interpreter, or in the environment that `uv` makes."""
+
+    python: str | None = None
+    uv: str | None = None
+
+    def run(self, place: Place, step: str, *options: str) -> bool:
+        """A step of the pipeline; whether the data was fit."""
+        return run(place, step, *options, python=self.python, uv=self.uv)
+
+
+@click.command("retrain")
+@click.argument("name", metavar="MODEL")
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with its pipeline.toml.  [default: the example of that name]",
+)
+@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Folder of this run's results.")
+@click.option("--least", default=200, show_default=True, help="Labelled predictions below which nothing is trained.")
+@click.option("--traffic", type=click.FloatRange(0, 1), help="Begin an A/B test of the candidate with this share.")
+@with_python
+@with_uv
+@in_window
+@on_account
+def retrain_command(  # noqa: PLR0913 - click's form
+    name: str,
+    *,
+    project: Path | None,
+    work: Path | None,
+    least: int,
+    traffic: float | None,
+    python: str | None,
+    uv: str | None,
+    span: Window,
+    account: Account,
+    as_json: bool,
+) -> None:
+    """Assemble, train, evaluate beside the champion, hold against the gates, register. Nothing is promoted.
+
+    Exits 1 where a step stops it: too few labels, data that isn't fit, a gate that is missed.
+    """
+    folder = (project or of_model(name)).resolve()
+    place = Place(name, folder, (work or PROJECT / ".zeroloop/retrain" / name).resolve())
+    result = retrain(account, place, span, least, Training(python, python or tools.find_uv(uv)))
+    if traffic is not None:
+        result["test"] = begin_test(account, name, result["version"], traffic)
+    place.write("retrained", result)
+    show(result, as_json, told(result))
+
+
+def of_model(name: str) -> Path:
+    """The example whose pipeline.toml names the model."""
+    for file in sorted(PROJECT.glob("examples/*/pipeline.toml")):
+        if tomllib.loads(file.read_text())["model"] == name:
+            return file.parent
+    raise click.UsageError(f"no example makes {name}: name its folder with --project")
+
+
+def retrain(account: Account, place: Place, span: Window, least: int, training: Training) -> dict[str, Any]:
+    """The registered candidate, judged by the stack's gates.
+
+    Raises
+    ------
+    click.ClickException
+        A step stopped it; its result is in the run's folder.
+    """
+    api, folder = account.api, place.work / "assembled"
+    made = assemble.write(assemble.assemble(account, place.model, span), folder)
+    if made["rows"] < least:
+        raise click.ClickException(
+            f"{made['rows']} predictions have a label, of {least} that are asked for; left out: {made['left_out']}"
+        )
+    training.run(place, "combine", "--data", str(folder))
+    data = ["--data", str(place.work / "combined")]
+    last = pipeline.champions_evaluation(api, place)
+    if not training.run(place, "validate", *data, *(["--last", str(last)] if last else [])):
+        stops = [one["name"] for one in place.read("data")["findings"] if not one["passed"]]
+        raise click.ClickException(f"the data is not fit to train on: {', '.join(stops)}")
+    training.run(place, "train", *data)
+    champion = pipeline.champions_package(api, place, HERE)
+    beside = ["--champion", str(champion)] if champion else []
+    run(place, "evaluate", *data, *beside, python=None, uv=None)
+    evaluation = place.read("evaluation")
+    evaluation["made"] |= {"assembled": {key: made[key] for key in ("digest", "rows", "window")}}
+    place.write("evaluation", evaluation)
+    verdict = pipeline.checked(place)
+    if not verdict["passed"]:
+        raise click.ClickException(f"the candidate was stopped by the gates:\n{pipeline.judged(verdict)}")
+    return {**pipeline.registered(api, place, HERE), "metrics": evaluation["metrics"], "assembled": made}
+
+
+def begin_test(account: Account, name: str, candidate: int, traffic: float) -> str:
+    """An A/B test of the candidate against the champion, by the labels that come, which people decide; its name."""
+    champion = account.api.get(path("models", name, "lineup"))["champion"]
+    test = {
+        "name": f"retrained-{name}-{candidate}"[:100],
+        "model": name,
+        "control": champion,
+        "treatment": candidate,
+        "traffic": traffic,
+        "unit": "unit",
+        "metrics": [{"name": "accuracy", "kind": "proportion", "minimum_effect": 0.05}],
+        "guardrails": [{"metric": "accuracy", "max_harm": 0.1}],
+        "auto_decide": False,
+    }
+    return str(account.api.post("/ab-tests", test)["name"])
+
+
+def told(result: dict[str, Any]) -> str:
+    """What came of it, in lines."""
+    made, metrics = result["assembled"], result["metrics"]
+    figures = ", ".join(f"{name} {one['value']:.4f}" for name, one in metrics.items())
+    lines = [
+        f"{made['rows']} labelled predictions, digest {made['digest']}",
+        f"version {result['version']} is {result['state']}: {figures}; it passed its gates and serves nobody",
+    ]
+    if "test" in result:
+        lines.append(f"the A/B test {result['test']} has begun")
+    return "\n".join(lines)
