@@ -37,6 +37,7 @@ pipeline: setup ## From raw data to a promoted version, on two local stacks; MOD
 	$(run) zeroloop gate check $(PROJECT)
 	$(run) zeroloop register $(PROJECT) --env staging
 	$(run) zeroloop deploy $(PROJECT) --env staging
+	$(run) zeroloop ab check --model $(MODEL) --registered .zeroloop/pipeline/$(MODEL)/registered-staging.json --env staging
 	$(run) zeroloop promote $(PROJECT) --env production
 
 up: setup ## Start the local stack, or bring it up to date

@@ -117,12 +117,14 @@ def paths(draw: Draw, looks: int, effect: float) -> Floats:
         arms.append((mean, np.maximum(square - mean**2, 0) / (n - 1)))
     (a, var_a), (b, var_b) = arms
     error = np.sqrt(var_a + var_b)
-    return np.divide(b - a, error, out=np.zeros_like(a), where=error > 0)
+    z: Floats = np.divide(b - a, error, out=np.zeros_like(a), where=error > 0)
+    return z
 
 
 def many(draw: Draw, looks: int, effect: float = 0.0) -> Floats:
     """|z| of RUNS tests."""
-    return np.abs(np.concatenate([paths(draw, looks, effect) for _ in range(RUNS // CHUNK)]))
+    z: Floats = np.abs(np.concatenate([paths(draw, looks, effect) for _ in range(RUNS // CHUNK)]))
+    return z
 
 
 def quiet(bounds: Bounds, draw: Draw) -> None:
@@ -137,7 +139,7 @@ def quiet(bounds: Bounds, draw: Draw) -> None:
             peeked = (z >= 1.959964).any(axis=1).mean()
             bounds.tell(f"{draw.name}: false alarms, peeking with Welch, 28 looks", float(peeked))
     z = many(draw, 1000)
-    units = 2.0 * (HORIZON // 1000) * np.arange(1, 1001)
+    units = np.arange(1, 1001, dtype=np.float64) * 2 * (HORIZON // 1000)
     watched = (z >= watching(units)).any(axis=1).mean()
     bounds.tell(f"{draw.name}: false alarms, confidence sequence, 1,000 looks", float(watched), most=0.05)
     late = z[:, units / 2 >= LEAST_UNITS]
@@ -155,7 +157,7 @@ def power(bounds: Bounds, draw: Draw) -> None:
     bounds.tell(f"{draw.name}: power of one look", float((z[:, -1] >= 1.959964).mean()), 0.77, 0.83)
     bounds.tell(f"{draw.name}: power, O'Brien-Fleming, 28 looks", float(found.mean()), least=0.75)
     bounds.tell(f"{draw.name}: share of the horizon used", float(used), most=0.75)
-    units = 2.0 * (HORIZON // 28) * np.arange(1, 29)
+    units = np.arange(1, 29, dtype=np.float64) * 2 * (HORIZON // 28)
     watched = (z >= watching(units)).any(axis=1).mean()
     bounds.tell(f"{draw.name}: power, confidence sequence, 28 looks", float(watched))
 
@@ -174,9 +176,9 @@ def same_as_analysis(bounds: Bounds) -> None:
             test = replace(test, looks=found.looks)
             if ends is None and found.outcome != "undetermined":
                 ends = k
-        n = each * np.arange(1, looks + 1)
-        shares = right / n
-        z = np.abs(shares[1] - shares[0]) / np.sqrt((shares * (1 - shares)).sum(axis=0) / (n - 1))
+        units = each * np.arange(1, looks + 1)
+        shares = right / units
+        z = np.abs(shares[1] - shares[0]) / np.sqrt((shares * (1 - shares)).sum(axis=0) / (units - 1))
         expected = int((z >= needed).argmax()) if (z >= needed).any() else None
         differ += ends != expected
     bounds.tell("tests that end otherwise", differ, most=0)

@@ -79,7 +79,8 @@ def main() -> None:
 
 def build(part: str, to: Path) -> None:
     """Build a layer or the function for this machine, as `sam build` does."""
-    command = [sys.executable, ROOT / "layers" / "build.py", "--uv", os.environ.get("UV", "uv"), "--for", "host"]
+    uv = os.environ.get("UV", "uv")
+    command: list[str | Path] = [sys.executable, ROOT / "layers" / "build.py", "--uv", uv, "--for", "host"]
     to.mkdir(parents=True)
     subprocess.run([*command, part.split("/", maxsplit=1)[0].removesuffix("s"), ROOT / part, to], check=True)  # noqa: S603
 

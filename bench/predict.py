@@ -50,6 +50,7 @@ def main() -> None:
 def bare(model: Model) -> Call:
     """The least that could answer."""
     encoder, labels, interpreter = model.encoder, model.package.labels, model._runner._interpreter
+    assert encoder  # noqa: S101 - it reads texts
     given, taken = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
     def call(sent: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ def main() -> None:
         runtimes = {name: stack.enter_context(running(handler)) for name, handler in HANDLERS.items()}
         for runtime in runtimes.values():
             runtime.answers(events)  # warm
-        cpu = {name: [] for name in runtimes}
+        cpu: dict[str, list[float]] = {name: [] for name in runtimes}
         for _ in range(ROUNDS):
             for name, runtime in runtimes.items():
                 cpu[name].append(runtime.cpu_of(events))

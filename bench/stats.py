@@ -45,9 +45,10 @@ def main() -> None:
 
 def one_look(arms: NDArray[np.float64]) -> bool:
     """Whether Welch's test tells the two arms apart."""
-    samples = [mean(moments(arm)) for arm in arms]
-    assert all(isinstance(sample, Sample) for sample in samples)  # noqa: S101
-    found = difference(*samples)
+    one, other = (mean(moments(arm)) for arm in arms)
+    assert isinstance(one, Sample)  # noqa: S101
+    assert isinstance(other, Sample)  # noqa: S101
+    found = difference(one, other)
     return isinstance(found, Effect) and welch(found).p_value < 0.05
 
 
@@ -66,7 +67,8 @@ def rules(looks: int) -> dict[str, NDArray[np.float64]]:
 def paths(looks: int, effect: float) -> NDArray[np.float64]:
     """|z| at each of `looks`, of RUNS tests."""
     steps = RNG.standard_normal((RUNS, looks)) + effect / np.sqrt(looks)
-    return np.abs(steps.cumsum(axis=1)) / np.sqrt(np.arange(1, looks + 1))
+    z: NDArray[np.float64] = np.abs(steps.cumsum(axis=1)) / np.sqrt(np.arange(1, looks + 1))
+    return z
 
 
 def rejects(z: NDArray[np.float64], limits: NDArray[np.float64]) -> tuple[float, float]:

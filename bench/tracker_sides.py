@@ -89,9 +89,9 @@ class Metered:
             self.read_units += _units(sum(map(_size, read.Items)))
         elif operation == "BatchGetItem":
             answer = self._session.call(service, target, body, timeout=timeout)
-            read = msgspec.json.decode(answer, type=dynamo._Batch).Responses.get(TABLE, [])
-            missing = len(body["RequestItems"][TABLE]["Keys"]) - len(read)
-            self.read_units += sum(_units(_size(row)) for row in read) + missing
+            got = msgspec.json.decode(answer, type=dynamo._Batch).Responses.get(TABLE, [])
+            missing = len(body["RequestItems"][TABLE]["Keys"]) - len(got)
+            self.read_units += sum(_units(_size(row)) for row in got) + missing
             return answer
         else:
             body = {**body, "ReturnConsumedCapacity": "TOTAL"}

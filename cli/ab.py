@@ -136,17 +136,25 @@ def decide_command(name: str, choice: str | None, reason: str, api: Api, as_json
 @click.argument("name", required=False)
 @click.option("--model", "model_name", help="With --version: the tests that it was a treatment in.")
 @click.option("--version", type=int, help="The version that is to be promoted.")
+@click.option(
+    "--registered",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The result of `zeroloop register`, in place of --version.",
+)
 @click.option("--required", is_flag=True, help="A version without a test is undetermined, and not well.")
 @on_stack
 def check_command(  # noqa: PLR0913, PLR0917 - click's form
     name: str | None,
     model_name: str | None,
     version: int | None,
+    registered: Path | None,
     required: bool,  # noqa: FBT001
     api: Api,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Exit 0 if the treatment wins or no test is required, 1 if it loses, 2 if that is undetermined: for a pipeline."""
+    if registered:
+        version = int(json.loads(registered.read_text())["version"])
     names = [name] if name else tested(api, model_name, version)
     if not names:
         text = f"no test has version {version} of {model_name} as a treatment"

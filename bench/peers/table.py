@@ -125,6 +125,7 @@ class Server:
         return head.encode() + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
     def _ask(self, request: bytes) -> tuple[bytes, bytes]:
+        assert self._connection  # noqa: S101 - it was opened before
         self._connection.sendall(request)
         status, length = self._told.readline(), None
         while (line := self._told.readline()) not in {b"\r\n", b""}:

@@ -187,7 +187,7 @@ def test_the_same_event_16_times_at_once_is_one_job_and_one_execution(served: Lo
 
 def test_uploads_that_come_together_all_finish(served: Local) -> None:
     work: list[Callable[[], str]] = [
-        partial(put, served, f"together/{number}.jsonl", b'{"text": "fine"}\n') for number in range(8)
+        partial(put, served, f"together/{number}.jsonl", b'{"text": "fine"}\n') for number in range(16)
     ]
     jobs = served.at_once(work)
     clock.sleep(5)  # each upload starts a worker of its own here, and a question would start one more

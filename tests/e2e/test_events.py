@@ -1,6 +1,7 @@
 """Every event of events/ is answered by its deployed function as it should be, in this order."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +12,9 @@ pytestmark = pytest.mark.e2e
 
 SMALL, LARGE = "sentiment/packages/small", "sentiment/packages/large"
 ANSWERS: dict[str, int | None] = {
+    "abtest/list": 200,
+    "abtest/plan": 200,
+    "abtest/unknown": 404,
     "admission/pending": None,
     "batch/advance": None,
     "batch/cancel": 404,
@@ -28,6 +32,17 @@ ANSWERS: dict[str, int | None] = {
     "feedback/label": 422,  # another stack's prediction
     "ingest/feedback": None,
     "ingest/lines": None,
+    "monitor/alerts": 200,
+    "monitor/metrics": 200,
+    "monitor/metrics_bad_window": 422,
+    "monitor/report": 201,
+    "monitor/reports": 200,
+    "monitor/schedule_day": None,
+    "monitor/schedule_hour": None,
+    "monitor/schedule_minutes": None,
+    "monitor/set": 200,
+    "monitor/set_misspelt": 422,
+    "monitor/settings": 200,
     "predict/empty_text": 422,
     "predict/features": 200,
     "predict/instances": 200,
@@ -71,7 +86,24 @@ ANSWERS: dict[str, int | None] = {
     "registry/promote_without_reason": 422,
     "registry/register": 201,
     "registry/register_bad_path": 422,
+    "abtest/create": 201,  # version 1, promoted above, is the control
+    "abtest/get": 200,
+    "abtest/assignment": 200,
+    "abtest/results": 200,
+    "abtest/results_list": 200,
+    "abtest/results_unknown_metric": 422,
+    "abtest/traffic": 200,
+    "abtest/analysis": 200,
+    "abtest/schedule": None,
+    "abtest/stop": 200,
+    "abtest/decision": 200,
     "registry/rollback": 200,  # of the promotion above
+    "registry/approve": 200,
+    "registry/set_gates": 200,
+    "registry/get_gates": 200,
+    "registry/evaluate": 422,  # another package's
+    "registry/get_evaluation": 404,
+    "registry/list_evaluations": 200,
     "tracker/compare": 404,  # runs that aren't there
     "tracker/create_run": 200,
     "tracker/get_experiment": 200,
@@ -83,16 +115,18 @@ ANSWERS: dict[str, int | None] = {
 
 
 @pytest.fixture(scope="module", name="served")
-def _served(local: Local) -> Local:
+def _served(local: Local) -> Iterator[Local]:
     local.serving("sentiment", SMALL, LARGE)
     local.serving("machine", "tabular/packages/v1")
-    return local
+    yield local
+    assert local.send("PUT", "/models/sentiment/monitor", {}).status == 200
+    assert local.send("POST", "/models/sentiment/gates", {"gates": None, "reason": "test"}).status == 200
 
 
 @pytest.mark.parametrize(("case", "status"), ANSWERS.items())
 def test_an_event_is_answered(served: Local, case: str, status: int | None) -> None:
     word, _, _ = case.partition("/")
-    payload = (PROJECT / "events" / f"{case}.json").read_bytes()
+    payload = (PROJECT / "events" / f"{case}.json").read_bytes().replace(b"short-titles", b"of-events")
     name = served.record.functions[word]
     answer = served.aws("lambda").invoke(FunctionName=name, Qualifier="live", Payload=payload)
     body = json.load(answer["Payload"])

@@ -113,7 +113,8 @@ def test_a_promotion_that_fails_its_callers_is_taken_back_by_the_schedule(local:
     settings = {"rollback": {"enabled": True, "hours": 1}, "minutes": 1, "settle_seconds": 1}
     assert local.send("PUT", "/models/guarded/monitor", settings).status == 200
     keys = Aws(REGION, "test", "test", aws_endpoint_url=local.record.endpoint_url)
-    counts = MonitoringStore(Table(local.record.tables["monitoring"], Session(keys)))
+    session = Session(keys)
+    counts = MonitoringStore(Table(local.record.tables["monitoring"], session))
     now = clock.now_ms() // 60_000
     then = {Cell(model_id, 1, "champion", now - 2): (Aggregate(n=2000, requests={"200": 2_000_000}), Frame())}
     counts.count(sha256(b"before"), then)
@@ -121,6 +122,8 @@ def test_a_promotion_that_fails_its_callers_is_taken_back_by_the_schedule(local:
     local.send("POST", "/models/guarded/promote", {"version": version, "reason": "better"})
     bad = Aggregate(n=800, requests={"200": 800_000, "503": 200_000})
     counts.count(sha256(b"after"), {Cell(model_id, version, "champion", clock.now_ms() // 60_000): (bad, Frame())})
+    for connection in session._connections.values():
+        connection.close()
     lineup = eventually(lambda: (one := local.send("GET", "/models/guarded/lineup").body)["champion"] == 1 and one)
     assert (lineup["champion"], lineup["previous"]) == (1, None)
     [record, *_] = local.send("GET", "/models/guarded/history").body["history"]

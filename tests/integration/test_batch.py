@@ -271,7 +271,17 @@ def test_a_key_is_taken_as_it_is(world: World, name: str) -> None:
     assert (job["status"], job["input"]["key"]) == ("completed", f"inbox/m/{name}")
 
 
-@pytest.mark.parametrize("key", ["outbox/m/j-1/part-00000-00000.jsonl", "inbox/f.csv", "inbox/m/", "inbox//f.csv"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "outbox/m/j-1/part-00000-00000.jsonl",
+        "predictions/model=m/dt=2026-11-28/1.jsonl.gz",
+        "maps/j-1/manifest.json",
+        "inbox/f.csv",
+        "inbox/m/",
+        "inbox//f.csv",
+    ],
+)
 def test_what_is_no_upload_to_a_model_begins_nothing(world: World, key: str) -> None:
     made = world.put(lines(1))
     made["detail"]["object"]["key"] = key

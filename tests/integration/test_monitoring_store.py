@@ -12,7 +12,7 @@ from zeroloop.dynamo import Table
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
 from zeroloop.monitoring.cells import Cell
 from zeroloop.monitoring.frame import Frame
-from zeroloop.monitoring.store import MINUTE_DAYS, MonitoringStore
+from zeroloop.monitoring.store import MINUTE_DAYS, MonitoringStore, changes, cuts
 
 FRAME = Frame(labels=frozenset({"yes", "no"}))
 NOW = 1_795_380_600_000  # 10 minutes past an hour
@@ -99,5 +99,7 @@ def test_what_broke_off_between_two_cuts_goes_on_where_it_was(
             store.count(batch(1), cells)
 
     assert done == [100]
-    assert store.count(batch(1), cells) == 2
+    left = len(list(cuts(changes(batch(1), cells)))) - 1
+    assert left > 0
+    assert store.count(batch(1), cells) == left
     assert store.window("m-1", MINUTE, MINUTE + 1) == {(v, "champion"): one(v) for v in range(1, 41)}

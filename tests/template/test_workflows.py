@@ -79,4 +79,4 @@ def test_make_pipeline_and_the_workflow_run_the_same_steps() -> None:
     made = MAKEFILE.partition("pipeline: setup")[2].partition("\n\n")[0]
     on_github = "\n".join(step.get("run", "") for step in steps(PIPELINE)).replace("gate set sentiment", "gate set")
     assert outline(made) == outline(on_github)
-    assert len(outline(made)) == 9
+    assert len(outline(made)) == 10

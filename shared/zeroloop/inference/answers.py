@@ -103,14 +103,23 @@ def answer(package: Package, values: list[float]) -> Answer:
         raise NotANumber("the model answered NaN or an infinity for this input")
     if package.task == "regression":
         return Answer(values[0], None, {})
-    if package.task == "binary" and len(values) == 1:
-        values = [1.0 - values[0], values[0]]
+    if package.task == "binary":
+        return _binary(package, values)
     scores = dict(zip(package.labels, [round(value * _UNITS) / _UNITS for value in values], strict=True))
     if package.task == "multilabel":
         return _multilabel(package, values, scores)
-    best = int(values[1] >= package.threshold) if package.task == "binary" else values.index(max(values))
-    label = package.labels[best]
+    label = package.labels[values.index(max(values))]
     return Answer(label, scores[label], scores)
+
+
+def _binary(package: Package, values: list[float]) -> Answer:
+    """Of one value, the second label's, or of both; written out, since most models are such."""
+    no, yes = package.labels
+    high = values[-1]
+    low = values[0] if len(values) > 1 else 1.0 - high
+    p_no, p_yes = round(low * _UNITS) / _UNITS, round(high * _UNITS) / _UNITS
+    scores = {no: p_no, yes: p_yes}
+    return Answer(yes, p_yes, scores) if high >= package.threshold else Answer(no, p_no, scores)
 
 
 def _multilabel(package: Package, values: list[float], scores: dict[str, float]) -> Answer:

@@ -13,6 +13,7 @@ from zeroloop.inference.package import Package, Tensor
 from zeroloop.inference.parameters import checked
 from zeroloop.inference.preprocessing import Encoder
 from zeroloop.inference.tensors import Array, Given
+from zeroloop.inference.text import HashedNgrams
 
 MOST_LOGGED = 256
 """Numbers of an instance of tensors that the log keeps; of pictures it keeps the digest alone."""
@@ -55,13 +56,13 @@ class TextReader:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder: Encoder | None = encoder
-        self._encode, self._features = encoder.encode, encoder.features
+        self._seen = encoder.seen if isinstance(encoder, HashedNgrams) else partial(_seen, encoder)
         self.ends: Sequence[tuple[float, float] | None] = [None if encoder.largest is None else (0, encoder.largest)]
 
     def take(self, values: Sequence[Any], where: Sequence[str]) -> Taken:
         """As one input: (batch, width) ids."""
-        rows = self._encode(values, where)
-        return Taken(values, [rows], partial(self._features, values, rows))
+        rows, features = self._seen(values, where)
+        return Taken(values, [rows], features)
 
     def read(self, given: Mapping[str, Given]) -> Taken:
         """As one input: (batch, width) ids."""
@@ -171,6 +172,11 @@ def reader(package: Package, tokenizer: bytes | None) -> Reader:
         return TensorsReader(package.signature.inputs)
     encoder = preprocessing.encoder(declared.kind, declared.parameters, tokenizer)
     return ColumnsReader(encoder) if isinstance(encoder, Columns) else TextReader(encoder)
+
+
+def _seen(encoder: Encoder, values: Sequence[Any], where: Sequence[str]) -> tuple[Array, Callable[[], list[Any]]]:
+    rows = encoder.encode(values, where)
+    return rows, partial(encoder.features, values, rows)
 
 
 def _column(given: Given) -> Given:

@@ -79,11 +79,11 @@ class Runner:
         MemoryError
             The model asks for more than there is.
         """
-        rows = len(inputs[0])
-        step = self._fixed_rows or SUB_BATCH
+        rows, fixed = len(inputs[0]), self._fixed_rows
+        step = fixed or SUB_BATCH
         if rows <= step:
-            return self._invoke(inputs)
-        parts = [self._invoke([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
+            return self._checked(self.once(inputs), rows) if fixed in {None, rows} else self._filled(inputs, fixed)
+        parts = [self.run([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
         return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)]
 
     def once(self, inputs: Sequence[Array]) -> list[Array]:
@@ -100,15 +100,16 @@ class Runner:
             except (RuntimeError, ValueError) as error:
                 raise ModelFailed(f"the model fails on this input: {_said(error)}") from error
 
-    def _invoke(self, inputs: Sequence[Array]) -> list[Array]:
-        rows = len(inputs[0])
-        if self._fixed_rows and rows < self._fixed_rows:
-            inputs = [_padded(array, self._fixed_rows) for array in inputs]
-        outputs = self.once(inputs)
+    def _filled(self, inputs: Sequence[Array], step: int) -> list[Array]:
+        """The outputs for fewer rows than the model was made for."""
+        outputs = self._checked(self.once([_padded(array, step) for array in inputs]), step)
+        return [array[: len(inputs[0])] for array in outputs]
+
+    def _checked(self, outputs: list[Array], rows: int) -> list[Array]:
         for out in outputs:
-            if not out.ndim or len(out) != len(inputs[0]):
-                raise ModelFailed(f"the model answers {out.shape} for {len(inputs[0])} rows")
-        return [array[:rows] for array in outputs] if rows < len(inputs[0]) else outputs
+            if not out.ndim or len(out) != rows:
+                raise ModelFailed(f"the model answers {out.shape} for {rows} rows")
+        return outputs
 
     def _answers(self, inputs: Sequence[Array]) -> list[Array]:
         shapes = [array.shape for array in inputs]

@@ -3,8 +3,8 @@
 import re
 import unicodedata
 import zlib
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -70,14 +70,41 @@ class HashedNgrams:
         InvalidInput
             Not a string, blank, longer than max_characters, or half a surrogate pair.
         """
+        if len(values) > FEW_ROWS:
+            return self._many(*self._joined(values, where))
+        return self._rows(self._few(self._bytes(values, where)))
+
+    def seen(self, values: Sequence[Any], where: Sequence[str]) -> tuple[NDArray[np.int32], Callable[[], list[Any]]]:
+        """As `encode`, and what tells `features` of the same: of few texts the ids that the rows were made of."""
+        if len(values) > FEW_ROWS:
+            rows = self.encode(values, where)
+            return rows, partial(self.features, values, rows)
+        ids = self._few(self._bytes(values, where))
+        return self._rows(ids), lambda: ids
+
+    def _bytes(self, values: Sequence[Any], where: Sequence[str]) -> list[bytes]:
         most = self.max_characters
-        data = [
+        return [
             text.encode()
             if type(text) is str and text.isascii() and 0 < len(text) <= most and not text.isspace()
             else utf8(texts([text], [place], most)[0], place)
             for text, place in zip(values, where, strict=True)
         ]
-        return self._few(data) if len(data) <= FEW_ROWS else self._many(data)
+
+    def _joined(self, values: Sequence[Any], where: Sequence[str]) -> tuple[list[int], bytes]:
+        """The length of each text in bytes, and all of them with a line feed between; one pass in C for each check."""
+        most = self.max_characters
+        lengths = list(map(len, values)) if set(map(type, values)) == {str} else [0]
+        if min(lengths) == 0 or max(lengths) > most or any(map(str.isspace, values)):
+            texts(values, where, most)  # names the one that it is
+        plain = list(map(str.isascii, values))
+        if not all(plain):
+            values = list(values)
+            for i, ascii_alone in enumerate(plain):
+                if not ascii_alone:
+                    data = utf8(values[i], where[i])
+                    values[i], lengths[i] = data.decode("latin-1"), len(data)  # a character a byte, for the join
+        return lengths, "\n".join(values).encode("latin-1")
 
     def features(self, _values: Sequence[str], rows: NDArray[np.int32]) -> list[list[int]]:
         """The ids, from which the model can be trained again; hashes are no words."""
@@ -94,35 +121,42 @@ class HashedNgrams:
         n_read = min(len(tokens), self.width)
         n, tokens = min(n_read, most), tokens[: self.width + most]
         left = [tokens, tokens[n:], *(tokens[:i] + tokens[i + 1 :] for i in range(n))]
-        return [token.decode() for token in tokens[:n]], n_read, self._few([b" ".join(row) for row in left])
+        return [token.decode() for token in tokens[:n]], n_read, self._rows(self._few([b" ".join(row) for row in left]))
 
-    def _few(self, data: Sequence[bytes]) -> NDArray[np.int32]:
-        rows = np.zeros((len(data), self.width), np.int32)
-        for row, text in zip(rows, data, strict=True):
+    def _few(self, data: Sequence[bytes]) -> list[list[int]]:
+        """The ids of each row, without the filling."""
+        rows = []
+        for text in data:
             tokens = _TOKEN.findall(text.lower())[: self.width]
             hashes = list(map(zlib.crc32, tokens))
             if self.ngrams == 2:
                 hashes += [zlib.crc32(b" " + last, first) for first, last in zip(hashes, tokens[1:], strict=False)]
-            n = min(len(hashes), self.width)
-            row[:n] = [value % (self.buckets - 1) + 1 for value in hashes[:n]]
+            rows.append([value % (self.buckets - 1) + 1 for value in hashes[: self.width]])
         return rows
 
-    def _many(self, data: Sequence[bytes]) -> NDArray[np.int32]:
-        """Ids as `_few` makes them, of all tokens at once."""
-        text = np.frombuffer(bytearray(b"\n").join([_BEFORE, *data, b""]), np.uint8)
+    def _rows(self, ids: Sequence[Sequence[int]]) -> NDArray[np.int32]:
+        rows = np.zeros((len(ids), self.width), np.int32)
+        for row, some in zip(rows, ids, strict=True):
+            row[: len(some)] = some
+        return rows
+
+    def _many(self, lengths: list[int], data: bytes) -> NDArray[np.int32]:
+        """Ids as `_few` makes them, of all tokens at once; `data` is the texts of these lengths, a byte between."""
+        text = np.frombuffer(bytearray(b"\n").join([_BEFORE, data, b""]), np.uint8)
         text |= _between(text, "A", "Z").view(np.uint8) * np.uint8(0x20)  # lower-cased
         starts, ends = _spans(text)
-        ends_of_rows = np.cumsum(np.fromiter(map(len, data), np.intp, len(data)) + 1) + len(_BEFORE)
+        ends_of_rows = np.cumsum(np.array(lengths) + 1) + len(_BEFORE)
         tokens_until = np.searchsorted(starts, ends_of_rows)
         n_tokens = np.diff(tokens_until, prepend=0)
-        shift = np.arange(0, len(data) * self.width, self.width) - (tokens_until - n_tokens)
+        n = len(lengths)
+        shift = np.arange(0, n * self.width, self.width) - (tokens_until - n_tokens)
         place = np.arange(len(starts)) + np.repeat(shift, n_tokens)  # in all rows, one behind the other
         if n_tokens.max() > self.width:  # not hashed in vain
-            kept = place < np.repeat(np.arange(1, len(data) + 1) * self.width, n_tokens)
+            kept = place < np.repeat(np.arange(1, n + 1) * self.width, n_tokens)
             starts, ends, place = starts[kept], ends[kept], place[kept]
             n_tokens = np.minimum(n_tokens, self.width)
         hashes = _crc32(text, starts, ends)
-        rows = np.zeros(len(data) * self.width, np.int32)
+        rows = np.zeros(n * self.width, np.int32)
         rows[place] = self._ids(hashes)
         if self.ngrams == 2:
             last = np.cumsum(n_tokens) - 1
@@ -131,7 +165,7 @@ class HashedNgrams:
             fits = after // self.width == place[first] // self.width
             first = first[fits]
             rows[after[fits]] = self._ids(_crc32_of_pairs(text, starts, ends, hashes, first))
-        return rows.reshape(len(data), self.width)
+        return rows.reshape(n, self.width)
 
     def _ids(self, hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
         return hashes % np.uint32(self.buckets - 1) + np.uint32(1)
