@@ -2,19 +2,21 @@
 
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cli import model as models
 from tests.local_stack import Local
 from zeroloop import clock
 from zeroloop.inference import package as packages
+from zeroloop.inference.assignment import assign
 from zeroloop.inference.lineups import FRESH_SECONDS
 from zeroloop.registry import audit
+from zeroloop.registry.rules import Lineup
 
 pytestmark = pytest.mark.e2e
 
@@ -128,13 +130,17 @@ def test_a_canary_gets_its_share_and_a_unit_stays_where_it_is(local: Local) -> N
     challenger = local.register(SMALL, "canary")["version"]
     order = {"version": challenger, "traffic": 0.3, "reason": "test"}
     assert local.send("POST", "/models/canary/challenger", order).status == 200
-    first = [asked(local, "canary", f"user-{i}") for i in range(100)]
-    assert 15 <= Counter(first)["challenger"] <= 45  # binomial(100, .3): outside once in 2,000 draws of salts
-    assert [asked(local, "canary", f"user-{i}") for i in range(20)] == first[:20]
+    model_id = local.send("GET", "/models/canary/lineup").body["model_id"]
+    lineup = Lineup(model_id=model_id, model="canary", champion=1, challenger=challenger, traffic=0.3)
+    pool = [f"user-{i}" for i in range(1_000)]
+    inside = [unit for unit in pool if assign(lineup, unit, None).variant == "challenger"]
+    units = inside[:8] + [unit for unit in pool if unit not in inside][:8]
+    assert [asked(local, "canary", unit) for unit in units] == ["challenger"] * 8 + ["champion"] * 8
     local.send("POST", "/models/canary/challenger", {**order, "traffic": 0.6})
     progress_past_fresh(local, "canary", lambda lineup: lineup["traffic"] == 0.6)
-    raised = [asked(local, "canary", f"user-{i}") for i in range(100)]
-    assert all(after == "challenger" for before, after in zip(first, raised, strict=True) if before == "challenger")
+    expected = [assign(replace(lineup, traffic=0.6), unit, None).variant for unit in units]
+    assert expected[:8] == ["challenger"] * 8, "raising the share moves nobody out"
+    assert [asked(local, "canary", unit) for unit in units] == expected
 
 
 def asked(local: Local, name: str, unit: str) -> str:
