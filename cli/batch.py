@@ -13,7 +13,7 @@ from cli.show import show, table, when
 from zeroloop import clock
 from zeroloop.batch import rules
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 BEGIN_SECONDS = 90.0
 OVER = {"completed", "failed", "cancelled"}
 

@@ -13,7 +13,7 @@ from zeroloop.digests import PackageFile, package_digest, sha256
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
 
-POLL_SECONDS = 0.25
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.5, 2.0
 ADMISSION_SECONDS = 300.0
 
 
@@ -44,11 +44,12 @@ def register(api: Api, directory: Path, name: str) -> dict[str, Any]:
         api.upload(upload, (directory / upload["path"]).read_bytes())
     here = path("models", name, "versions", version["version"])
     version = api.post(f"{here}/complete", {}, repeat=True)
-    deadline = clock.monotonic() + ADMISSION_SECONDS
+    deadline, pause = clock.monotonic() + ADMISSION_SECONDS, FIRST_POLL_SECONDS
     while version["state"] == "PENDING":
         if clock.monotonic() > deadline:
             raise click.ClickException(f"{name} version {version['version']} still waits for its admission")
-        clock.sleep(POLL_SECONDS)
+        clock.sleep(pause)
+        pause = min(LAST_POLL_SECONDS, 2 * pause)
         version = api.get(here)
     return version
 

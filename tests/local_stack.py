@@ -4,6 +4,7 @@ import json
 import socket
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,9 +94,9 @@ class Local:
         """Remember the calls so far, before the stack is deployed anew: its logs may outlive that, and may not."""
         self._noted = self._calls()
 
-    def count_calls(self) -> int:
-        """Lambda invocations of this run, by what the functions logged."""
-        return len(self._noted | self._calls())
+    def count_calls(self) -> Counter[str]:
+        """Lambda invocations of this run by function, by what the functions logged."""
+        return Counter(name for name, _, _ in self._noted | self._calls())
 
     def _calls(self) -> set[tuple[str, int, str]]:
         logs = self.aws("logs")
@@ -132,5 +133,5 @@ def _local(home: Home, port: int) -> Iterator[Local]:
     local = Local(home, stack.up(home, uv=tools.find_uv(None), port=port, iam=False))
     yield local
     calls = local.count_calls()
-    assert calls > 0, "no call was counted: the count is broken"
-    assert calls <= MOST_CALLS, f"{calls} Lambda calls in one run: move what is that large to bench/"
+    assert calls.total() > 0, "no call was counted: the count is broken"
+    assert calls.total() <= MOST_CALLS, f"{calls.total()} Lambda calls, {calls}: move what is that large to bench/"

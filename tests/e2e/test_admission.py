@@ -186,6 +186,6 @@ def settled(local: Local, version: dict[str, Any]) -> dict[str, Any]:
     local.api.post(f"{here}/complete", {})
     deadline = clock.monotonic() + 60
     while (found := local.api.get(here))["state"] == "PENDING" and clock.monotonic() < deadline:
-        clock.sleep(0.2)
+        clock.sleep(1)
     assert found["state"] == "FAILED"
     return found

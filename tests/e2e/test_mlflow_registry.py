@@ -44,7 +44,7 @@ def served(local: Local, name: str, number: int) -> bool:
     while clock.monotonic() < deadline:
         if local.send("POST", f"/predict/{name}", FILM).body.get("model_version") == number:
             return True
-        clock.sleep(0.5)
+        clock.sleep(1)
     return False
 
 
@@ -71,7 +71,7 @@ def test_artifacts_of_a_run_that_hold_a_package_are_admitted_and_served(local: L
     made = local.send("POST", f"{VERSIONS}/create", body).body["model_version"]
     deadline = clock.monotonic() + 60
     while made["status"] == "PENDING_REGISTRATION" and clock.monotonic() < deadline:
-        clock.sleep(0.3)
+        clock.sleep(1)
         made = ask(local, f"{VERSIONS}/get", name="from_run", version="1")["model_version"]
     assert made["status"] == "READY", made
     body = {"name": "from_run", "version": "1", "stage": "Production"}

@@ -67,7 +67,7 @@ def eventually(found: Any, seconds: float = SECONDS) -> Any:
     deadline = clock.monotonic() + seconds
     while not (value := found()):
         assert clock.monotonic() < deadline, "it never came"
-        clock.sleep(1)
+        clock.sleep(3)
     return value
 
 

@@ -109,7 +109,7 @@ def test_mlflows_registry_runs_with_each_functions_own_role(signed: Local) -> No
     api.post(f"{versions}/create", {**named, "source": f"s3://{bucket}/artifacts/signed"})
     deadline = clock.monotonic() + 60
     while (found := api.get("/models/enforced_too/versions/1"))["state"] == "PENDING" and clock.monotonic() < deadline:
-        clock.sleep(0.3)
+        clock.sleep(1)
     assert found["state"] == "READY", found
     api.post(f"{versions}/set-tag", {**one, "key": "k", "value": "v"})
     api.post(f"{versions}/transition-stage", {**one, "stage": "Production"})

@@ -132,7 +132,7 @@ def test_the_alias_champion_serves_and_answers_through_mlflow_what_predict_answe
     body, deadline = {"instances": [{"text": text} for text in TEXTS]}, clock.monotonic() + 10
     while (answered := signed.api.post("/predict/sentiment", body))["model_version"] != seen["champion"]:
         assert clock.monotonic() < deadline, "a lineup may be old, but not that old"
-        clock.sleep(0.5)
+        clock.sleep(1)
     given = [{key: answer[key] for key in seen["answers"][0]} for answer in answered["predictions"]]
     assert given == seen["answers"]
     assert [answer["prediction"] for answer in given] == ["positive", "negative"]
