@@ -289,6 +289,24 @@ def test_feedback_counts_by_receipt_and_what_it_says_later_replaces_it(begun: Ou
     assert (sums(begun)["0.x"], sums(begun)["1.y"]) == (3, 500_000), "a metric that comes later replaces no other"
 
 
+def test_what_two_feedbacks_say_at_once_of_two_metrics_both_stands(
+    begun: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes, store = begun.module.tests.outcomes, begun.module.tests._store
+    said = receipt(begun, covered_unit(begun, "treatment"), 1)
+    outcomes.of_feedback(said, True, {"seconds": 1.0})
+    count = store.count
+
+    def overtaken(*args: Any, **options: Any) -> None:
+        monkeypatch.setattr(store, "count", count)
+        outcomes.of_feedback(said, None, {"seconds": 2.0})
+        count(*args, **options)
+
+    monkeypatch.setattr(store, "count", overtaken)
+    outcomes.of_feedback(said, False, {})
+    assert (sums(begun).get("0.y", 0), sums(begun)["1.y"]) == (0, 2_000_000)
+
+
 def test_feedback_on_what_no_test_made_is_nobodys(begun: Ours) -> None:
     outcomes = begun.module.tests.outcomes
     for changes in ({"test_id": None}, {"unit_hash": None}, {"test_id": "gone"}):

@@ -150,6 +150,22 @@ def test_what_can_not_be_computed_has_a_reason_and_no_number(sums: dict[str, Sum
     assert reason in found.reasons or found.balance.broken
 
 
+@pytest.mark.parametrize(("control", "treatment", "outcome"), [(0, 1000, "wins"), (1000, 0, "loses")])
+def test_all_of_one_arm_and_none_of_the_other_is_a_difference(control: int, treatment: int, outcome: str) -> None:
+    sums = proportions(control=(control, 1000), treatment=(treatment, 1000))
+    assert at_horizon(sums).outcome == outcome
+    assert analyse(ab_test(), sums).outcome == outcome, "the confidence sequence sees it, too"
+
+
+def test_units_that_all_fail_in_each_of_their_answers_break_a_guardrail() -> None:
+    test = ab_test(guardrails=[Guardrail("accuracy", 0.1)])
+    sums = proportions(control=(0, 200), treatment=(0, 200))
+    for arm, each in (("control", 3), ("treatment", 0)):
+        y, n = 200 * each, 200
+        sums[arm] |= {"0.y": y, "0.yy": y * each, "0.x": 3 * n, "0.xx": 9 * n, "0.xy": 3 * y}
+    assert analyse(test, sums).guardrails[0].broken
+
+
 def test_a_broken_ratio_of_units_blocks_the_verdict() -> None:
     found = at_horizon(proportions(control=(700, 1000), treatment=(1000, 1200)))
     assert found.balance.broken
@@ -221,6 +237,10 @@ HARM = [
     ("decrease", (100, 1000), (105, 1000), False),
     ("decrease", (1, 1000), (100, 1000), True),  # a control near 0 has no useful lift, and a guardrail all the same
     ("decrease", (300, 1000), (100, 1000), False),
+    ("decrease", (0, 1000), (1000, 1000), True),  # neither arm varies, and nothing is as broken
+    ("increase", (1000, 1000), (0, 1000), True),
+    ("decrease", (1000, 1000), (0, 1000), False),
+    ("increase", (0, 1000), (1000, 1000), False),
 ]
 
 

@@ -195,6 +195,8 @@ def _arms(metric: Metric, a: Pairs, b: Pairs, covered: tuple[int, int]) -> _Arms
         return control
     if isinstance(treatment, Undetermined):
         return treatment
+    if metric.kind == "proportion" and control.variance == treatment.variance == 0 and control.mean != treatment.mean:
+        control, treatment = _smoothed(control), _smoothed(treatment)
     if metric.kind == "proportion" and single:
         return _Arms(control, treatment, "proportion", ((a.y, a.n), (b.y, b.n)))
     return _Arms(control, treatment, "mean" if metric.kind == "mean" else "ratio, by the delta method")
@@ -207,6 +209,13 @@ def _sample(metric: Metric, arm: Pairs, *, single: bool) -> Sample | Undetermine
     if metric.kind == "proportion" and single:
         return mean(Moments(arm.n, arm.y, arm.yy))
     return ratio(arm)
+
+
+def _smoothed(arm: Sample) -> Sample:
+    """A proportion that doesn't vary, with the variance of half an outcome more of each kind: all of one arm, none of
+    the other is the greatest difference there is, and no error of 0."""
+    share = (arm.mean * arm.n + Fraction(1, 2)) / (arm.n + 1)
+    return replace(arm, variance=share * (1 - share))
 
 
 def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric, arm: str) -> Comparison:
