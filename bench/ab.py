@@ -1,4 +1,4 @@
-"""A/B tests by simulation at a fixed seed, each number beside its bound: `python -m bench.ab`, about six minutes.
+"""A/B tests by simulation at a fixed seed, each number beside its bound: `python -m bench.ab`, about nine minutes.
 
 With the local stack up (`make up`), `python -m bench.ab storm` also counts 50,000 outcomes at once, doubled, changed
 and through faults, on the emulated DynamoDB: some ten minutes. Exits 1 if a bound is missed.

@@ -303,7 +303,7 @@ def arm_of(test: AbTest, unit: str) -> str:
 
 
 def as_it_runs(test: AbTest, lineup: Lineup | None) -> AbTest:
-    """The test with the traffic that its lineup gives it: a race of ramps, or one that broke off, leaves its row behind."""
+    """The test with the traffic that its lineup gives it: a ramp that broke off, or a race, leaves its row behind."""
     if state(test, lineup) != State.RUNNING or not lineup or not lineup.test or lineup.test.coverage == test.coverage:
         return test
     coverage, ranges = lineup.test.coverage, {arm.variant: arm for arm in test.ranges}
