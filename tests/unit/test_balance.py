@@ -36,7 +36,7 @@ def test_a_billion_units_in_the_right_shares_are_in_the_right_shares() -> None:
 
 
 def test_right_shares_that_are_watched_all_the_time_are_found_broken_as_seldom_as_is_said() -> None:
-    """Pearson's chi-squared, watched like this, calls 3% of right tests broken."""
+    """Pearson's chi-squared, watched like this, calls 2.5% of right tests broken."""
     ever = 0
     for steps in np.random.default_rng(5).binomial(14, 0.5, (2000, 1000)).cumsum(axis=1):
         units = 14 * np.arange(1, 1001)
