@@ -1,4 +1,4 @@
-"""A/B tests by simulation at a fixed seed, each number beside its bound: `python -m bench.ab`, about six minutes.
+"""A/B tests by simulation at a fixed seed, each number beside its bound: `python -m bench.ab`, about nine minutes.
 
 With the local stack up (`make up`), `python -m bench.ab storm` also counts 50,000 outcomes at once, doubled, changed
 and through faults, on the emulated DynamoDB: some ten minutes. Exits 1 if a bound is missed.
@@ -31,6 +31,7 @@ from zeroloop.stats.sequences import always_valid
 
 RUNS, CHUNK, HORIZON = 4000, 100, 7000
 UNITS, SALTS = 1_000_000, 24
+FAMILIES = 1000
 OUTCOMES = 50_000
 REACH = 2.801585  # z of an effect that one look finds with .8
 RNG = np.random.default_rng(20261122)
@@ -85,6 +86,8 @@ def main() -> None:
         power(bounds, draw)
     print(f"\nthe whole analysis, look by look, as these tables do it: {CHUNK} tests")
     same_as_analysis(bounds)
+    print(f"\n3 metrics of 2 treatments by the whole analysis: {FAMILIES:,} tests")
+    family(bounds)
     print(f"\nassignment of {UNITS:,} units by {SALTS} tests")
     assignment(bounds)
     if "storm" in sys.argv:
@@ -184,25 +187,45 @@ def same_as_analysis(bounds: Bounds) -> None:
     bounds.tell("tests that end otherwise", differ, most=0)
 
 
-def ab_test(planned: int) -> AbTest:
-    """A test of one proportion."""
-    metric = Metric("accuracy", "proportion")
+def family(bounds: Bounds) -> None:
+    """How often a test without an effect finds any, of all its metrics and treatments together."""
+    looks, each, found = 5, 1000, 0
+    arms = ("control", "a", "b")
+    for _ in range(FAMILIES):
+        test = ab_test(len(arms) * looks * each, metrics=3, treatments={"a": 2, "b": 3})
+        right = RNG.binomial(each, 0.5, (len(arms), 3, looks)).cumsum(axis=2)
+        for k in range(looks):
+            n = (k + 1) * each
+            sums: dict[str, Sums] = {}
+            for arm, rights in zip(arms, right[:, :, k].tolist(), strict=True):
+                sums[arm] = {
+                    name: value for place in range(3) for name, value in proportion(rights[place], n, place).items()
+                }
+            test = replace(test, looks=analyse(test, sums, looking=True, at=k).looks)
+        found += any(look.better or look.worse for look in test.looks)
+    bounds.tell(f"false alarms in any of them, O'Brien-Fleming, {looks} looks", found / FAMILIES, most=0.066)
+
+
+def ab_test(planned: int, metrics: int = 1, treatments: dict[str, int] | None = None) -> AbTest:
+    """A test of proportions."""
+    arms = treatments or {"treatment": 2}
     order = Order(
         name="bench",
         model="m",
         control=1,
-        treatment=2,
-        traffic=0.5,
-        metrics=[metric],
+        treatment=arms,
+        traffic=dict.fromkeys(arms, 1 / (len(arms) + 1)),
+        metrics=[Metric(f"m{number}", "proportion") for number in range(metrics)],
         unit="user",
         planned_units=planned,
     )
     return rules.draft(order, storms.MODEL, at=1, actor="bench")
 
 
-def proportion(y: int, n: int) -> Sums:
-    """Sums of `n` units with one outcome each."""
-    return {"units": n, "0.n": n, "0.y": y, "0.yy": y, "0.x": n, "0.xx": n, "0.xy": y}
+def proportion(y: int, n: int, place: int = 0) -> Sums:
+    """Sums of `n` units with one outcome each of the metric at `place`."""
+    sums = {"n": n, "y": y, "yy": y, "x": n, "xx": n, "xy": y}
+    return {"units": n, **{f"{place}.{name}": value for name, value in sums.items()}}
 
 
 def assignment(bounds: Bounds) -> None:

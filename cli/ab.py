@@ -168,19 +168,24 @@ def check_command(  # noqa: PLR0913, PLR0917 - click's form
 
 
 def tested(api: Api, model: str | None, version: int | None) -> list[str]:
-    """Names of the tests which a version was a treatment of, oldest first."""
+    """Names of the tests which a version was a treatment of, oldest first, whatever the model was called then."""
     if not (model and version):
         raise click.UsageError("name a test, or --model and --version")
+    model_id = api.get(path("models", model, "versions", version))["model_id"]
     tests = [
         test
         for test in pages(api, "/ab-tests", "tests", "after")
-        if test["model"] == model and version in test["treatments"].values() and test["mode"] == "ab"
+        if test["model_id"] == model_id and version in test["treatments"].values() and test["mode"] == "ab"
     ]
     return [str(test["name"]) for test in sorted(tests, key=lambda test: int(test["created_at"]))]
 
 
 def outcome_for(analysis: dict[str, Any], test: dict[str, Any], version: int | None) -> str:
-    """Of several treatments, what the test says of `version`."""
+    """Of several treatments, what the test says of `version`; what broke a guardrail loses, as all do to control."""
+    asked = {arm for arm, number in test["treatments"].items() if version in {None, number}}
+    decided = test["decision"] and test["decision"]["applied"] and test["decision"]["choice"] == "control"
+    if decided or asked <= {key.rpartition("/")[2] for key in test["harmed"]}:
+        return "loses"
     if version is None or analysis["outcome"] != "wins":
         return str(analysis["outcome"])
     return "wins" if test["treatments"][analysis["winner"]] == version else "loses"

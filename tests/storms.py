@@ -51,7 +51,10 @@ def ab_test(name: str) -> AbTest:
 
 
 def rage(open_table: Opened, name: str, n: int, *, threads: int, seed: int) -> Storm:
-    """Send `n` feedbacks from `threads`, each until it is taken, a fifth of them again, some of them changed."""
+    """Send `n` feedbacks from `threads`, each until it is taken, a fifth of them again.
+
+    Some change their minds afterwards: label and number in two feedbacks of their own, at once.
+    """
     test, dice = ab_test(name), Random(seed)
     with open_table() as table:
         AbTestStore(table).add(test)
@@ -60,7 +63,9 @@ def rage(open_table: Opened, name: str, n: int, *, threads: int, seed: int) -> S
     changed = [said._replace(right=not said.right, spent=said.spent + 1) for said in dice.sample(first, n // 20)]
     started = clock.monotonic()
     dice.shuffle(both := [*first, *again])
-    retried = _send(open_table, test, both, threads) + _send(open_table, test, changed, threads)
+    parts = [part for said in changed for part in ((said, True, False), (said, False, True))]
+    retried = _send(open_table, test, [(said, True, True) for said in both], threads)
+    retried += _send(open_table, test, parts, threads)
     seconds = clock.monotonic() - started
     final = {said.prediction: said for said in [*first, *changed]}
     with open_table() as table:
@@ -69,13 +74,15 @@ def rage(open_table: Opened, name: str, n: int, *, threads: int, seed: int) -> S
     return Storm(len(both) + len(changed), retried, seconds, sums, expected(test, list(final.values())))
 
 
-def _send(open_table: Opened, test: AbTest, all_: Sequence[Said], threads: int) -> int:
+def _send(open_table: Opened, test: AbTest, all_: Sequence[tuple[Said, bool, bool]], threads: int) -> int:
+    """Each feedback with whether it says the label, and whether the number; neighbours go to different threads."""
+
     def work(number: int) -> int:
         again = 0
         with open_table() as table:
             outcomes = Outcomes(AbTestStore(table))
-            for said in all_[number::threads]:
-                while not _taken(outcomes, test, said):
+            for said, label, spent in all_[number::threads]:
+                while not _taken(outcomes, test, said, label=label, spent=spent):
                     again += 1
         return again
 
@@ -83,9 +90,10 @@ def _send(open_table: Opened, test: AbTest, all_: Sequence[Said], threads: int) 
         return sum(pool.map(work, range(threads)))
 
 
-def _taken(outcomes: Outcomes, test: AbTest, said: Said) -> bool:
+def _taken(outcomes: Outcomes, test: AbTest, said: Said, *, label: bool, spent: bool) -> bool:
+    numbers = {"spent": float(said.spent)} if spent else {}
     try:
-        outcomes.of_feedback(receipt(test, said), said.right, {"spent": float(said.spent)})
+        outcomes.of_feedback(receipt(test, said), said.right if label else None, numbers)
     except Unavailable:
         return False
     return True

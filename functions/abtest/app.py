@@ -96,10 +96,12 @@ def admit(_model_id: str, _version: int) -> None:
     raise NotImplementedError
 
 
-def failed(name: str, error: ZeroloopError) -> None:
+def failed(name: str, error: Exception) -> None:
     """Log a test that could not be watched; the next minute tries again."""
     metrics.add_metric("WatchFailed", MetricUnit.Count, 1)
-    logger.warning("not watched", extra={"test": name, "code": error.code, "reason": error.message})
+    code = error.code if isinstance(error, ZeroloopError) else ZeroloopError.code
+    trace = None if isinstance(error, ZeroloopError) else error
+    logger.warning("not watched", extra={"test": name, "code": code, "reason": str(error)}, exc_info=trace)
 
 
 registry = Registry(
@@ -166,7 +168,7 @@ def results(name: str) -> dict[str, Any]:
     known = tests.get(http.name(name))
     if known.state != State.RUNNING:
         raise Conflict(f"{known.test.name} is {known.state}", code="not_running")
-    if b'"results"' in body and b'"idempotency_key"' not in body.partition(b'"results"')[0]:
+    if "results" in http.parse(body, dict[str, msgspec.Raw]):
         given = http.parse(body, Results).results
         return {"results": [count(known.test, one, f"results[{i}].") for i, one in enumerate(given)]}
     return count(known.test, http.parse(body, Result), "")

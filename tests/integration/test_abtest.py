@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.integration.conftest import Context, event
@@ -14,7 +15,7 @@ from zeroloop.abtest.store import Seen
 from zeroloop.errors import Unavailable
 from zeroloop.inference.receipts import Key, Receipt, unit_hash
 from zeroloop.registry import audit
-from zeroloop.registry.rules import State, Version
+from zeroloop.registry.rules import NotPromotable, State, Version
 from zeroloop.registry.service import Change
 
 Call = Callable[..., tuple[int, dict[str, Any]]]
@@ -122,6 +123,9 @@ REFUSED: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"metrics": [{"name": "a", "kind": "median"}]}, 422, "invalid_input", "metrics[0].kind"),
     ({"surprise": 1}, 422, "invalid_input", "surprise"),
     ({"planned_units": 10}, 422, "invalid_input", "planned_units"),
+    ({"look_hours": 1e-9}, 422, "invalid_input", "look_hours"),
+    ({"starts_at": 10**30}, 422, "invalid_input", "starts_at"),
+    ({"ends_at": -1}, 422, "invalid_input", "ends_at"),
 ]
 
 
@@ -254,6 +258,18 @@ def test_results_in_a_list_name_the_one_at_fault(begun: Ours) -> None:
     assert begun("results_unknown_metric")[1]["field"] == "metrics.clicks"
 
 
+def test_a_metric_may_be_called_results(ours: Ours) -> None:
+    assert ours("create", metrics=[{"name": "results", "kind": "mean"}])[0] == 201
+    sent = event("abtest", "results")
+    unit = covered_unit(ours, "treatment")
+    sent["body"] = json.dumps({"metrics": {"results": 3}, "unit": unit, "idempotency_key": "1"})
+    answer = ours.module.lambda_handler(sent, ours._context)
+    assert (answer["statusCode"], json.loads(answer["body"]).get("counted")) == (200, True)
+    for body, code in (("[]", "invalid_input"), ('{"results"', "not_json"), ('{"results": 1}', "invalid_input")):
+        answer = ours.module.lambda_handler({**sent, "body": body}, ours._context)
+        assert json.loads(answer["body"])["code"] == code
+
+
 def receipt(ours: Ours, unit: str, number: int, **changes: Any) -> Receipt:
     facts: dict[str, Any] = {
         "kid": "k",
@@ -287,6 +303,24 @@ def test_feedback_counts_by_receipt_and_what_it_says_later_replaces_it(begun: Ou
     assert (sums(begun)["0.n"], sums(begun)["0.y"], sums(begun)["0.yy"], sums(begun)["0.x"]) == (1, 1, 1, 3)
     outcomes.of_feedback(receipt(begun, unit, 1), None, {"seconds": 0.5})
     assert (sums(begun)["0.x"], sums(begun)["1.y"]) == (3, 500_000), "a metric that comes later replaces no other"
+
+
+def test_what_two_feedbacks_say_at_once_of_two_metrics_both_stands(
+    begun: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes, store = begun.module.tests.outcomes, begun.module.tests._store
+    said = receipt(begun, covered_unit(begun, "treatment"), 1)
+    outcomes.of_feedback(said, True, {"seconds": 1.0})
+    count = store.count
+
+    def overtaken(*args: Any, **options: Any) -> None:
+        monkeypatch.setattr(store, "count", count)
+        outcomes.of_feedback(said, None, {"seconds": 2.0})
+        count(*args, **options)
+
+    monkeypatch.setattr(store, "count", overtaken)
+    outcomes.of_feedback(said, False, {})
+    assert (sums(begun).get("0.y", 0), sums(begun)["1.y"]) == (0, 2_000_000)
 
 
 def test_feedback_on_what_no_test_made_is_nobodys(begun: Ours) -> None:
@@ -347,6 +381,96 @@ def test_a_broken_guardrail_returns_the_traffic_at_once(begun: Ours) -> None:
     assert body["stopped_because"] == "guardrail: seconds of treatment is worse by more than 0.2"
     assert begun.history()[0]["evidence"]["analysis"]["guardrails"][0]["broken"]
     assert begun("analysis")[1]["outcome"] == "loses"
+
+
+def test_a_broken_guardrail_stops_whatever_the_ratio_says(begun: Ours) -> None:
+    begun.outcomes({"control": (140, 200), "treatment": (280, 400)}, {"control": 0.2, "treatment": 0.9})
+    begun.tick()
+    body = begun("get")[1]
+    assert (body["state"], body["harmed"], begun.lineup.test) == ("stopped", ["seconds/treatment"], None)
+    found = begun("analysis")[1]
+    assert (found["balance"]["broken"], found["outcome"]) == (True, "undetermined")
+
+
+def test_a_guardrail_that_broke_stays_broken_whatever_comes_later(begun: Ours) -> None:
+    begun.outcomes({"control": (140, 200), "treatment": (180, 200)}, {"control": 0.2, "treatment": 0.9})
+    begun.tick()
+    begun.outcomes({"control": (1400, 2000), "treatment": (1800, 2000)}, {"control": 0.2, "treatment": 0.01})
+    found = begun("analysis")[1]
+    assert (found["outcome"], found["winner"], found["guardrails"][0]["broken"]) == ("loses", None, True)
+    assert begun("decision", choice=None, reason="")[1]["decision"]["choice"] == "control"
+    assert begun.lineup.champion == 1
+
+
+def test_a_stopped_test_takes_no_look(begun: Ours) -> None:
+    begun.outcomes({"control": (140, 200), "treatment": (142, 200)})
+    begun("stop")
+    begun.outcomes(WON)
+    assert begun("decision", choice=None, reason="")[1]["code"] == "undetermined"
+    assert begun("get")[1]["looks"] == []
+
+
+def test_a_look_that_decides_nothing_is_kept(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun.outcomes({"control": (700, 1000), "treatment": (705, 1000)})
+    later = clock.now_ms() + 25 * 3_600_000
+    monkeypatch.setattr(clock, "now_ms", lambda: later)
+    for _ in range(2):
+        assert begun("decision", choice=None, reason="")[1]["code"] == "undetermined"
+    assert [look["at"] for look in begun("get")[1]["looks"]] == [later]
+
+
+def test_a_ratio_that_mends_after_the_horizon_lets_the_test_decide(ours: Ours) -> None:
+    ours("create", auto_decide=True)
+    ours.outcomes({"control": (1400, 2000), "treatment": (1900, 2500)})
+    ours.tick()
+    assert ours("get")[1]["looks"] == [], "a look is not spent on it"
+    ours.outcomes({"control": (350, 500)})
+    ours.tick()
+    assert ours("get")[1]["decision"]["choice"] == "treatment"
+
+
+def test_a_metric_that_can_not_be_compared_decides_nothing(ours: Ours) -> None:
+    ours("create", auto_decide=True)
+    ours.outcomes({"control": (2000, 2000), "treatment": (2000, 2000)})
+    ours.tick()
+    assert ours("get")[1]["state"] == "running"
+    refused = ours("decision", choice=None, reason="")[1]
+    assert (refused["code"], "neither arm varies" in refused["message"]) == ("undetermined", True)
+
+
+def test_a_winner_that_the_registry_refuses_ends_where_the_test_does(
+    ours: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours("create", auto_decide=True, ends_at=clock.now_ms() + 3_600_000)
+    ours.outcomes(WON)
+
+    def refuses(*_: Any) -> None:
+        raise NotPromotable("it misses a gate", code="gates_missed")
+
+    monkeypatch.setattr(ours.registry, "promote", refuses)
+    ours.tick()
+    assert ours("get")[1]["state"] == "running"
+    ours.tick(2, monkeypatch)
+    body = ours("get")[1]
+    assert (body["state"], body["decision"], ours.lineup.test) == ("stopped", None, None)
+    assert body["stopped_because"] == "it reached its end, and was not decided: it misses a gate"
+    assert ours.tick() == 0
+
+
+def test_a_ramp_that_broke_off_shows_and_counts_by_what_predict_does(
+    begun: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(begun.module.tests, "_write", dies)
+        with pytest.raises(KeyboardInterrupt):
+            begun("traffic", traffic=0.5)
+    body = begun("get")[1]
+    assert (body["coverage"], body["traffic"]) == (begun.lineup.test.coverage, {"treatment": 0.5})
+    told = [begun("results", unit=f"u{n}", idempotency_key=f"{n}")[1]["counted"] for n in range(20)]
+    assert all(told), "all units are in the test"
 
 
 def test_looks_are_daily_and_kept(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -417,6 +541,28 @@ def test_a_failing_test_does_not_keep_others_from_being_watched(
     monkeypatch.setattr(begun.module.tests, "get", gone)
     assert begun.tick() == 1
     assert '"WatchFailed":[1.0]' in capsys.readouterr().out
+
+
+def test_an_error_of_one_test_does_not_keep_others_from_being_watched(
+    begun: Ours, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tests = begun.module.tests
+    get = tests.get
+    tests._store.add(msgspec.structs.replace(get(NAME).test, name="a-first"))
+    monkeypatch.setattr(tests, "get", lambda name: get(name) if name == NAME else 1 / 0)
+    begun.outcomes({"control": (140, 200), "treatment": (140, 200)}, {"control": 0.2, "treatment": 0.9})
+    assert begun.tick() == 2
+    assert begun("get")[1]["state"] == "stopped"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_all_guardrails_come_before_any_look(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    tests, order = begun.module.tests, []
+    tests._store.add(msgspec.structs.replace(tests.get(NAME).test, name="a-first"))
+    monkeypatch.setattr(tests, "_watch", lambda known, _at: order.append(("watch", known.test.name)))
+    monkeypatch.setattr(tests, "_judge", lambda known, _at: order.append(("judge", known.test.name)))
+    begun.tick()
+    assert order == [("watch", "a-first"), ("watch", NAME), ("judge", "a-first"), ("judge", NAME)]
 
 
 def test_the_analysis_costs_as_many_reads_whatever_was_counted(begun: Ours) -> None:

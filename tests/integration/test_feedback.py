@@ -13,7 +13,7 @@ from tests.integration.test_ingest import Ingested
 from tests.integration.test_predict import SMALL, configured
 from zeroloop import clock
 from zeroloop.dynamo import ConditionFailed, Table
-from zeroloop.errors import NotFound
+from zeroloop.errors import InvalidInput, NotFound
 from zeroloop.inference.receipts import Key, Receipt, sign
 from zeroloop.monitoring.feedback import Feedback
 
@@ -225,6 +225,18 @@ def test_an_ab_tests_outcome_is_told_before_the_answer(world: Desk) -> None:
         world.label(prediction_id, "negative")
     assert world.tell({"prediction_id": one, "metrics": {"revenue": 2}})[0] == 200
     assert told == [("t-1", False, {}), ("t-1", None, {"revenue": 2.0})]
+
+
+def test_what_an_ab_test_refuses_is_not_counted_as_a_label_either(world: Desk) -> None:
+    def refuses(*_: Any) -> None:
+        raise InvalidInput("an outcome of a proportion is 0 or 1", field="metrics.clicked")
+
+    prediction_id = forged(model_id=json.loads(world.lines()[0])["model_id"], label="positive", test_id="t-1")
+    world.feedback.desk._outcomes = refuses
+    told = {"prediction_id": prediction_id, "label": "positive", "metrics": {"clicked": 2}}
+    assert (world.tell(told)[0], world.tell(told)[1]["field"]) == (422, "metrics.clicked")
+    world.feedback.desk._outcomes = None
+    assert world.label(prediction_id) == "counted", "for the first time"
 
 
 def test_a_regression_takes_metrics_only(world: Desk) -> None:

@@ -150,11 +150,39 @@ def test_what_can_not_be_computed_has_a_reason_and_no_number(sums: dict[str, Sum
     assert reason in found.reasons or found.balance.broken
 
 
+@pytest.mark.parametrize(("control", "treatment", "outcome"), [(0, 1000, "wins"), (1000, 0, "loses")])
+def test_all_of_one_arm_and_none_of_the_other_is_a_difference(control: int, treatment: int, outcome: str) -> None:
+    sums = proportions(control=(control, 1000), treatment=(treatment, 1000))
+    assert at_horizon(sums).outcome == outcome
+    assert analyse(ab_test(), sums).outcome == outcome, "the confidence sequence sees it, too"
+
+
+def test_units_that_all_fail_in_each_of_their_answers_break_a_guardrail() -> None:
+    test = ab_test(guardrails=[Guardrail("accuracy", 0.1)])
+    sums = proportions(control=(0, 200), treatment=(0, 200))
+    for arm, each in (("control", 3), ("treatment", 0)):
+        y, n = 200 * each, 200
+        sums[arm] |= {"0.y": y, "0.yy": y * each, "0.x": 3 * n, "0.xx": 9 * n, "0.xy": 3 * y}
+    assert analyse(test, sums).guardrails[0].broken
+
+
 def test_a_broken_ratio_of_units_blocks_the_verdict() -> None:
     found = at_horizon(proportions(control=(700, 1000), treatment=(1000, 1200)))
     assert found.balance.broken
-    assert (found.outcome, found.looks[-1].better) == ("undetermined", [])
+    assert (found.outcome, found.looks) == ("undetermined", []), "no look is spent on it"
     assert "counting is broken" in found.verdict
+
+
+def test_what_no_metric_has_is_no_information() -> None:
+    """Units with an outcome of the guardrail alone bring the horizon no nearer."""
+    test = ab_test(guardrails=[Guardrail("seconds", 0.1, kind="mean", goal="decrease")], planned_units=2000)
+    sums = proportions(control=(140, 200), treatment=(140, 200))
+    for arm in sums.values():
+        arm |= {"units": 1000, "1.n": 1000, "1.y": 10**9, "1.yy": 2 * 10**15}
+    found = at_horizon(sums, test)
+    assert (found.units, found.share_of_horizon, found.looks[-1].final) == (2000, 0.2, False)
+    two = replace(test, metrics=[*test.metrics, Metric("kept", "proportion")])
+    assert analyse(two, proportions(control=(700, 1000), treatment=(705, 1000))).share_of_horizon == 0
 
 
 def test_the_ratio_is_held_against_the_arms_own_shares() -> None:
@@ -221,6 +249,10 @@ HARM = [
     ("decrease", (100, 1000), (105, 1000), False),
     ("decrease", (1, 1000), (100, 1000), True),  # a control near 0 has no useful lift, and a guardrail all the same
     ("decrease", (300, 1000), (100, 1000), False),
+    ("decrease", (0, 1000), (1000, 1000), True),  # neither arm varies, and nothing is as broken
+    ("increase", (1000, 1000), (0, 1000), True),
+    ("decrease", (1000, 1000), (0, 1000), False),
+    ("increase", (0, 1000), (1000, 1000), False),
 ]
 
 
@@ -260,6 +292,63 @@ def test_two_metrics_are_held_together_by_holm() -> None:
     assert isinstance(first.horizon, Reading)
     assert first.horizon.p_value < 0.05 < (first.horizon.p_adjusted or 0)
     assert not first.better
+
+
+def two_metrics(**planned: int) -> tuple[AbTest, dict[str, Sums]]:
+    """A test of two metrics: at half of its horizon both differ by a z of `first` and `second` hundredths."""
+    test = ab_test(metrics=[Metric("a", "mean"), Metric("b", "mean")], planned_units=4000)
+    sums: dict[str, Sums] = {}
+    for arm, sign in (("control", -1), ("treatment", 1)):
+        sums[arm] = {"units": 1000}
+        for place, z in enumerate(planned.values()):
+            # Of 1,000 units with a variance of 1 and means +-d the z is 2 d / sqrt(2 / 1000).
+            y = round(sign * z / 100 * (2 / 1000) ** 0.5 / 2 * 1000 * counting.SCALE)
+            yy = 999 * counting.SCALE**2 + y * y // 1000
+            sums[arm] |= {f"{place}.n": 1000, f"{place}.y": y, f"{place}.yy": yy}
+    return test, sums
+
+
+EARLY = [
+    # At half the horizon alpha .05 needs 2.772, and .025, Holm's first step of two, 3.170.
+    ((300, 0), [False, False]),
+    ((325, 285), [True, True]),
+    ((325, 270), [True, False]),
+    ((0, 325), [False, True]),
+    ((310, 310), [False, False]),
+]
+
+
+@pytest.mark.parametrize(("z", "better"), EARLY)
+def test_an_early_look_at_two_metrics_takes_holms_steps(z: tuple[int, int], better: list[bool]) -> None:
+    test, sums = two_metrics(first=z[0], second=z[1])
+    found = analyse(test, sums, looking=True, at=1)
+    assert found.looks[-1].share == 0.5
+    assert [one.better for one in found.comparisons] == better
+
+
+def test_two_guardrails_share_alpha() -> None:
+    """What breaks one that stands alone doesn't break one of two."""
+    test = ab_test(metrics=[Metric("m", "proportion", "decrease")], guardrails=[Guardrail("m", 0.0)])
+    sums = proportions(control=(300, 1000), treatment=(371, 1000))
+    [alone] = analyse(test, sums).guardrails
+    other = Guardrail("seconds", 0.1, kind="mean", goal="decrease")
+    beside = analyse(replace(test, guardrails=[*test.guardrails, other]), sums).guardrails[0]
+    assert (alone.broken, beside.broken) == (True, False)
+
+
+def test_an_end_without_new_units_takes_its_last_look_again_with_all_that_is_left() -> None:
+    test, sums = two_metrics(first=260, second=0)
+    first = analyse(test, sums, looking=True, at=1)
+    assert not first.comparisons[0].better
+    last = analyse(replace(test, looks=first.looks), sums, looking=True, final=True, at=2)
+    assert last.comparisons[0].better, "at the end 2.241 is enough for the first of two"
+    assert last.looks[-1].final
+
+
+def test_a_guardrail_that_was_found_broken_is_broken() -> None:
+    test = ab_test(guardrails=[Guardrail("accuracy", 0.1)], planned_units=2000)
+    found = at_horizon(WON, replace(test, harmed=["accuracy/treatment"]))
+    assert (found.outcome, found.guardrails[0].broken) == ("loses", True)
 
 
 def test_of_two_winners_the_better_is_chosen_and_each_has_its_probability() -> None:

@@ -64,6 +64,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"guardrails": [Guardrail("accuracy", 0.1, goal="decrease")]}, "guardrails[0]"),
     ({"guardrails": [Guardrail("accuracy", 0.1), Guardrail("accuracy", 0.2)]}, "guardrails"),
     ({"starts_at": "soon"}, "starts_at"),
+    ({"starts_at": -1}, "starts_at"),
+    ({"starts_at": "1969-12-31"}, "starts_at"),
+    ({"ends_at": 10**30}, "ends_at"),
     ({"ends_at": 999}, "ends_at"),
     ({"starts_at": 3000, "ends_at": 2000}, "ends_at"),
     ({"mode": "shadow", "auto_decide": True}, "mode"),
@@ -278,10 +281,20 @@ def test_looks_are_a_day_apart_until_the_horizon() -> None:
     assert rules.look_due(test, 1000, HOUR)
     looked = replace(test, looks=[rules.Look(at=24 * HOUR, units=500, share=0.5)])
     assert not rules.look_due(looked, 500, 60 * HOUR), "nothing new to look at"
-    assert rules.look_due(looked, 501, 48 * HOUR)
+    assert not rules.look_due(looked, 509, 48 * HOUR), "less than a hundredth more"
+    assert rules.look_due(looked, 510, 48 * HOUR)
     over = replace(test, looks=[rules.Look(at=24 * HOUR, units=1000, share=1.0, final=True)])
     assert not rules.look_due(over, 2000, 60 * HOUR)
     assert not rules.look_due(rules.begin(ab_test(), 0), 2000, 60 * HOUR), "nothing was planned"
+
+
+def test_a_running_test_has_the_traffic_that_the_lineup_gives_it() -> None:
+    test = rules.begin(ab_test(traffic=0.1), 0)
+    ramped = lineup(rules.ramp(test, 0.3))
+    assert rules.as_it_runs(test, ramped) == rules.ramp(test, 0.3)
+    assert rules.as_it_runs(test, lineup(test)) == test
+    stopped = rules.stop(test, 9, "enough")
+    assert rules.as_it_runs(stopped, ramped) == stopped
 
 
 def test_of_two_decisions_the_second_is_refused() -> None:

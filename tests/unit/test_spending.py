@@ -1,5 +1,6 @@
 """Boundaries of planned looks."""
 
+import tracemalloc
 from math import inf, isinf, sqrt
 from typing import Any
 
@@ -75,6 +76,16 @@ def test_a_look_too_early_for_any_alpha_needs_infinity() -> None:
 @pytest.mark.parametrize("times", [[], [0.0, 1.0], [-0.1], [0.5, 0.5], [0.7, 0.5]])
 def test_looks_out_of_order_have_no_boundaries(times: list[float]) -> None:
     assert isinstance(boundaries(times), Undetermined)
+
+
+def test_a_step_of_nearly_nothing_is_the_look_before_and_costs_no_more() -> None:
+    """A last look one unit after another, of a billion: nothing is allocated by it."""
+    tracemalloc.start()
+    found = limits([0.5, 0.75, 0.75 + 1e-9], last=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found[-1] == pytest.approx(limits([0.5, 0.75], last=True)[-1], abs=5e-3)
+    assert peak < 200e6
 
 
 def test_the_interval_excludes_0_exactly_where_the_boundary_is_reached() -> None:

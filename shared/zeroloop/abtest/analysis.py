@@ -6,6 +6,7 @@ spending may end the test earlier; confidence sequences may be watched all the t
 
 from collections.abc import Mapping
 from fractions import Fraction
+from math import inf
 from typing import Literal
 
 from msgspec import Struct, field
@@ -82,6 +83,11 @@ class Harm(Struct, frozen=True, kw_only=True):
     excess: Interval | Undetermined
     broken: bool = False
 
+    @property
+    def key(self) -> str:
+        """As the test keeps it."""
+        return f"{self.metric}/{self.arm}"
+
 
 class Balance(Struct, frozen=True, kw_only=True):
     """Units seen by arm, the shares that they should have, and the p-value of that."""
@@ -115,24 +121,26 @@ def analyse(
     """What the `sums` of each arm say; `looking` takes a planned look at the time `at`, the last one where `final`.
 
     Without `looking`, the looks that were taken speak for the test. Holm's method holds over metrics and treatments.
+    None is taken while the arms' units are out of balance: the next may find them mended.
     """
     units = {arm.variant: sums.get(arm.variant, {}).get("units", 0) for arm in test.ranges}
     total = sum(units.values())
-    share = total / test.planned_units if test.planned_units else None
+    informed = information(test, sums)
+    share = informed / test.planned_units if test.planned_units else None
     balance = _balance(test, units)
     found = [_compared(test, sums, i, metric, arm) for i, metric in enumerate(test.metrics) for arm in test.treatments]
     over = final or (share or 0.0) >= 1 or any(look.final for look in test.looks)
     found = _adjusted(found, test.alpha, over=over)
     looks = test.looks
-    if looking and share is not None:
+    if looking and share is not None and not balance.broken:
         final = over
         found = _looked(found, [look.share for look in looks], share, test.alpha, last=final)
-        seen = [one for one in found if isinstance(one.look, Reading) and one.look.significant and not balance.broken]
+        seen = [one for one in found if isinstance(one.look, Reading) and one.look.significant]
         looks = [
             *looks,
             Look(
                 at=at,
-                units=total,
+                units=informed,
                 share=share,
                 final=final,
                 better=[one.key for one in seen if _is_better(one)],
@@ -160,6 +168,11 @@ def analyse(
         verdict=_sentence(test, outcome, winner, reasons, found),
         looks=looks,
     )
+
+
+def information(test: AbTest, sums: Mapping[str, Sums]) -> int:
+    """Units that every metric has: the least of them says how far a test is. What only a guardrail measures doesn't."""
+    return min(sum(arm.get(f"{place}.n", 0) for arm in sums.values()) for place in range(len(test.metrics)))
 
 
 def _balance(test: AbTest, units: dict[str, int]) -> Balance:
@@ -195,6 +208,8 @@ def _arms(metric: Metric, a: Pairs, b: Pairs, covered: tuple[int, int]) -> _Arms
         return control
     if isinstance(treatment, Undetermined):
         return treatment
+    if metric.kind == "proportion" and control.variance == treatment.variance == 0 and control.mean != treatment.mean:
+        control, treatment = _smoothed(control), _smoothed(treatment)
     if metric.kind == "proportion" and single:
         return _Arms(control, treatment, "proportion", ((a.y, a.n), (b.y, b.n)))
     return _Arms(control, treatment, "mean" if metric.kind == "mean" else "ratio, by the delta method")
@@ -207,6 +222,15 @@ def _sample(metric: Metric, arm: Pairs, *, single: bool) -> Sample | Undetermine
     if metric.kind == "proportion" and single:
         return mean(Moments(arm.n, arm.y, arm.yy))
     return ratio(arm)
+
+
+def _smoothed(arm: Sample) -> Sample:
+    """A proportion that doesn't vary, with the variance that half a unit more of either kind would give it.
+
+    All of one arm and none of the other is the greatest difference there is.
+    """
+    share = (arm.mean * arm.n + Fraction(1, 2)) / (arm.n + 1)
+    return replace(arm, variance=share * (1 - share))
 
 
 def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric, arm: str) -> Comparison:
@@ -305,7 +329,11 @@ def _looked(
 
     Each hypothesis has its own spending at the level that Holm's step gives it (Ye, Li, Liu & Yao 2013). Where no look
     came before and the horizon is reached, this is the plain test: its p-values are exact and the look's are nominal.
+    After the first that holds no difference none is tested. A last look without new units is the one before, taken
+    again with all that is left.
     """
+    if last and before and share <= before[-1]:
+        before = before[:-1]
     known = [(i, one.watched) for i, one in enumerate(found) if isinstance(one.watched, Reading)]
     known.sort(key=lambda item: -abs(item[1].z or 0.0))
     holds = True
@@ -314,13 +342,16 @@ def _looked(
         plain = found[i].horizon
         if not before and last and isinstance(plain, Reading):
             tested = replace(plain, z=z)
+        elif not holds:
+            p_value = spending.at_look(Effect(z, 1.0, 1.0, 1), inf).p_value
+            tested = Reading(method="obrien-fleming", p_value=p_value, significant=False, z=z)
         else:
             level = alpha / (len(known) - rank)
             limits = spending.boundaries([*before, share], level, spent=spending.in_total, last=last)
             if isinstance(limits, Undetermined):
                 found[i] = replace(found[i], look=limits)
                 continue
-            holds = holds and abs(z) >= limits[-1]
+            holds = abs(z) >= limits[-1]
             effect = spending.at_look(Effect(z, 1.0, 1.0, 1), limits[-1])
             tested = Reading(
                 method="obrien-fleming", p_value=effect.p_value, significant=holds, z=z, needs_z=limits[-1]
@@ -354,6 +385,7 @@ def _harm(test: AbTest, sums: Mapping[str, Sums], guardrail: Guardrail, arm: str
     a, b = (counting.pairs(sums.get(variant, {}), place) for variant in (CONTROL, arm))
     arms = _arms(metric, a, b, (0, -1))  # without covariates: a guardrail is about what units got
     found: Harm = Harm(metric=metric.name, arm=arm, max_harm=guardrail.max_harm, excess=Undetermined(""))
+    found = replace(found, broken=found.key in test.harmed)
     if isinstance(arms, Undetermined):
         return replace(found, excess=arms)
     sign = 1 if metric.goal == "decrease" else -1
@@ -365,7 +397,7 @@ def _harm(test: AbTest, sums: Mapping[str, Sums], guardrail: Guardrail, arm: str
         return replace(found, excess=effect)
     worse = replace(effect, value=sign * effect.value)
     interval = always_valid(worse, test.planned_units or WATCHED_UNITS, test.alpha / family).interval
-    return replace(found, excess=interval, broken=interval.lower > 0)
+    return replace(found, excess=interval, broken=found.broken or interval.lower > 0)
 
 
 def _concluded(

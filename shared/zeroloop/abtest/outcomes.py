@@ -91,16 +91,16 @@ class Outcomes:
         deadline = clock.monotonic() + _PATIENCE_SECONDS
         for attempt in range(_TRIES):
             held = self._store.held(test.name, outcome_id, unit)
-            if replaces and held.seen:
-                outcome = Outcome({**held.seen.outcome.values, **outcome.values})
-            if held.seen and held.seen == Seen(unit, outcome):
+            # Merged afresh at each try: what another writer said meanwhile of other metrics stands.
+            seen = Seen(unit, _merged(held.seen, outcome) if replaces else outcome)
+            if held.seen == seen:
                 return False
             self._check(held, unit, arm, replaces=replaces)
             before = held.unit or Unit(arm)
-            after = counting.told(before, outcome, held.seen.outcome if held.seen else None)
+            after = counting.told(before, seen.outcome, held.seen.outcome if held.seen else None)
             added = counting.added(test, before, after)
             try:
-                self._store.count(held, test.name, outcome_id, Seen(unit, outcome), after, added, at=clock.now_ms())
+                self._store.count(held, test.name, outcome_id, seen, after, added, at=clock.now_ms())
             except ConditionFailed:
                 if clock.monotonic() > deadline:
                     break
@@ -117,3 +117,7 @@ class Outcomes:
             )
         if held.unit and held.unit.arm != arm:
             raise Conflict(f"this unit is in arm {held.unit.arm}, not {arm}", code="arm_changed")
+
+
+def _merged(seen: Seen | None, new: Outcome) -> Outcome:
+    return Outcome({**seen.outcome.values, **new.values}) if seen else new

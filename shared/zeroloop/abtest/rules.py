@@ -16,6 +16,9 @@ from zeroloop.registry.rules import Test as Running
 TREATMENT = "treatment"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HOUR_MS = 3_600_000
+_LEAST_STEP = 0.01
+_LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Number = Annotated[int, Meta(ge=1, le=99_999_999)]
@@ -76,7 +79,7 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ends_at: int | str | None = None
     planned_units: Annotated[int, Meta(ge=200, le=10**9)] | None = None
     alpha: Annotated[float, Meta(ge=0.0001, le=0.2)] = 0.05
-    look_hours: Annotated[float, Meta(gt=0, le=720)] = 24.0
+    look_hours: Annotated[float, Meta(ge=0.02, le=720)] = 24.0
     auto_decide: bool = False
 
 
@@ -103,7 +106,10 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 class AbTest(Struct, frozen=True, kw_only=True):
-    """One test. Times in ms since 1970; `coverage` is the share of units that is in it, `ranges` never change."""
+    """One test. Times in ms since 1970; `coverage` is the share of units that is in it, `ranges` never change.
+
+    `harmed` has the guardrails that were found broken, as "metric/arm": what was found stays found.
+    """
 
     name: str
     model: str
@@ -129,6 +135,7 @@ class AbTest(Struct, frozen=True, kw_only=True):
     stopped_at: int | None = None
     stopped_because: str | None = None
     looks: list[Look] = field(default_factory=list)
+    harmed: list[str] = field(default_factory=list)
     decision: Decision | None = None
     revision: int = 0
 
@@ -295,6 +302,15 @@ def arm_of(test: AbTest, unit: str) -> str:
     return whole.variant
 
 
+def as_it_runs(test: AbTest, lineup: Lineup | None) -> AbTest:
+    """The test with the traffic that its lineup gives it: a ramp that broke off, or a race, leaves its row behind."""
+    if state(test, lineup) != State.RUNNING or not lineup or not lineup.test or lineup.test.coverage == test.coverage:
+        return test
+    coverage, ranges = lineup.test.coverage, {arm.variant: arm for arm in test.ranges}
+    width = {arm: ranges[arm].last - ranges[arm].first + 1 if arm in ranges else 0 for arm in test.treatments}
+    return replace(test, coverage=coverage, traffic={arm: round(coverage * n / BUCKETS, 6) for arm, n in width.items()})
+
+
 def state(test: AbTest, lineup: Lineup | None) -> State:
     """By construction: whatever changes the lineup otherwise has stopped the test in the same transaction."""
     if test.decision and test.decision.applied:
@@ -305,19 +321,29 @@ def state(test: AbTest, lineup: Lineup | None) -> State:
 
 
 def look_due(test: AbTest, units: int, now: int) -> bool:
-    """Whether a planned look is to be taken: once in `look_hours`, at the horizon, and none after that."""
+    """Whether a planned look is to be taken: once in `look_hours`, at the horizon, and none after that.
+
+    Each sees a hundredth of the horizon more: boundaries cost memory and time by looks and by the smallest step.
+    """
     if test.planned_units is None or test.started_at is None or (test.looks and test.looks[-1].final):
         return False
     last = test.looks[-1].at if test.looks else test.started_at
     seen = test.looks[-1].units if test.looks else 0
     if units <= seen:
         return False
-    return units >= test.planned_units or now - last >= test.look_hours * _HOUR_MS
+    if units >= test.planned_units:
+        return True
+    return units - seen >= _LEAST_STEP * test.planned_units and now - last >= test.look_hours * _HOUR_MS
 
 
 def begin(test: AbTest, at: int) -> AbTest:
     """The test as it runs."""
     return test if test.started_at is not None else replace(test, started_at=at)
+
+
+def harmed(test: AbTest, keys: list[str]) -> AbTest:
+    """The test with guardrails that were found broken."""
+    return replace(test, harmed=sorted({*test.harmed, *keys}))
 
 
 def stop(test: AbTest, at: int, because: str) -> AbTest:
@@ -354,8 +380,15 @@ def decided(test: AbTest, decision: Decision, at: int) -> AbTest:
 
 
 def _instant(given: int | str | None, where: str) -> int | None:
-    if not isinstance(given, str):
-        return given
+    if given is None:
+        return None
+    found = _of_iso(given, where) if isinstance(given, str) else given
+    if not 0 <= found <= _LATEST_MS:
+        raise InvalidInput("a time is between 1970 and 9999", field=where)
+    return found
+
+
+def _of_iso(given: str, where: str) -> int:
     try:
         found = datetime.fromisoformat(given)
     except ValueError as error:

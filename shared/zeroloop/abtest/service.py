@@ -17,6 +17,7 @@ from zeroloop.inference.assignment import CONTROL
 from zeroloop.registry import rules as lineups
 from zeroloop.registry.rules import Lineup, StaleRevision
 from zeroloop.registry.service import Change, Registry, until_it_holds
+from zeroloop.stats.undetermined import Undetermined
 
 ACTOR = "zeroloop:abtest"
 _CLAIM_MS = 60_000
@@ -41,7 +42,7 @@ class AbTests:
     `failed(name, error)` is told of a test that could not be watched; the others are.
     """
 
-    def __init__(self, store: AbTestStore, registry: Registry, failed: Callable[[str, ZeroloopError], None]) -> None:
+    def __init__(self, store: AbTestStore, registry: Registry, failed: Callable[[str, Exception], None]) -> None:
         self._store = store
         self._registry = registry
         self._failed = failed
@@ -137,7 +138,7 @@ class AbTests:
             known = self.get(name)
             if known.state == State.DRAFT:
                 raise Conflict(f"{name} has not run yet", code="draft")
-            found = self._look(known, at) if choice is None else self._analyse(known.test)
+            known, found = self._look(known, at) if choice is None else (known, self._analyse(known.test))
             decision = Decision(
                 id=clock.new_id(),
                 choice=choice or _said(found),
@@ -145,8 +146,7 @@ class AbTests:
                 actor=actor,
                 reason=reason.strip() or found.verdict,
             )
-            claimed = rules.claim(replace(known.test, looks=found.looks), decision)
-            return self._store.save(claimed), found
+            return self._store.save(rules.claim(known.test, decision)), found
 
         test, found = until_it_holds(name, attempt)
         self._apply(test, found, at)
@@ -155,12 +155,19 @@ class AbTests:
     def tick(self, at: int) -> int:
         """Watch every active test: begin, look, guard, end, decide. How many there are."""
         names = self._store.active()
-        for name in names:
-            try:
-                self._watch(self.get(name), at)
-            except ZeroloopError as error:
-                self._failed(name, error)
+        well = [name for name in names if self._goes(self._watch, name, at)]
+        for name in well:  # no test's look keeps another's guardrail waiting
+            self._goes(self._judge, name, at)
         return len(names)
+
+    def _goes(self, step: Callable[[Known, int], None], name: str, at: int) -> bool:
+        """Whether a `step` of a test went well; whatever ails it, the others are watched."""
+        try:
+            step(self.get(name), at)
+        except Exception as error:  # noqa: BLE001
+            self._failed(name, error)
+            return False
+        return True
 
     def _watch(self, known: Known, at: int) -> None:
         test = known.test
@@ -190,35 +197,55 @@ class AbTests:
             self._write(test.name, lambda now: rules.stop(now, at, because), active=False)
 
     def _guard(self, known: Known, at: int) -> None:
-        """A broken guardrail ends a test at once; a look, and its end, may decide it."""
-        test, name = known.test, known.test.name
-        over = test.ends_at is not None and test.ends_at <= at
-        found = self._look(known, at, final=over)
-        if found.looks != test.looks:
-            known = Known(self._store.save(replace(test, looks=found.looks)), known.lineup)
-        broken = [harm for harm in found.guardrails if harm.broken and not found.balance.broken]
-        conclusive = found.outcome != "undetermined" or bool(found.looks and found.looks[-1].final)
-        if broken:
-            because = f"guardrail: {broken[0].metric} of {broken[0].arm} is worse by more than {broken[0].max_harm:.4g}"
-            self._stop(known, ACTOR, at, because, _evidence(found))
-        if test.auto_decide and conclusive and not found.balance.broken:
+        """A broken guardrail ends a test at once, whatever else is wrong: control is the safe side."""
+        found = self._analyse(known.test)
+        broken = [harm for harm in found.guardrails if harm.broken]
+        if not broken:
+            return
+        name, first = known.test.name, broken[0]
+        known = self._write(name, lambda now: rules.harmed(now, [harm.key for harm in broken]))
+        because = f"guardrail: {first.metric} of {first.arm} is worse by more than {first.max_harm:.4g}"
+        self._stop(known, ACTOR, at, because, _evidence(found))
+        if known.test.auto_decide and _chosen(found):
             self.decide(name, None, actor=ACTOR, at=at, reason="")
-        elif over and not broken:
-            self._stop(known, ACTOR, at, "it reached its end", _evidence(found))
 
-    def _look(self, known: Known, at: int, *, final: bool = False) -> Analysis:
-        """The analysis, as a planned look if one is due."""
-        sums = self._store.sums(known.test)
-        units = sum(arm.get("units", 0) for arm in sums.values())
-        unfinished = not (known.test.looks and known.test.looks[-1].final)
-        due = rules.look_due(known.test, units, at) or (final and unfinished)
-        return analysis.analyse(known.test, sums, looking=due and known.test.mode == "ab", final=final, at=at)
+    def _judge(self, known: Known, at: int) -> None:
+        """A look, and its end, may decide a test that runs."""
+        test = known.test
+        if known.state != State.RUNNING or test.decision:
+            return
+        over = test.ends_at is not None and test.ends_at <= at
+        known, found = self._look(known, at, final=over)
+        because = "it reached its end"
+        if test.auto_decide and _chosen(found):
+            try:
+                self.decide(test.name, None, actor=ACTOR, at=at, reason="")
+            except Conflict as refused:
+                if not over:
+                    raise
+                because = f"it reached its end, and was not decided: {refused.message}"[:2000]
+            else:
+                return
+        if over:
+            self._stop(known, ACTOR, at, because, _evidence(found))
+
+    def _look(self, known: Known, at: int, *, final: bool = False) -> tuple[Known, Analysis]:
+        """The analysis, as a planned look if one is due, which is kept before anything follows from it."""
+        test, sums = known.test, self._store.sums(known.test)
+        unfinished = not (test.looks and test.looks[-1].final)
+        due = rules.look_due(test, analysis.information(test, sums), at) or (final and unfinished)
+        due = due and test.mode == "ab" and known.state == State.RUNNING
+        found = analysis.analyse(test, sums, looking=due, final=final, at=at)
+        if found.looks != test.looks:
+            known = self._known(self._store.save(replace(test, looks=found.looks)))
+        return known, found
 
     def _analyse(self, test: AbTest) -> Analysis:
         return analysis.analyse(test, self._store.sums(test))
 
     def _known(self, test: AbTest) -> Known:
-        return Known(test, self._registry.find_lineup(test.model_id))
+        lineup = self._registry.find_lineup(test.model_id)
+        return Known(rules.as_it_runs(test, lineup), lineup)
 
     def _begin(self, test: AbTest, at: int, actor: str) -> Known:
         lineup = self._registry.find_lineup(test.model_id)
@@ -280,19 +307,19 @@ class AbTests:
 
 
 def _said(found: Analysis) -> str:
-    """What the analysis decides: the winner; control where that is better, or where nothing was shown at the horizon.
+    """What the analysis decides; Conflict `undetermined`."""
+    if (chosen := _chosen(found)) is None:
+        raise Conflict(f"{found.verdict} Choose by hand, or wait", code="undetermined", field="choice")
+    return chosen
 
-    Raises
-    ------
-    Conflict
-        `undetermined`.
-    """
+
+def _chosen(found: Analysis) -> str | None:
+    """The winner; control where that is better, or where of all metrics none showed a difference at the horizon."""
     if found.winner:
         return found.winner
     ended = bool(found.looks and found.looks[-1].final) and not found.balance.broken
-    if found.outcome == "loses" or ended:
-        return CONTROL
-    raise Conflict(f"{found.verdict} Choose by hand, or wait", code="undetermined", field="choice")
+    compared = not any(isinstance(one.sequence, Undetermined) for one in found.comparisons)
+    return CONTROL if found.outcome == "loses" or (ended and compared) else None
 
 
 def _evidence(found: Analysis) -> dict[str, Any]:

@@ -76,15 +76,17 @@ class FeedbackDesk:
             raise InvalidInput(
                 f"the prediction is older than {self._days} days", code="too_late", field="prediction_id"
             )
-        counted = self._label(receipt, feedback.label) if feedback.label is not None else None
+        if feedback.label is not None and receipt.label is None:
+            raise InvalidInput("the model answers numbers and no labels: send metrics", code="no_label", field="label")
         if self._outcomes and receipt.test_id:
             right = None if feedback.label is None else feedback.label == receipt.label
-            self._outcomes(receipt, right, feedback.metrics)
+            self._outcomes(receipt, right, feedback.metrics)  # before the label: what the test refuses isn't counted
+        counted: Counted | None = None
+        if feedback.label is not None and receipt.label is not None:
+            counted = self._label(receipt, receipt.label, feedback.label)
         return Heard(counted, _told(feedback, receipt, now))
 
-    def _label(self, receipt: Receipt, label: str) -> Counted:
-        if receipt.label is None:
-            raise InvalidInput("the model answers numbers and no labels: send metrics", code="no_label", field="label")
+    def _label(self, receipt: Receipt, predicted: str, label: str) -> Counted:
         cell = Cell(receipt.model_id, receipt.version, receipt.variant, receipt.time // _MINUTE_MS)
         frame = self._frames.get(receipt.model_id, receipt.version)
         gone_at = receipt.time // 1000 + (self._days + 1) * _DAY_MS // 1000
@@ -93,7 +95,7 @@ class FeedbackDesk:
             if before == label:
                 return "known"
             new, old = (
-                flat(judge([Outcome(receipt.label, receipt.score, receipt.slice, actual)], frame)) if actual else {}
+                flat(judge([Outcome(predicted, receipt.score, receipt.slice, actual)], frame)) if actual else {}
                 for actual in (label, before)
             )
             change = whole(add([new, {name: -value for name, value in old.items()}]))

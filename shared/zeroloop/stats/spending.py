@@ -22,6 +22,7 @@ from zeroloop.stats.undetermined import Undetermined
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _FAR = 8.5  # standard deviations; beyond lies 1e-17
 _TINY = 1e-14
+_MOST_PANELS = 256  # a step that needs more is integrated as one of (_FAR / 256)^2: tens of MB, whatever the steps
 
 Density = tuple[NDArray[Any], NDArray[Any]]
 """Places, and the mass at each: a path that hasn't ended is there."""
@@ -95,7 +96,7 @@ def _limit(density: Density, t: float, step: float, spend: float) -> float:
 def _survivors(density: Density, step: float, end: float, finest: float) -> Density:
     """The density after another `step`, of paths within -end..end, at nodes as close as the next step needs."""
     places, mass = density
-    panels = ceil(end / finest)
+    panels = min(ceil(end / finest), _MOST_PANELS)
     edges = np.linspace(-end, end, panels + 1)
     half = end / panels
     nodes = (edges[:-1, None] + half * (1 + _NODES)).ravel()
