@@ -94,7 +94,7 @@ def sign(credentials: Credentials, request: _Request, *, region: str, at_ms: int
 
 
 class Session:
-    """Signed calls to a few services, each host on one kept connection. Threads may share it: they call one after the other."""
+    """Signed calls to a few services, each host on one kept connection. Threads that share it call one by one."""
 
     def __init__(
         self, aws: Aws, *, now_ms: Callable[[], int] = clock.now_ms, monotonic: Callable[[], float] = clock.monotonic
