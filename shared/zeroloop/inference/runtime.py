@@ -163,10 +163,10 @@ def _free(details: dict[str, Any]) -> bool:
 
 def _bytes(details: dict[str, Any], rows: int) -> int:
     """What a tensor holds in a run of `rows`. Of those between operators the interpreter tells the shape of one row."""
-    shape = details["shape"].tolist()
+    shape: list[int] = details["shape"].tolist()
     if _free(details):
         shape[0] = max(shape[0], rows)
-    return math.prod(shape) * np.dtype(details["dtype"]).itemsize
+    return math.prod(shape) * int(np.dtype(details["dtype"]).itemsize)
 
 
 def _said(error: Exception) -> str:
