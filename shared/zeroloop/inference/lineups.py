@@ -1,5 +1,7 @@
 """Who serves, as predict knows it: fresh for 5 s, and stale rather than silent when the table doesn't answer.
 
+Stale is what this environment has read itself; what a snapshot knew may be weeks old, and serves nobody.
+
 A read costs one request in 5 s about 5 ms. Nothing is refreshed behind an answer: Lambda freezes there.
 """
 
