@@ -126,6 +126,11 @@ class Aws(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if "Key" not in asked:
             return self._answer(json.dumps({"VersionId": "5f2b9a01-0000", "SecretString": "0" * 64}).encode())
+        key = asked["Key"]
+        return self._answer(json.dumps({"Item": self.item(key["pk"]["S"], key["sk"]["S"])}).encode())
+
+    def item(self, _pk: str, sk: str) -> dict[str, Any]:
+        """A row of RegistryTable."""
         rows = {
             "NAME": {"model_id": {"S": MODEL_ID}},
             "LINEUP": {"body": {"S": msgspec.json.encode(LINEUP).decode()}},
@@ -133,7 +138,7 @@ class Aws(BaseHTTPRequestHandler):
                 "body": {"S": msgspec.json.encode(version(self.package)).decode()}, "state": {"S": "READY"}
             },
         }  # fmt: skip
-        return self._answer(json.dumps({"Item": rows[asked["Key"]["sk"]["S"]]}).encode())
+        return rows[sk]
 
     def _answer(self, body: bytes) -> None:
         self.send_response(200)
@@ -148,9 +153,9 @@ class Aws(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def aws() -> Iterator[str]:
+def aws(handler: type[Aws] = Aws) -> Iterator[str]:
     """Where the stand-in listens, until the end of the block."""
-    server = Server(("127.0.0.1", 0), Aws)
+    server = Server(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""What stays in memory: twenty models under a bound that holds a few, and a hundred thousand requests to one.
+"""What stays in memory, of many models under a bound that holds a few, and of a hundred thousand requests to one.
 
 The bound is told twice: the estimate that predict keeps under MAX_WARM_MEGABYTES, and what the process grew by.
 """
@@ -8,17 +8,22 @@ import random
 from pathlib import Path
 
 from bench.predict import null_stdout
-from bench.workload import CONTEXT, event, function, reviews
+from bench.workload import CONTEXT, event, files, function, reviews, version
+from tests import models
+from zeroloop.inference.model import Model
+from zeroloop.inference.warm import Served, WarmModels
 from zeroloop.registry.rules import Lineup
 
 MODELS, REQUESTS, MANY = 20, 10_000, 100_000
 BOUND_MEGABYTES = 2  # the small model costs 0.4 by the estimate: four fit
 GROWTH_BYTES = 20
+WIDE, WIDTH, WIDE_MEGABYTES = 10, 500_000, 150  # a row is 4 MB, the rows of one run 60
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     twenty_models()
+    large_tensors()
     many_requests()
 
 
@@ -51,6 +56,23 @@ def twenty_models() -> None:
     grown = (resident() - before) / 1e6
     print(f"{REQUESTS:,} requests over {MODELS} models, {loads:,} loads: at most {most / 1e6:.2f} MB by the estimate,")
     print(f"  bound {BOUND_MEGABYTES} MB; the process grew by {grown:.1f} MB\n")
+
+
+def large_tensors() -> None:
+    """A hundred rows to each of ten models whose files are tiny and whose tensors aren't."""
+    shape = [{"name": "x", "dtype": "float32", "shape": [-1, 1]}]
+    signature = {"inputs": shape, "outputs": [{**shape[0], "name": "y"}]}
+    package, about = models.tensors(models.wide(WIDTH), signature, [{"x": [1]}] * 3), version(files())
+    warm = WarmModels(lambda _model_id, _number: Served(about, Model(package)), WIDE_MEGABYTES * 1_000_000)
+    gc.collect()
+    before, most = resident(), 0
+    for number in range(WIDE):
+        warm.get("m", number).model.run([{"x": [1.0]}] * 100, ["x"] * 100)
+        most = max(most, resident() - before)
+    print(f"{WIDE} models of {sum(map(len, package.values())):,} bytes, each row {8 * WIDTH / 1e6:.0f} MB of tensors:")
+    print(
+        f"  the process grew by at most {most / 1e6:.1f} MB, bound {WIDE_MEGABYTES} MB and the tensors of the newest\n"
+    )
 
 
 def many_requests() -> None:

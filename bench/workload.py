@@ -50,8 +50,8 @@ def version(package: dict[str, bytes], number: int = 1) -> Version:
     )  # fmt: skip
 
 
-def function(**environment: str) -> ModuleType:
-    """The deployed function of predict, its AWS calls answered from memory."""
+def loaded(**environment: str) -> ModuleType:
+    """The deployed function of predict."""
     os.environ |= {
         "AWS_REGION": "us-east-1", "REGISTRY_TABLE": "t", "ARTIFACTS_BUCKET": "b", "RECEIPT_SECRET": "s",
         "MAX_WARM_MEGABYTES": "600", "LOG_SHARE": "1", "LOG_INSTANCES": "false", **environment,
@@ -60,6 +60,12 @@ def function(**environment: str) -> ModuleType:
     assert spec and spec.loader  # noqa: S101, PT018
     predict = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(predict)
+    return predict
+
+
+def function(**environment: str) -> ModuleType:
+    """The deployed function of predict, its AWS calls answered from memory."""
+    predict = loaded(**environment)
     package = files()
     predict.lineups._model_id = lambda _name, _timeout: MODEL_ID
     predict.lineups._lineup = lambda _model_id, _timeout: LINEUP

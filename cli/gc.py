@@ -1,4 +1,7 @@
-"""`zeroloop gc`: objects that nothing refers to any more. Looks first; deletes with the operator's own permission."""
+"""`zeroloop gc`: what nothing refers to any more, objects or published versions of functions.
+
+Looks first; deletes with the operator's own permission.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +17,7 @@ from cli.show import show, table
 from zeroloop import clock
 
 _DAY_MS = 86_400_000
+_ALIAS = "live"  # as template.yaml calls the one that serves
 
 
 class Folder(NamedTuple):
@@ -37,14 +41,30 @@ class Referred(NamedTuple):
 @click.option("--delete", is_flag=True, help="Delete; without it, only look.")
 @click.option("--packages", is_flag=True, help="Packages, too; the bucket's policy must have been lifted for them.")
 @click.option("--older-than", default=1, show_default=True, help="Days that an object must have been there.")
+@click.option("--function-versions", is_flag=True, help="Old published versions of the functions, and no objects.")
+@click.option(
+    "--stack", envvar="ZEROLOOP_STACK", help="Whose functions, by its name on AWS.  [default: a local stack's]"
+)
 @on_stack
 def gc(  # noqa: PLR0913 - click's form
-    bucket: str | None, older_than: int, api: Api, *, delete: bool, packages: bool, as_json: bool
+    bucket: str | None,
+    older_than: int,
+    stack: str | None,
+    api: Api,
+    *,
+    delete: bool,
+    packages: bool,
+    function_versions: bool,
+    as_json: bool,
 ) -> None:
     """List what nothing refers to in ArtifactsBucket: artifacts of runs that are gone, packages of deleted versions.
 
-    With --delete it goes; replaced and deleted objects are kept by S3 for 30 more days.
+    With --delete it goes; replaced and deleted objects are kept by S3 for 30 more days. With --function-versions it is
+    the functions' published versions instead: the one that serves stays, the one before it, and any newer.
     """
+    if function_versions:
+        _old_versions(api, stack, delete=delete, as_json=as_json)
+        return
     s3, name = _storage(api, bucket)
     before = clock.now_ms() - older_than * _DAY_MS
     found = [folder for folder in unreferenced(api, s3, name) if folder.newest <= before]
@@ -62,6 +82,41 @@ def _fate(folder: Folder, gone: set[str], *, packages: bool) -> str:
     if folder.prefix in gone:
         return "deleted"
     return "kept: a package" if folder.prefix.startswith("models/") and not packages else "would be deleted"
+
+
+def _old_versions(api: Api, stack: str | None, *, delete: bool, as_json: bool) -> None:
+    if not stack and not _is_local(api):
+        raise click.UsageError("name the --stack")
+    functions, stacks = _client(api, "lambda"), _client(api, "cloudformation")
+    resources = stacks.get_paginator("list_stack_resources").paginate(StackName=stack or deployment.STACK)
+    names = [
+        resource["PhysicalResourceId"]
+        for page in resources
+        for resource in page["StackResourceSummaries"]
+        if resource["ResourceType"] == "AWS::Lambda::Function"
+    ]
+    old = [(name, version) for name in sorted(names) for version in superseded(functions, name)]
+    if delete:
+        for name, version in old:
+            functions.delete_function(FunctionName=name, Qualifier=str(version))
+    told = [{"function": name, "version": version, "deleted": delete} for name, version in old]
+    rows = [[name, version, "deleted" if delete else "would be deleted"] for name, version in old]
+    show(told, as_json, table(["function", "version", ""], rows) if rows else "no function has old versions")
+
+
+def superseded(functions: Any, name: str) -> list[int]:
+    """Versions of a function from before the last one that served; none where nothing is said to serve."""
+    aliases = [alias for page in _pages(functions, "list_aliases", name) for alias in page["Aliases"]]
+    named = {a["Name"]: int(a["FunctionVersion"]) for a in aliases if a["FunctionVersion"] != "$LATEST"}
+    listed = [
+        one["Version"] for page in _pages(functions, "list_versions_by_function", name) for one in page["Versions"]
+    ]
+    older = sorted(int(version) for version in listed if version != "$LATEST" and int(version) < named.get(_ALIAS, 0))
+    return [version for version in older[:-1] if version not in named.values()]
+
+
+def _pages(functions: Any, operation: str, name: str) -> Any:
+    return functions.get_paginator(operation).paginate(FunctionName=name)
 
 
 def unreferenced(api: Api, s3: Any, bucket: str) -> Iterator[Folder]:
@@ -139,9 +194,22 @@ def _delete(s3: Any, bucket: str, keys: Sequence[str]) -> None:
 
 def _storage(api: Api, bucket: str | None) -> tuple[Any, str]:
     """S3 and the bucket: of a local stack the emulator's, else with the caller's own credentials."""
-    endpoint, local, _ = api.url.partition("/_aws/")
-    if local:
-        return deployment.client("s3", endpoint), bucket or deployment.outputs(endpoint)["ArtifactsBucket"]
+    if _is_local(api):
+        bucket = bucket or deployment.outputs(_endpoint(api))["ArtifactsBucket"]
     if not bucket:
         raise click.UsageError("name the --bucket: the stack's output ArtifactsBucket")
-    return botocore.session.get_session().create_client("s3"), bucket
+    return _client(api, "s3"), bucket
+
+
+def _client(api: Api, service: str) -> Any:
+    if _is_local(api):
+        return deployment.client(service, _endpoint(api))
+    return botocore.session.get_session().create_client(service)
+
+
+def _is_local(api: Api) -> bool:
+    return "/_aws/" in api.url
+
+
+def _endpoint(api: Api) -> str:
+    return api.url.partition("/_aws/")[0]

@@ -94,6 +94,7 @@ class Builder(NamedTuple):
         """A folder with our package as it is now."""
         files = [file for file in sorted(source.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
         inputs = [f"{file.relative_to(source)}\0{file.read_text()}" for file in files]
+        inputs.append(interpreter(self.target.python) or "")
 
         def copy(to: Path) -> None:
             shutil.copytree(source, to / source.name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -214,7 +215,8 @@ def _digest(inputs: list[str]) -> str:
 
 
 def _say(message: str) -> None:
-    print(f"layers/build.py: {message}", file=sys.stderr)  # noqa: T201 - the build's own voice
+    """On standard output: of a build that succeeds, `sam build` shows nothing else."""
+    print(f"layers/build.py: {message}", flush=True)  # noqa: T201 - the build's own voice
 
 
 def main() -> None:

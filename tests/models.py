@@ -77,6 +77,20 @@ def quantised() -> bytes:
 
 
 @cache
+def wide(width: int) -> bytes:
+    """The mean of logistic(x) `width` times over: a file of 2 KB with two tensors of 4 x `width` bytes a row."""
+    graph = Graph()
+    given, answer = graph.tensor([1, 1], free=True), graph.tensor([1, 1], free=True)
+    many, steep = graph.tensor([1, width], free=True), graph.tensor([1, width], free=True)
+    graph.operator("TILE", [given, graph.constant([1, width], "int32")], [many], schema.TileOptionsT())
+    graph.operator("LOGISTIC", [many], [steep])
+    kept = schema.ReducerOptionsT()
+    kept.keepDims = True
+    graph.operator("MEAN", [steep, graph.constant([1], "int32")], [answer], kept)
+    return graph.model([given], [answer])
+
+
+@cache
 def endless() -> bytes:
     """Crashes the interpreter (SIGSEGV): the body of its WHILE is that WHILE, and preparing it ends the stack.
 

@@ -7,6 +7,7 @@ imports cost 40, and a call 1.4 ms of CPU where this costs 0.3. Signature Versio
 
 import hashlib
 import hmac
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -93,7 +94,7 @@ def sign(credentials: Credentials, request: _Request, *, region: str, at_ms: int
 
 
 class Session:
-    """Signed calls to a few services, each host on one kept connection. Not for use by several threads at once."""
+    """Signed calls to a few services, each host on one kept connection. Threads that share it call one by one."""
 
     def __init__(
         self, aws: Aws, *, now_ms: Callable[[], int] = clock.now_ms, monotonic: Callable[[], float] = clock.monotonic
@@ -104,6 +105,7 @@ class Session:
         self._connections: dict[str, Connection] = {}
         self._used_at: dict[str, int] = {}
         self._credentials: Credentials | None = None
+        self._lock = threading.Lock()
 
     def json(self, service: str, target: str, body: dict[str, Any], *, timeout: float) -> dict[str, Any]:
         """Call an operation of a JSON service (DynamoDB, Secrets Manager), all tries within `timeout` seconds.
@@ -145,11 +147,12 @@ class Session:
 
     def renew(self, aws: Aws) -> None:
         """Start over with what the environment says now: a snapshot's connections and keys end with it."""
-        self._aws = aws
-        for connection in self._connections.values():
-            connection.close()
-        self._connections.clear()
-        self._credentials = None
+        with self._lock:
+            self._aws = aws
+            for connection in self._connections.values():
+                connection.close()
+            self._connections.clear()
+            self._credentials = None
 
     def _origin(self, name: str) -> str:
         """Where a service listens: one endpoint for all locally, a host each on AWS."""
@@ -157,8 +160,16 @@ class Session:
         return self._aws.aws_endpoint_url.rstrip("/") or f"https://{name}.{self._aws.aws_region}.{suffix}"
 
     def _answer(self, request: _Request, timeout: float) -> bytes:
-        """The answer of 200, after as many tries as `timeout` seconds allow."""
+        """The answer of 200, after as many tries as `timeout` seconds allow; waiting for other threads counts."""
         deadline = self._monotonic() + timeout
+        if not self._lock.acquire(timeout=max(0.0, timeout)):
+            raise _unavailable(request.service)
+        try:
+            return self._tried(request, deadline)
+        finally:
+            self._lock.release()
+
+    def _tried(self, request: _Request, deadline: float) -> bytes:
         cause: Exception | None = None
         attempt = 0
         while self._monotonic() < deadline:

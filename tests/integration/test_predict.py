@@ -7,9 +7,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.aws_limits import check_answer, check_log_lines
 from tests.integration.conftest import ROOT, Context, client, event
+from zeroloop import clock
 from zeroloop.digests import PackageFile, sha256
 from zeroloop.errors import NotFound, Unavailable
 from zeroloop.inference import preprocessing
@@ -24,6 +26,7 @@ from zeroloop.registry.store import RegistryStore
 SMALL, LARGE = (ROOT / "examples/sentiment/packages" / size for size in ("small", "large"))
 MACHINE = ROOT / "examples/tabular/packages/v1"
 SECRET = "0123456789abcdef"
+TEXT = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["fine"]}
 
 
 class Session:
@@ -265,6 +268,37 @@ def test_a_version_that_this_stack_can_not_load_is_a_fault_of_ours(
     status, body = world.ask("text")
     assert (status, body["code"]) == (500, "unservable")
     assert last_record(capsys)["Faults"] == 1
+
+
+def test_a_manifest_that_is_not_the_registered_one_is_not_believed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = world.registry.version("sentiment", 1)
+    forged = replace(version, files=[file._replace(size=file.size + 1) for file in version.files])
+    monkeypatch.setattr(world.predict.source, "ready", lambda *_: forged)
+    assert world.ask("text")[1]["code"] == "corrupt_package"
+
+
+def test_a_pinned_version_that_does_not_exist_makes_no_metric_of_its_own(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = json.dumps({"text": "fine", "version": 77_777})
+    assert world.ask("pinned", body=body)[1]["code"] == "unknown_version"
+    record = last_record(capsys)
+    assert "Version" not in record
+    assert record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]
+    assert (record["version"], record["variant"]) == (None, "pinned")
+    assert world.infer("sentiment/versions/77777/infer", TEXT)[0] == 404
+    assert last_record(capsys)["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model"]]
+    assert world.ask("pinned", body=json.dumps({"text": "fine", "version": 1}))[0] == 200
+    assert last_record(capsys)["Version"] == "1"
+
+
+def test_the_latency_is_that_of_the_request(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    started = clock.monotonic()
+    world.ask("text")
+    taken = (clock.monotonic() - started) * 1000
+    assert 0 < last_record(capsys)["latency_ms"] <= taken
 
 
 def test_a_package_that_is_gone_is_a_fault_of_ours(world: World) -> None:

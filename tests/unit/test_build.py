@@ -1,4 +1,5 @@
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,7 +78,21 @@ def test_a_linked_layer_leads_to_its_parts_in_front_of_the_path(tmp_path: Path) 
 
 def test_a_missing_interpreter_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert SCRIPT.interpreter("2.99") is None
-    assert "no Python 2.99 here" in capsys.readouterr().err
+    assert "no Python 2.99 here" in capsys.readouterr().out  # `sam build` swallows the other stream
+
+
+def test_a_package_without_bytecode_is_built_again_once_there_is_an_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SCRIPT, "CACHE", tmp_path / "cache")
+    lay(tmp_path, "ours/x.py")
+    (tmp_path / "ours/x.py").write_text("")
+    builder = SCRIPT.Builder("uv", "host")
+
+    monkeypatch.setattr(SCRIPT, "interpreter", lambda _version: None)
+    assert left(builder._own(tmp_path / "ours")) == {"ours/x.py"}
+    monkeypatch.setattr(SCRIPT, "interpreter", lambda _version: sys.executable)
+    assert any(name.endswith(".pyc") for name in left(builder._own(tmp_path / "ours")))
 
 
 @pytest.mark.parametrize("folder", sorted((ROOT / "layers").glob("*/layer.toml")), ids=lambda path: path.parent.name)

@@ -20,6 +20,7 @@ class World:
         self.names = {"sentiment": ID}
         self.table = {ID: FIRST}
         self.down = False
+        self.seconds = 0.0
         self.asked: list[tuple[str, str, float]] = []
         self.stale: list[str] = []
         self.lineups = Lineups(self.model_id, self.lineup, monotonic=lambda: self.now, on_stale=self.stale.append)
@@ -32,7 +33,7 @@ class World:
 
     def answer(self, what: str, key: str, timeout: float) -> str:
         self.asked.append((what, key, timeout))
-        if self.down:
+        if self.down or self.seconds > timeout:
             raise Unavailable("busy")
         return key
 
@@ -174,15 +175,37 @@ def test_after_a_restore_every_lineup_is_read_anew_at_once(world: World) -> None
     world.table[ID] = SECOND
     world.lineups.expire()
     assert world.get() == SECOND
+    assert world.asked == [("lineup", ID, 3.0)]
+
+
+def test_after_a_restore_a_slow_table_is_waited_for(world: World) -> None:
+    world.get()
+    world.table[ID], world.seconds = SECOND, 2.5
+    world.lineups.expire()
+    assert world.get() == SECOND
+    world.seconds = 0.0
+    assert world.get(after=5.1) == SECOND
     assert world.asked == [("lineup", ID, 0.2)]
 
 
-def test_after_a_restore_into_an_outage_the_old_lineup_serves_and_says_so(world: World) -> None:
+def test_after_a_restore_into_an_outage_what_the_snapshot_knew_serves_nobody(world: World) -> None:
     world.get()
     world.down = True
     world.lineups.expire()
+    for after in (0.0, 0.5, 60.0):
+        with pytest.raises(Unavailable):
+            world.get(after=after)
+    world.down, world.table[ID] = False, SECOND
+    assert world.get() == SECOND
+    assert world.stale == []
+
+
+def test_a_lineup_of_another_name_is_not_taken(world: World) -> None:
+    world.table[ID] = replace(FIRST, model="mood")  # renamed between the two reads
+    with pytest.raises(Unavailable):
+        world.get()
+    world.table[ID] = FIRST
     assert world.get() == FIRST
-    assert world.stale == ["sentiment"]
 
 
 def test_models_are_read_one_by_one(world: World) -> None:

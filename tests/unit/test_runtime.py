@@ -150,3 +150,35 @@ def test_a_model_that_fails_on_an_input_fails_as_the_model_and_goes_on() -> None
 def test_a_model_that_answers_fewer_rows_than_it_is_asked_fails() -> None:
     with pytest.raises(ModelFailed, match="for 2 rows"):
         Runner(models.mixing(keep=False)).run([rows(2)])
+
+
+def test_tensors_are_counted_for_the_largest_run_and_stay() -> None:
+    runner = Runner(models.wide(1000))
+    alone = runner.held
+    assert alone == pytest.approx(2 * 4 * 1000, abs=100)
+    runner.run([rows(20, 1)])
+    largest = runner.held
+    assert largest == pytest.approx(20 * alone, abs=2000)
+    runner.run([rows(1, 1)])
+    assert runner.held == largest
+
+
+@pytest.mark.parametrize(("width", "step"), [(1000, SUB_BATCH), (80_000, 99), (1_000_000, 7), (9_000_000, 1)])
+def test_where_rows_are_large_fewer_run_at_a_time(width: int, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner, asked = Runner(models.wide(width)), []
+
+    def once(inputs: list[Rows]) -> list[Rows]:
+        asked.append(len(inputs[0]))
+        return inputs
+
+    monkeypatch.setattr(runner, "once", once)
+    (answers,) = runner.run([rows(250, 1)])
+    assert answers.tolist() == rows(250, 1).tolist()
+    assert set(asked[:-1]) == {step}
+
+
+def test_a_model_of_large_rows_answers_within_its_bytes() -> None:
+    runner = Runner(models.wide(1_000_000))
+    (answers,) = runner.run([rows(15, 1)])
+    assert answers == pytest.approx(1 / (1 + np.exp(-rows(15, 1).astype(np.float64))), abs=1e-3)
+    assert runner.held < 64_000_000

@@ -3,13 +3,16 @@
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
+
+import pytest
+from msgspec.structs import replace
 
 from tests import models
-from zeroloop.errors import Unavailable
+from zeroloop.errors import InvalidInput, Unavailable
 from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import FRESH_SECONDS, Lineups
-from zeroloop.inference.model import Model
+from zeroloop.inference.model import Model, Result
 from zeroloop.inference.receipts import Key, verify
 from zeroloop.inference.record import LogRecord, Shadow
 from zeroloop.inference.requests import PredictRequest
@@ -130,3 +133,45 @@ def test_a_shadow_that_fails_is_told_in_the_log_and_to_nobody_else() -> None:
     for record in ask_both_ways(predictor, "user-1"):
         assert {told.shadow for told in record.predictions} == {Shadow(2, code="unavailable")}
         assert record.code is None
+
+
+def test_a_bug_in_a_shadow_is_told_in_the_log_and_fails_no_request(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(model_id: str, number: int) -> Served:
+        if number == 2:
+            raise RuntimeError("a bug of ours")
+        return load(model_id, number)
+
+    predictor = shadowed(2)
+    predictor._models = WarmModels(broken, 10**9)
+    for record in ask_both_ways(predictor, "user-1"):
+        assert {told.shadow for told in record.predictions} == {Shadow(2, code="internal")}
+        assert record.code is None
+    assert "a bug of ours" in capsys.readouterr().err
+
+
+def test_a_shadow_that_answers_another_number_of_instances_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = MODELS[2]
+
+    class Short:
+        size, held = whole.size, whole.held
+
+        @staticmethod
+        def answers(values: list[Any], where: list[str]) -> Result:
+            found = whole.answers(values, where)
+            return replace(found, answers=found.answers[1:])
+
+    monkeypatch.setitem(MODELS, 2, cast("Model", Short))
+    record = LogRecord(time=1, request_id="r", model="m", status=200, latency_ms=0.0)
+    asked = PredictRequest(instances=[{"features": FEATURES}] * 2, unit="user-1")
+    assert len(shadowed(2).predict("m", asked, record).answers) == 2
+    assert [told.shadow for told in record.predictions] == [Shadow(2, code="internal")] * 2
+
+
+def test_more_instances_than_an_answer_holds_are_refused_before_they_are_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [f"label-{i:04}" for i in range(400)]
+    wordy = Model(models.package(models.dense(outputs=400), labels=labels, scored=labels))
+    monkeypatch.setitem(MODELS, 1, wordy)
+    record = LogRecord(time=1, request_id="r", model="m", status=200, latency_ms=0.0)
+    asked = PredictRequest(instances=[{"features": FEATURES}] * 1000)
+    with pytest.raises(InvalidInput, match="at most"):
+        shadowed(2).predict("m", asked, record)

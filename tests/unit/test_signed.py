@@ -1,6 +1,8 @@
 """The lean signer against botocore's own, and the retries."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -146,6 +148,42 @@ def test_all_tries_end_with_the_time(wired: Any) -> None:
 )
 def test_where_a_service_listens(aws: Aws, service: str, origin: str) -> None:
     assert Session(aws)._origin(service) == origin
+
+
+class Echo:
+    """A kept connection: whoever sends before the last answer was taken gets that one."""
+
+    def __init__(self, _origin: str) -> None:
+        self.unread: list[bytes] = []
+
+    def ask(self, _method: str, _path: str, _headers: Any, body: bytes, _left: Callable[[], float]) -> Any:
+        self.unread.append(body)
+        clock.sleep(0.001)
+        return 200, self.unread.pop(0)
+
+    def close(self) -> None:
+        pass
+
+
+def test_threads_that_share_a_session_get_their_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signed, "Connection", Echo)
+    session, together = Session(AWS), threading.Barrier(8)
+
+    def ask(thread: int) -> bool:
+        together.wait()
+        asked = [{"thread": thread, "i": i} for i in range(20)]
+        return all(session.json("dynamodb", "GetItem", body, timeout=10) == body for body in asked)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(8)))
+
+
+def test_waiting_for_another_thread_takes_no_longer_than_the_call_may(wired: Any) -> None:
+    session, connection = wired((200, b"{}"))
+    with session._lock, pytest.raises(Unavailable):
+        session.json("dynamodb", "GetItem", {}, timeout=0.01)
+    assert connection.sent == 0
+    assert session.json("dynamodb", "GetItem", {}, timeout=1) == {}
 
 
 def test_a_restore_drops_connections_and_keys(wired: Any) -> None:

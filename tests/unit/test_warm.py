@@ -26,7 +26,7 @@ class Shelf:
         version = Version(
             model_id=model_id, version=number, version_id="", digest="", files=[], created_at=0, created_by="test"
         )
-        return Served(version, cast("Model", SimpleNamespace(size=self.sizes.get(number, 1000))))
+        return Served(version, cast("Model", SimpleNamespace(size=self.sizes.get(number, 1000), held=0)))
 
 
 def loaded(max_bytes: int, numbers: Iterable[int], **shelf: Any) -> tuple[WarmModels, list[int]]:
@@ -63,6 +63,21 @@ def test_the_newest_always_fits() -> None:
     models, loads = loaded(1, [1, 1, 2, 2], sizes={1: 10**9})
     assert models.cost == 3000
     assert loads == [1, 2]
+
+
+def test_a_model_that_grew_in_a_run_makes_others_go_at_the_next_request() -> None:
+    models, _ = loaded(9000, [1, 2, 3])
+    cast("Any", models.get(MODEL, 3).model).held = 4000
+    assert models.get(MODEL, 3).version.version == 3
+    assert models.cost == 3000 + 5000
+    assert list(models._served) == [(MODEL, 2), (MODEL, 3)]
+
+
+def test_tensors_smaller_than_twice_the_files_are_in_the_estimate() -> None:
+    models, _ = loaded(9000, [1, 2, 3])
+    cast("Any", models.get(MODEL, 3).model).held = 2000
+    models.get(MODEL, 3)
+    assert models.cost == 9000
 
 
 def test_versions_of_two_models_are_two() -> None:

@@ -1,5 +1,7 @@
 """Who serves, as predict knows it: fresh for 5 s, and stale rather than silent when the table doesn't answer.
 
+Stale is what this environment has read itself; what a snapshot knew may be weeks old, and serves nobody.
+
 A read costs one request in 5 s about 5 ms. Nothing is refreshed behind an answer: Lambda freezes there.
 """
 
@@ -17,6 +19,7 @@ BUDGET_SECONDS = 0.2
 FIRST_SECONDS = 3.0
 # After a failed refresh the old lineup serves this long before the next try: an outage costs no request 200 ms twice.
 PAUSE_SECONDS = 1.0
+_EXPIRED = float("-inf")
 
 
 class _Known(Struct):
@@ -56,20 +59,24 @@ class Lineups:
         NotFound
             `unknown_model`.
         Unavailable
-            It was never read, and can't be now.
+            It was never read, or not since the restore, and can't be now.
         """
         known, now = self._known.get(name), self._monotonic()
         if known is None:
             return self._remember(name, self._read(check_name(name), None, FIRST_SECONDS), now)
         if now - known.read_at <= FRESH_SECONDS or now - known.tried_at <= PAUSE_SECONDS:
             return self._told(name, known, now)
-        known.tried_at = now
+        expired = known.read_at == _EXPIRED
+        known.tried_at = _EXPIRED if expired else now
         try:
-            return self._remember(name, self._read(name, known.lineup.model_id, BUDGET_SECONDS), now)
+            budget = FIRST_SECONDS if expired else BUDGET_SECONDS
+            return self._remember(name, self._read(name, known.lineup.model_id, budget), now)
         except Unavailable:
+            if expired:
+                raise
             return self._told(name, known, now)
         except NotFound:
-            del self._known[name]
+            self._known.pop(name, None)  # another thread may have found out first
             raise
 
     def check(self) -> None:
@@ -77,9 +84,9 @@ class Lineups:
         self._model_id("", FIRST_SECONDS)  # a name that no model has
 
     def expire(self) -> None:
-        """Make the next `get` of every name read anew: a snapshot's lineup is as old as the snapshot."""
+        """Let no name be served before it is read anew: a snapshot's lineup is as old as the snapshot."""
         for known in self._known.values():
-            known.read_at = known.tried_at = float("-inf")
+            known.read_at = known.tried_at = _EXPIRED
 
     def _told(self, name: str, known: _Known, now: float) -> Lineup:
         if now - known.read_at > STALE_SECONDS:
@@ -99,4 +106,6 @@ class Lineups:
         lineup = self._lineup(found, timeout) if found else None
         if lineup is None:
             raise NotFound(f"there is no model {name!r}", code="unknown_model", field="model")
+        if lineup.model != name:
+            raise Unavailable(f"{name!r} was just renamed; try again")
         return lineup

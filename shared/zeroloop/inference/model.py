@@ -83,6 +83,11 @@ class Model:
         return self._reader.field
 
     @property
+    def held(self) -> int:
+        """Bytes that its tensors held in the largest run so far."""
+        return self._runner.held
+
+    @property
     def inputs(self) -> Sequence[Tensor]:
         """The tensors that `infer` takes."""
         return self._reader.inputs

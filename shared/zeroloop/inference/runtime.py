@@ -1,5 +1,6 @@
 """A loaded TFLite model. The only user of the interpreter: LiteRT, or tflite-runtime 2.14 where that is installed."""
 
+import math
 import threading
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ Array = NDArray[Any]
 # Measured: 100 rows a call is the fastest (909,000 rows/s; 1,000 rows 482,000), and the result of a row may depend
 # on the rows it is invoked with, so that every caller must cut its rows in the same way.
 SUB_BATCH = 100
+# Where rows are large, fewer: as many as this holds. It follows from the model alone, never from a request.
+_SUB_BATCH_BYTES = 64_000_000
 
 IDENTIFIER = b"TFL3"
 
@@ -40,6 +43,12 @@ class Runner:
     The interpreter itself isn't: two threads on one of them made 9 silently wrong answers in 10,000, hence the lock.
     Quantised inputs take real numbers, or what they hold; quantised outputs give real numbers, those in `raw` (by their
     place) what they hold. A model that was made for one batch size runs in steps of it, the last one filled up.
+
+    Attributes
+    ----------
+    held
+        Bytes of the interpreter's tensors in the largest run so far, which it doesn't give back: an upper bound, some
+        share their place.
 
     Raises
     ------
@@ -69,6 +78,11 @@ class Runner:
         ]
         self._shapes = [tuple(map(int, details["shape"])) for details in self.inputs]
         self._fixed_rows = self._shapes[0][0] if _fixed(self.inputs[0]) else None
+        free = sum(_bytes(details, 1) for details in self._interpreter.get_tensor_details() if _free(details))
+        self._step = self._fixed_rows or max(1, min(SUB_BATCH, _SUB_BATCH_BYTES // max(1, free)))
+        self._largest = 0
+        self.held = 0
+        self._measure(self._shapes)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs for `inputs`, one (rows, ...) array each, in the order of the model's own lists.
@@ -79,8 +93,7 @@ class Runner:
         MemoryError
             The model asks for more than there is.
         """
-        rows, fixed = len(inputs[0]), self._fixed_rows
-        step = fixed or SUB_BATCH
+        rows, fixed, step = len(inputs[0]), self._fixed_rows, self._step
         if rows <= step:
             return self._checked(self.once(inputs), rows) if fixed in {None, rows} else self._filled(inputs, fixed)
         parts = [self.run([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
@@ -113,12 +126,15 @@ class Runner:
 
     def _answers(self, inputs: Sequence[Array]) -> list[Array]:
         shapes = [array.shape for array in inputs]
-        if shapes != self._shapes:
+        resized = shapes != self._shapes
+        if resized:
             self._resize(shapes)
         interpreter = self._interpreter
         for (index, dtype, details), array in zip(self._takes, inputs, strict=True):
             interpreter.set_tensor(index, array if array.dtype == dtype else _quantised(array, details))
         interpreter.invoke()
+        if resized:
+            self._measure(shapes)
         return [
             _real(interpreter.get_tensor(index), quantised) if quantised else interpreter.get_tensor(index)
             for index, quantised in self._gives
@@ -130,6 +146,27 @@ class Runner:
             self._interpreter.resize_tensor_input(details["index"], shape)
         self._interpreter.allocate_tensors()
         self._shapes = shapes
+
+    def _measure(self, shapes: list[tuple[int, ...]]) -> None:
+        """Note what the tensors hold, after a run on larger inputs than any before."""
+        size = sum(map(math.prod, shapes))
+        if size > self._largest:
+            rows = shapes[0][0] if shapes[0] else 1
+            self._largest = size
+            self.held = max(self.held, sum(_bytes(details, rows) for details in self._interpreter.get_tensor_details()))
+
+
+def _free(details: dict[str, Any]) -> bool:
+    """Whether the tensor grows with the rows."""
+    return bool((details["shape_signature"][:1] == -1).any())
+
+
+def _bytes(details: dict[str, Any], rows: int) -> int:
+    """What a tensor holds in a run of `rows`. Of those between operators the interpreter tells the shape of one row."""
+    shape: list[int] = details["shape"].tolist()
+    if _free(details):
+        shape[0] = max(shape[0], rows)
+    return math.prod(shape) * int(np.dtype(details["dtype"]).itemsize)
 
 
 def _said(error: Exception) -> str:

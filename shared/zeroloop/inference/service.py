@@ -1,5 +1,7 @@
 """Predicting: which version answers, what it says, and the receipt of each answer."""
 
+import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -106,8 +108,12 @@ class Predictor:
         lineup = self._lineups.get(name)
         record.model_id = lineup.model_id
         assigned = assignment.assign(lineup, unit or record.request_id, pinned, unit)
-        record.variant, record.version, record.test_id = assigned.variant, assigned.version, assigned.test_id
-        return self._models.get(lineup.model_id, assigned.version), assigned.shadow
+        record.variant, record.test_id = assigned.variant, assigned.test_id
+        if pinned is None:  # a caller's number is told once there is such a version: each one told makes a metric
+            record.version = assigned.version
+        served = self._models.get(lineup.model_id, assigned.version)
+        record.version = assigned.version
+        return served, assigned.shadow
 
     def _score_beside(
         self, served: Served, number: int | None, result: Result, run: Callable[[Model], Result]
@@ -117,9 +123,16 @@ class Predictor:
             return [None] * len(result.answers)
         try:
             found = run(self._models.get(served.version.model_id, number).model)
+            return [
+                Shadow(number, label(answer), score(answer))
+                for answer, _ in zip(found.answers, result.answers, strict=True)
+            ]
         except ZeroloopError as error:
-            return [Shadow(number, code=error.code)] * len(result.answers)
-        return [Shadow(number, label(answer), score(answer)) for answer in found.answers]
+            code = error.code
+        except Exception:  # noqa: BLE001 - a bug, ours or the model's: the log has it
+            sys.stderr.write(traceback.format_exc())
+            code = "internal"
+        return [Shadow(number, code=code)] * len(result.answers)
 
     def _sign(
         self, unit: str | None, served: Served, result: Result, record: LogRecord, shadows: Sequence[Shadow | None]
