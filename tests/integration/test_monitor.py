@@ -13,8 +13,9 @@ from examples.sentiment import dataset
 from tests.integration.conftest import Context, event
 from tests.integration.test_predict import LARGE, MACHINE, SMALL, World, configured
 from zeroloop import clock
-from zeroloop.errors import Unavailable
+from zeroloop.errors import NotFound, Unavailable
 from zeroloop.inference.service import label, score
+from zeroloop.monitoring import outside
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
 from zeroloop.monitoring.alerts import Alert, Webhook
 from zeroloop.monitoring.baseline import frame_of
@@ -334,6 +335,107 @@ def test_what_was_not_sent_is_sent_again_on_the_ways_that_are_left(world: Monito
     assert world.outbox.ways == [None, ["bus"]]
 
 
+def posts(world: Monitored, monkeypatch: pytest.MonkeyPatch, hooks: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """What is posted from now on to webhooks that the model has, by the sender as it is; `world.outbox.down` fail."""
+    posted: list[dict[str, Any]] = []
+
+    def post(hook: Webhook, body: bytes) -> None:
+        if hook.url in world.outbox.down:
+            raise Unavailable("down")
+        posted.append(json.loads(body))
+
+    class Client:
+        def publish(self, **_: Any) -> None:
+            pass
+
+        def put_events(self, **_: Any) -> dict[str, int]:
+            return {"FailedEntryCount": 0}
+
+    monkeypatch.setattr(outside, "post", post)
+    monkeypatch.setattr(outside, "client", lambda _service: Client())
+    world.app.monitor._sender = outside.Sender("arn:topic", lambda _error: None)
+    world.set(webhooks=hooks)
+    return posted
+
+
+def test_nobody_is_told_of_an_end_before_its_beginning(world: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = {"url": "https://events.example.com/v2/enqueue", "format": "pagerduty", "routing_key": "k"}
+    posted = posts(world, monkeypatch, [hook])
+    slow, fast = requests(200, latency_ms=900.0), requests(200)
+    world.outbox.down = [hook["url"]]
+    windows(world, [slow, slow, fast])
+    world.lines(START + 16, fast)
+    world.tick(START + 17.5, "minutes")  # tries the first again: it is taken on when the second comes
+    world.outbox.down = []
+    world.tick(START + 21.1, "minutes")
+    world.tick(START + 24, "minutes")
+    world.tick(START + 27, "minutes")
+    assert [one["event_action"] for one in posted] == ["trigger", "resolve"]
+
+
+def test_more_alerts_than_a_page_are_sent_when_a_way_is_back(world: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = {"url": "https://hooks.example.com/x", "format": "slack"}
+    posted = posts(world, monkeypatch, [hook])
+    slow, fast = requests(200, latency_ms=900.0), requests(200)
+    world.outbox.down = [hook["url"]]
+    windows(world, [slow, slow, fast, fast] * 6)
+    world.outbox.down = []
+    for minute in (123, 126, 129):
+        world.tick(START + minute, "minutes")
+    assert [one["text"].split("*")[1] for one in posted] == ["ALERT", "OK"] * 6
+
+
+def test_a_dead_webhook_costs_the_others_no_more_than_a_moment(
+    world: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits longest is first, so that a call that has no time left goes on with the others the next time."""
+    world.register("another", SMALL)
+    world.promote("another", 1)
+    seconds = 0.0
+    tried: list[str] = []
+
+    class Slow(Outbox):
+        def send(self, alert: Alert, *_: Any) -> list[str]:
+            nonlocal seconds
+            seconds += 75
+            tried.append(alert.model)
+            return ["bus"]
+
+    world.app.monitor._sender = Slow()
+    monkeypatch.setattr(clock, "monotonic", lambda: seconds)
+    slow = count(requests(200, latency_ms=900.0), frame())
+    for minute in (1, 6):
+        for name in ("another", "sentiment"):
+            world.add(START + minute, slow, name=name)
+        world.tick(START + minute + 5.1, "minutes")
+    assert (tried, seconds) == (["another"], 75)
+    world.tick(START + 14, "minutes")
+    world.tick(START + 17, "minutes")
+    assert tried == ["another", "sentiment", "another"]
+
+
+def test_windows_that_are_made_up_for_may_begin_and_end_an_alert_in_one_call(world: Monitored) -> None:
+    slow, fast = requests(200, latency_ms=900.0), requests(200)
+    windows(world, [fast])
+    for number, lines in enumerate([slow, slow, fast, fast], 1):
+        world.lines(START + 5 * number + 1, lines)
+    assert world.tick(START + 26.1, "minutes") == {"models": 1, "windows": 4, "alerts": 2}
+    assert world.changes() == [("latency", "ALERT"), ("latency", "OK")]
+
+
+def test_what_is_gone_within_a_model_is_no_deleted_model(world: Monitored) -> None:
+    promote_worse(world)
+
+    def gone(*_: Any) -> None:
+        raise NotFound("version 1 is gone")
+
+    world.app.monitor._registry.roll_back = gone
+    with pytest.raises(NotFound):
+        world.tick(START + 6.5, "minutes")
+    assert world.changes() == []
+    assert "latency" in world.app.monitor._watch.watched(world.registry.model("sentiment").model_id).kinds
+
+
 def test_one_model_that_fails_keeps_no_other_from_being_judged(world: Monitored) -> None:
     world.register("another", SMALL)
     world.promote("another", 1)
@@ -424,6 +526,26 @@ def test_settings_are_kept_and_what_is_not_said_is_as_for_all(world: Monitored) 
         ("set", {"body": '{"of_three": 4}'}, 422, "of_three"),
         ("set", {"body": '{"webhooks": [{"url": "ftp://x", "format": "slack"}]}'}, 422, "webhooks[0].url"),
         ("set", {"body": '{"webhooks": [{"url": "https://x", "format": "teams"}]}'}, 422, "webhooks[0].format"),
+        *[
+            ("set", {"body": json.dumps({"webhooks": [{"url": url, "format": "slack"}]})}, 422, "webhooks[0].url")
+            for url in (
+                "https://hooks.example.com:99999/x",
+                "https://hooks.example.com:0/x",
+                "https://[::1/x",
+                "https://a b/x",
+                "https://hooks.example.com/ä",
+                "https://hooks.example.com/x y",
+                "https://hooks.example.com/x\r\nA: b",
+                "https://me@hooks.example.com/x",
+                "http://127.0.0.1:80@hooks.example.com/x",
+            )
+        ],
+        (
+            "set",
+            {"body": '{"webhooks": [{"url": "https://x", "format": "pagerduty"}]}'},
+            422,
+            "webhooks[0].routing_key",
+        ),
         ("set", {"body": "{"}, 422, "body"),
         ("metrics_bad_window", {}, 422, "window"),
         ("metrics", {"queryStringParameters": {"window": "31d"}}, 422, "window"),

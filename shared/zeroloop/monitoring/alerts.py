@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ KEPT = 3
 _WINDOW = re.compile(r"^([1-9][0-9]{0,4})([mhd])$")
 _MINUTES = {"m": 1, "h": 60, "d": 1440}
 _MOST_MINUTES = 30 * 1440
+_OWN_MACHINE = frozenset({"127.0.0.1", "localhost"})
 
 
 class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +92,32 @@ class Watched(Struct, frozen=True):
 
     revision: int = 0
     kinds: dict[str, Watch] = field(default_factory=dict)
+
+
+def check(settings: Settings) -> None:
+    """Whether every webhook can be posted to, as far as its address says.
+
+    Raises
+    ------
+    InvalidInput
+        An address that is none, or that has a user's name in it; PagerDuty without a routing key.
+    """
+    for number, hook in enumerate(settings.webhooks):
+        if not _can_be_posted_to(hook.url):
+            raise InvalidInput("that is no address to post to", field=f"webhooks[{number}].url")
+        if hook.format == "pagerduty" and not hook.routing_key:
+            raise InvalidInput("PagerDuty needs a routing key", field=f"webhooks[{number}].routing_key")
+
+
+def _can_be_posted_to(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    printable = url.isascii() and url.isprintable() and " " not in url
+    return printable and "@" not in parts.netloc and (host in _OWN_MACHINE or parts.scheme == "https") and port != 0
 
 
 class Alert(Struct, frozen=True, kw_only=True):

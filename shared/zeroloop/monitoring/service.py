@@ -1,6 +1,6 @@
 """Monitoring's use cases: what the API asks, and what the schedules do. Read, judge, write once, tell."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import reduce
 from typing import Any, Literal
@@ -11,12 +11,12 @@ from zeroloop import clock
 from zeroloop.errors import Conflict, NotFound, Unavailable
 from zeroloop.monitoring import alerts, figures, reports
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
-from zeroloop.monitoring.alerts import Alert, Judged, Settings, Watch, Watched, Webhook
+from zeroloop.monitoring.alerts import Alert, Judged, Settings, Watch, Watched
 from zeroloop.monitoring.baseline import NAME, Baseline, read
-from zeroloop.monitoring.outside import Called, Counts, Sender
+from zeroloop.monitoring.outside import Called, Counts, Sender, ways
 from zeroloop.monitoring.reports import Every, Learned, Report
 from zeroloop.monitoring.store import MonitoringStore
-from zeroloop.monitoring.watching import WatchStore, report_key
+from zeroloop.monitoring.watching import Unsent, WatchStore, report_key
 from zeroloop.registry.rules import Lineup, Version
 from zeroloop.registry.service import Change, Registry
 
@@ -28,6 +28,8 @@ _CATCH_UP = 12
 _LOOK_BACK = (60, 360, DAY_MINUTES)
 """Minutes in which the last 100 requests are looked for."""
 _RETRY_MS = 120_000
+_SENDING_SECONDS = 60.0
+"""Of one call for all models: what a dead webhook may cost. The next call goes on."""
 _TRIES = 5
 _WARM_BASELINES = 64
 _MS = 60_000
@@ -133,6 +135,7 @@ class Monitor:
 
     def set(self, name: str, settings: Settings) -> Settings:
         """Replace the model's settings."""
+        alerts.check(settings)
         self._watch.save_settings(self._registry.model(name).model_id, settings)
         return settings
 
@@ -160,27 +163,69 @@ class Monitor:
         """Judge all windows of all models that have ended and weren't judged; called again, it finds nothing to do.
 
         What fails of one model doesn't keep the others from being judged: it is raised at the end, so that the
-        function's own alarm tells of it.
+        function's own alarm tells of it. Alerts are sent when all are judged.
         """
         done = {"models": 0, "windows": 0, "alerts": 0}
-        failed: Exception | None = None
+        failed: list[Exception] = []
+        subjects = []
         for name in self._names():
             try:
-                windows, changes = self._look_at(self._subject(name), schedule, now)
+                subject = self._subject(name)
             except NotFound:
                 continue  # deleted meanwhile
             except Exception as error:  # noqa: BLE001 - of one model
-                self._log_failure(error)
-                failed = error
+                failed.append(error)
+                continue
+            subjects.append(subject)
+            try:
+                windows, changes = self._look_at(subject, schedule, now)
+            except Exception as error:  # noqa: BLE001 - of one model
+                failed.append(error)
             else:
                 done = {
                     "models": done["models"] + 1,
                     "windows": done["windows"] + windows,
                     "alerts": done["alerts"] + changes,
                 }
+        failed += self._send(subjects, now)
+        for error in failed:
+            self._log_failure(error)
         if failed:
-            raise failed
+            raise failed[-1]
         return done
+
+    def _send(self, subjects: Sequence[Subject], now: int) -> list[Exception]:
+        """Send what of the last day isn't sent, those first who have waited longest; what went wrong."""
+        until = clock.monotonic() + _SENDING_SECONDS
+        failed: list[Exception] = []
+        waiting: list[tuple[int, Subject, list[Unsent]]] = []
+        for subject in subjects:
+            try:
+                unsent = self._watch.unsent(subject.model_id, now - DAY_MINUTES * _MS)
+            except Exception as error:  # noqa: BLE001 - of one model
+                failed.append(error)
+            else:
+                waiting.append((min((one.claimed for one in unsent), default=now), subject, unsent))
+        for _, subject, unsent in sorted(waiting, key=lambda row: row[0]):
+            try:
+                self._send_in_order(subject, unsent, now, until)
+            except Exception as error:  # noqa: BLE001 - of one model
+                failed.append(error)
+        return failed
+
+    def _send_in_order(self, subject: Subject, unsent: Sequence[Unsent], now: int, until: float) -> None:
+        """Oldest first: on a way that didn't take an alert, or may be taking it now, none of its kind overtakes it."""
+        hooks = subject.settings.webhooks
+        since = now - _RETRY_MS
+        held: dict[str, set[str]] = {}
+        for one in unsent:
+            kind = held.setdefault(one.alert.kind, set())
+            left = set(ways(hooks) if one.left is None else one.left)
+            if clock.monotonic() < until and not left <= kind and self._watch.claim(one.alert, now, since):
+                only = sorted(left - kind) if kind or one.left is not None else None
+                left = {*self._sender.send(one.alert, hooks, only), *(left & kind)}
+                self._watch.sent(one.alert, sorted(left))
+            kind |= left
 
     def _names(self) -> Iterator[str]:
         after: str | None = None
@@ -195,10 +240,6 @@ class Monitor:
     def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
         """How many windows were judged, and how many changes of state they made."""
         settings = subject.settings
-        if schedule == "minutes":
-            self._send_again(subject, now)
-            if settings.rollback.enabled:
-                self._guard(subject, now)
         length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
         until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
@@ -207,6 +248,8 @@ class Monitor:
             judge = self._minutes if schedule == "minutes" else self._drift
             changes += judge(subject, (end - length, end), schedule, now)
             windows += 1
+        if schedule == "minutes" and settings.rollback.enabled:
+            self._guard(subject, now)
         return windows, changes
 
     def _minutes(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
@@ -328,9 +371,7 @@ class Monitor:
                     alert = self._alert(subject, kind, judged, window, now, alerting=after.alert)
                 if self._watch.conclude(subject.model_id, alerts.watched(before, kind, after), made, alert):
                     made = None
-                    if alert:
-                        self._send(alert, subject.settings.webhooks)
-                        changes += 1
+                    changes += alert is not None
                     break
             else:
                 raise Unavailable(f"{subject.model} is judged by too many at once; the next schedule goes on")
@@ -356,17 +397,6 @@ class Monitor:
             report=f"{self._links.api}/models/{subject.model}/{path}",
             runbook=f"{self._links.runbooks}#{kind}",
         )
-
-    def _send(self, alert: Alert, webhooks: list[Webhook], only: list[str] | None = None) -> None:
-        self._watch.sent(alert, self._sender.send(alert, webhooks, only))
-
-    def _send_again(self, subject: Subject, now: int) -> None:
-        """Send what somebody took on and didn't finish; for a day."""
-        since = now - _RETRY_MS
-        for unsent in self._watch.unsent(subject.model_id, since):
-            late = now - unsent.alert.at > DAY_MINUTES * _MS
-            if not late and self._watch.claim(unsent.alert, now, since):
-                self._send(unsent.alert, subject.settings.webhooks, unsent.left)
 
     def _crashes(self, of: Aggregate, start: int, end: int) -> float:
         """Crashes and timeouts leave no line that names a model: of the function's, this model's share of requests."""
@@ -413,8 +443,7 @@ class Monitor:
                 runbook=f"{self._links.runbooks}#rollback",
                 evidence=evidence,
             )
-            if self._watch.conclude(subject.model_id, alert=alert):
-                self._send(alert, subject.settings.webhooks)
+            self._watch.conclude(subject.model_id, alert=alert)
 
     def _promotion(self, subject: Subject, now: int) -> tuple[int, int, int] | None:
         """When the champion was promoted, itself, and whom it replaced; None if that isn't what happened last."""

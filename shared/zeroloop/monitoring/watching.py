@@ -4,7 +4,7 @@
     W#<model_id>  WATCHED                               what its alerts stand on, changed under its revision
     W#<model_id>  LEARNED#<version>#<minutes>           what healthy windows of that length were like
     W#<model_id>  REPORT#<end>#<every>#<minutes>#<version>   a report; one a window, for 400 days
-    W#<model_id>  ALERT#<at>#<kind>                     a change of state, and whether it was sent, for 400 days
+    W#<model_id>  ALERT#<at>#<end>#<kind>#<state>       a change of state, and whether it was sent, for 400 days
 
 `body` is the value as its contract's JSON.
 """
@@ -26,9 +26,10 @@ _NEW = "attribute_not_exists(pk)"
 
 
 class Unsent(Struct, frozen=True):
-    """An alert that wasn't sent everywhere; `left` are the ways that are, None all."""
+    """An alert that wasn't sent everywhere, and when somebody took that on; `left` are the ways that are, None all."""
 
     alert: Alert
+    claimed: int
     left: list[str] | None
 
 
@@ -76,7 +77,7 @@ class WatchStore:
                 actions.append(save(_row(model_id, _learned(made.model_version, minutes), learned)))
         if alert:
             row = _kept(_row(model_id, _alert_key(alert), alert), alert.at)
-            actions.append(save({**row, "claimed": alert.at}, _NEW))
+            actions.append(save({**row, "claimed": 0}, _NEW))
         try:
             self._table.write("what a window came to", *actions)
         except ConditionFailed:
@@ -96,11 +97,11 @@ class WatchStore:
         return [msgspec.json.decode(row["body"], type=Alert) for row in self._page(model_id, "ALERT", before, limit)]
 
     def unsent(self, model_id: str, since: int) -> list[Unsent]:
-        """Of the latest alerts those that weren't sent everywhere, by whoever took that on before `since`, in ms."""
+        """Alerts since a time in ms that weren't sent everywhere, oldest first."""
         return [
-            Unsent(msgspec.json.decode(row["body"], type=Alert), row.get("left"))
-            for row in self._page(model_id, "ALERT", None, 10)
-            if row["claimed"] < since and row.get("left") != []
+            Unsent(msgspec.json.decode(row["body"], type=Alert), int(row["claimed"]), row.get("left"))
+            for row in self._table.query(_pk(model_id), first=f"ALERT#{since:015}", last="ALERT$")
+            if row.get("left") != []
         ]
 
     def claim(self, alert: Alert, at: int, since: int) -> bool:
@@ -134,7 +135,7 @@ def report_key(report: Report, minutes: int) -> str:
 
 
 def _alert_key(alert: Alert) -> str:
-    return f"ALERT#{alert.at:015}#{alert.kind}"
+    return f"ALERT#{alert.at:015}#{alert.window_end:015}#{alert.kind}#{alert.state}"
 
 
 def _learned(version: int, minutes: int) -> str:
