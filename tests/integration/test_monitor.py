@@ -206,6 +206,29 @@ def test_another_domain_is_an_alert_once_and_its_end_another(world: Monitored) -
     assert [(one["kind"], one["state"]) for one in told["alerts"]] == [("drift", "OK"), ("drift", "ALERT")]
 
 
+def test_drifted_windows_with_hours_of_little_between_them_do_not_run(world: Monitored) -> None:
+    world.lines(START + 30, rows("nyt", 0, 200))
+    for hour in (1, 3):
+        world.lines(START + 60 * hour + 30, rows("movie", 0, 50))
+    world.lines(START + 60 * 4 + 30, rows("nyt", 200, 200))
+    world.lines(START + 60 * 6 + 30, rows("nyt", 400, 200))  # in the hour before it there was nothing at all
+    for hour in range(7):
+        world.tick(START + 60 * (hour + 1) + 2)
+    found = [one["status"] for one in world.ask("reports")["reports"]]
+    assert found == ["drifted", "drifted", "undetermined", "undetermined", "drifted"]
+    assert world.changes() == []
+
+
+def test_windows_of_a_day_are_learned_from_once(world: Monitored) -> None:
+    world.set(drift_minutes=1440)
+    midnight = START // 1440 * 1440
+    world.lines(midnight + 30, rows("movie", 0, 300))
+    for schedule in ("hour", "day"):
+        world.tick(midnight + 1445, schedule)
+    assert world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 1440).windows == 1
+    assert [one["every"] for one in world.ask("reports")["reports"]] == ["hour"]
+
+
 def test_reports_on_demand_judge_one_window_and_change_no_alert(world: Monitored) -> None:
     world.minute = START + 30.5
     world.lines(START + 30, rows("nyt", 0, 300))
@@ -244,7 +267,7 @@ def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like
     assert world.tick(START + 11.1)["windows"] == 11
     learned = world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 1)
     assert learned.windows == 11
-    assert 0.3 < learned.sums["tokens"][0] / 11 < 2
+    assert 0.3 < learned.tests["tokens"][1] / 11 < 2
     assert {one["spread_from"] for one in world.ask("reports")["reports"]} == {"baseline"}
 
 

@@ -145,13 +145,18 @@ def advance(watch: Watch, end: int, breach: bool | None, rule: tuple[int, int], 
     """`watch` after a window that ended at minute `end`; one that it has seen, or that came late, changes nothing.
 
     It alerts when `rule` = (k, n) has k of the last n windows breach, and is over when fewer than k do and k don't. A
-    window that says nothing counts as none. Another version starts anew, and keeps the alert until windows say else.
+    window that says nothing counts as none; but where k of k must breach one after the other, it ends what breached
+    before it. Another version starts anew, and keeps the alert until windows say else.
     """
     if end <= watch.until:
         return watch
-    known = watch.verdicts if version == watch.version else []
-    verdicts = known if breach is None else [*known, breach][-KEPT:]
     needed, of = rule
+    verdicts = watch.verdicts if version == watch.version else []
+    if breach is None:
+        while needed == of and True in verdicts:
+            verdicts = verdicts[verdicts.index(True) + 1 :]
+        return Watch(watch.alert, verdicts, end, version)
+    verdicts = [*verdicts, breach][-KEPT:]
     bad = sum(verdicts[-of:])
     good = len(verdicts[-of:]) - bad
     over = bad < needed <= good

@@ -240,6 +240,8 @@ class Monitor:
     def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
         """How many windows were judged, and how many changes of state they made."""
         settings = subject.settings
+        if schedule == "day" and settings.drift_minutes == DAY_MINUTES:
+            return 0, 0  # the hours' schedule reports of the same windows, and would learn from them twice
         length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
         until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
@@ -313,7 +315,8 @@ class Monitor:
                 found = {"drift": drifted, "accuracy": accuracy}
             changes += self._advance(subject, window, schedule, found, now, made=made)
         if champion not in {version for version, _ in cells}:
-            changes += self._advance(subject, window, schedule, {}, now)
+            nothing = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
+            changes += self._advance(subject, window, schedule, nothing, now)
         return changes
 
     def _concluded(  # noqa: PLR0913, PLR0917 - what a report is made of
@@ -333,7 +336,7 @@ class Monitor:
             window_end=window[1] * _MS,
             at=now,
             n=of.n,
-            **reports.told(verdict, learned),
+            **reports.told(verdict, baseline, learned),
             features=reports.features(of, baseline, verdict),
             metrics=figures.metrics(of, baseline, minutes),
         )
