@@ -73,16 +73,27 @@ class Counted:
                 found[key] = merge(found.get(key, EMPTY), one)
         return found
 
+    def minutes(self, model_id: str, start: int, end: int) -> dict[int, Aggregate]:
+        found: dict[int, Aggregate] = {}
+        for cell, one in self.cells:
+            if cell.model_id == model_id and start <= cell.minute < end:
+                found[cell.minute] = merge(found.get(cell.minute, EMPTY), one)
+        return found
+
 
 class Cloud:
     """What CloudWatch would know."""
 
     def __init__(self) -> None:
         self.of_function = Called(0, 0)
+        self.before: Called | None = None
+        """Of windows that begin before START."""
         self.told = 0
+        self.asked: list[tuple[int, int]] = []
 
-    def called(self, *_window: int) -> Called:
-        return self.of_function
+    def called(self, start: int, end: int) -> Called:
+        self.asked.append((start, end))
+        return self.before if self.before and start < START else self.of_function
 
     def requests(self, *_model_and_window: Any) -> int:
         return self.told
@@ -198,7 +209,9 @@ def test_another_domain_is_an_alert_once_and_its_end_another(world: Monitored) -
     assert page[2]["effect"]["large"]
     assert page[2]["features"][0]["p_value"] <= page[2]["features"][-1]["p_value"]
     alert = world.outbox.sent[0]
-    assert alert.report == "https://api.example.com/models/sentiment/reports"
+    assert alert.report == f"https://api.example.com/models/sentiment/reports?before={alert.window_end + 1}"
+    there = {"before": str(alert.window_end + 1)}
+    assert world.ask("reports", queryStringParameters=there)["reports"][0]["window_end"] == alert.window_end
     assert alert.runbook == "https://example.com/operations#drift"
     assert "p = " in alert.told
     told = world.ask("alerts")
@@ -239,6 +252,27 @@ def test_reports_on_demand_judge_one_window_and_change_no_alert(world: Monitored
     assert len(world.ask("reports")["reports"]) == 3
     assert world.outbox.sent == []
     assert world.ask("alerts") == {"alerting": [], "alerts": [], "next": None}
+
+
+def test_pages_lose_nothing_of_one_time(world: Monitored) -> None:
+    world.lines(START + 30, rows("movie", 0, 200))
+    for number in range(103):
+        world.minute = START + 30.5 + number / 1000
+        world.ask("report", 201)
+    first = world.ask("reports")
+    assert len({one["window_end"] for one in first["reports"]}) == 1
+    second = world.ask("reports", queryStringParameters={"before": first["next"]})
+    assert [len(page["reports"]) for page in (first, second)] == [100, 3]
+    assert len({one["at"] for page in (first, second) for one in page["reports"]}) == 103
+    assert second["next"] is None
+
+
+def test_a_report_knows_of_crashes_as_metrics_do(world: Monitored) -> None:
+    world.cloud.of_function = Called(330, 30)
+    world.lines(START + 30, requests(300))
+    world.minute = START + 30.5
+    made = world.ask("report", 201)["metrics"]
+    assert made["requests"]["crashes"] == world.ask("metrics")["requests"]["crashes"] == 30
 
 
 def test_a_doubled_schedule_gives_one_report_also_when_both_run_at_once(world: Monitored) -> None:
@@ -311,7 +345,21 @@ def test_errors_alert_and_callers_mistakes_do_not(world: Monitored) -> None:
 def test_few_requests_are_judged_with_those_before_them(world: Monitored) -> None:
     slow = requests(60, latency_ms=900.0)
     assert windows(world, [slow, slow, slow]) == [("latency", "ALERT")]
-    assert world.outbox.sent[0].n == 180
+    assert world.outbox.sent[0].n == 120
+
+
+def test_no_more_is_judged_than_the_last_hundred_requests(world: Monitored) -> None:
+    """After windows in which half failed 94 that were well, and 94 again: of the last 100 none failed."""
+    world.lines(START + 1, [*requests(45), *requests(50, 500)])
+    world.lines(START + 6, [*requests(45), *requests(50, 500)])
+    well = [requests(94)] * 8
+    for minute in (6.1, 11.1):
+        world.tick(START + minute, "minutes")
+    assert windows(world, well, START + 10) == [("errors", "ALERT"), ("errors", "OK")]
+    over = world.outbox.sent[-1]
+    assert over.n == 188
+    assert over.window_end == (START + 25) * MINUTE
+    assert len(world.cloud.asked) <= 30
 
 
 def test_crashes_count_as_errors(world: Monitored) -> None:
@@ -499,6 +547,72 @@ def test_a_promotion_that_makes_it_worse_is_taken_back_once(world: Monitored) ->
     for minute in (7.5, 12.5):
         world.tick(START + minute, "minutes")
     assert world.registry.lineup("sentiment").revision == lineup.revision
+    assert world.changes().count(("rollback", "DONE")) == 1
+
+
+def promote_crashing(world: Monitored, before: Called, since: Called) -> None:
+    """Version 2 is promoted, and four of ten calls of the function leave no line since."""
+    world.set(rollback={"enabled": True})
+    world.lines(START - 30, requests(2000), 1)
+    world.registry.promote("sentiment", 2, Change(actor="ann", at=START * MINUTE, reason="better"))
+    world.lines(START + 1, requests(600), 2)
+    world.cloud.of_function, world.cloud.before = since, before
+
+
+def test_a_promotion_that_crashes_is_taken_back(world: Monitored) -> None:
+    promote_crashing(world, Called(2010, 10), Called(1000, 400))
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 1
+    [record, *_] = world.registry.history("sentiment", None, 10)
+    assert (record["evidence"]["before"], record["evidence"]["now"]) == (
+        {"bad": 10, "n": 2010},
+        {"bad": 400, "n": 1000},
+    )
+
+
+def test_a_promotion_of_which_every_call_crashes_is_taken_back(world: Monitored) -> None:
+    promote_crashing(world, Called(2000, 0), Called(400, 400))
+    world.counted.cells.pop()
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 1
+
+
+def test_crashes_that_were_there_before_are_no_fault_of_a_promotion(world: Monitored) -> None:
+    promote_crashing(world, Called(3333, 1333), Called(1000, 400))
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 2
+
+
+@pytest.mark.parametrize("why", ["most requests are others'", "another model was promoted", "there is a challenger"])
+def test_crashes_that_may_be_anothers_take_nothing_back(world: Monitored, why: str) -> None:
+    promote_crashing(world, Called(9000 if why.startswith("most") else 2000, 0), Called(1000, 400))
+    later = Change(actor="ann", at=(START + 1) * MINUTE, reason="better")
+    if why.startswith("another"):
+        world.register("another", SMALL)
+        world.registry.promote("another", 1, later)
+    if why.startswith("there"):
+        world.registry.challenge("sentiment", 1, 0.5, later)
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 2
+
+
+def test_a_rollback_is_told_of_also_by_who_comes_after_a_crash(world: Monitored) -> None:
+    promote_worse(world)
+    registry = world.app.monitor._registry
+    history = registry.history
+
+    def dies(*args: Any) -> Any:
+        if args[2] == 1:
+            raise Unavailable("out of time")
+        return history(*args)
+
+    registry.history = dies
+    with pytest.raises(Unavailable):
+        world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 1
+    registry.history = history
+    for minute in (11.5, 16.5):
+        world.tick(START + minute, "minutes")
     assert world.changes().count(("rollback", "DONE")) == 1
 
 

@@ -16,6 +16,7 @@ from zeroloop.objects import client, translated
 _TRIES = 3
 _SECONDS = 5.0
 _ANSWERED = 300
+_DAY_SECONDS = 86_400
 
 
 class Called(NamedTuple):
@@ -51,7 +52,7 @@ class Counts:
                 Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
                 StartTime=clock.iso(start * 60_000),
                 EndTime=clock.iso(end * 60_000),
-                Period=max(60, (end - start) * 60),
+                Period=min(_DAY_SECONDS, max(60, (end - start) * 60)),
                 Statistics=[statistic],
             )
         return round(sum(float(point[statistic]) for point in found["Datapoints"]))

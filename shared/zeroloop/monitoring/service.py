@@ -25,12 +25,14 @@ Schedule = Literal["minutes", "hour", "day"]
 DAY_MINUTES = 1440
 _CATCH_UP = 12
 """Windows that a late schedule makes up for."""
-_LOOK_BACK = (60, 360, DAY_MINUTES)
-"""Minutes in which the last 100 requests are looked for."""
+_LOOK_BACK = (15, 60, 240, DAY_MINUTES)
+"""Minutes in which the last 100 requests are looked for, each read once."""
 _RETRY_MS = 120_000
 _SENDING_SECONDS = 60.0
 """Of one call for all models: what a dead webhook may cost. The next call goes on."""
 _TRIES = 5
+_MOSTLY = 0.5
+"""Share of the requests, from which on crashes may be counted against a promotion."""
 _WARM_BASELINES = 64
 _MS = 60_000
 _PAGE = 100
@@ -120,14 +122,14 @@ class Monitor:
             **figures.metrics(of, baseline, minutes, crashes),
         }
 
-    def reports(self, name: str, before: int | None) -> list[Report]:
-        """A page of reports, newest first."""
+    def reports(self, name: str, before: str | None) -> tuple[list[Report], str | None]:
+        """A page of reports, newest first, and where the next begins."""
         return self._watch.reports(self._registry.model(name).model_id, before, _PAGE)
 
-    def alerts(self, name: str, before: int | None) -> tuple[Watched, list[Alert]]:
-        """What alerts now, and a page of changes, newest first."""
+    def alerts(self, name: str, before: str | None) -> tuple[Watched, list[Alert], str | None]:
+        """What alerts now, a page of changes, newest first, and where the next begins."""
         model_id = self._registry.model(name).model_id
-        return self._watch.watched(model_id), self._watch.alerts(model_id, before, _PAGE)
+        return self._watch.watched(model_id), *self._watch.alerts(model_id, before, _PAGE)
 
     def settings(self, name: str) -> Settings:
         """The model's settings."""
@@ -188,8 +190,8 @@ class Monitor:
                     "alerts": done["alerts"] + changes,
                 }
         failed += self._send(subjects, now)
-        for error in failed:
-            self._log_failure(error)
+        for one in failed:
+            self._log_failure(one)
         if failed:
             raise failed[-1]
         return done
@@ -258,6 +260,11 @@ class Monitor:
         """Latency, errors, silence and ingest of a window."""
         start, end = window
         settings = subject.settings
+
+        def errors(seen: Aggregate, at: tuple[int, int]) -> Judged:
+            ask = at == window or figures.enough(seen)  # not for each of the minutes before it
+            return figures.errors(seen, self._crashes(seen, *at) if ask else 0.0, settings)
+
         of = _all(self._counts.window(subject.model_id, start, end))
         before = _all(self._counts.window(subject.model_id, start - 60, start))
         kinds = self._watch.watched(subject.model_id).kinds
@@ -267,9 +274,7 @@ class Monitor:
         found["ingest"] = figures.behind(of, told)
         if of.requests:
             found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
-            found["errors"] = self._last(
-                subject, of, window, lambda seen, at: figures.errors(seen, self._crashes(seen, *at), settings)
-            )
+            found["errors"] = self._last(subject, of, window, errors)
         return self._advance(subject, window, schedule, found, now)
 
     def _last(
@@ -279,13 +284,17 @@ class Monitor:
         window: tuple[int, int],
         judge: Callable[[Aggregate, tuple[int, int]], Judged],
     ) -> Judged:
-        """Of a window, or if it holds too few requests, of the last time that holds enough."""
+        """Of a window, or if it holds too few requests, of the minutes before its end that hold enough, and no more."""
+        first, end = window
         found = judge(of, window)
         for minutes in _LOOK_BACK:
-            if found.breach is not None:
-                break
-            longer = (window[1] - minutes, window[1])
-            found = judge(_all(self._counts.window(subject.model_id, *longer)), longer)
+            earlier = self._counts.minutes(subject.model_id, end - minutes, first) if found.breach is None else {}
+            for minute, one in sorted(earlier.items(), reverse=True):
+                of = merge(of, one)
+                found = judge(of, (minute, end))
+                if found.breach is not None:
+                    return found
+            first = min(first, end - minutes)
         return found
 
     def _drift(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
@@ -338,7 +347,7 @@ class Monitor:
             n=of.n,
             **reports.told(verdict, baseline, learned),
             features=reports.features(of, baseline, verdict),
-            metrics=figures.metrics(of, baseline, minutes),
+            metrics=figures.metrics(of, baseline, minutes, self._crashes(of, *window)),
         )
         return made, minutes, reports.learn(learned, verdict)
 
@@ -383,7 +392,11 @@ class Monitor:
     def _alert(  # noqa: PLR0913 - what an alert tells
         self, subject: Subject, kind: str, judged: Judged, window: tuple[int, int], now: int, *, alerting: bool
     ) -> Alert:
-        path = "reports" if kind in {"drift", "accuracy"} else f"metrics?window={window[1] - window[0]}m"
+        path = (
+            f"reports?before={window[1] * _MS + 1}"
+            if kind in {"drift", "accuracy"}
+            else f"metrics?window={window[1] - window[0]}m"
+        )
         return Alert(
             model_id=subject.model_id,
             model=subject.model,
@@ -408,10 +421,36 @@ class Monitor:
         return called.errors * own / max(own, called.invocations - called.errors) if called.errors else 0.0
 
     def _guard(self, subject: Subject, now: int) -> None:
-        """Take the last promotion back if what it brought is significantly worse than what was before.
+        """Take the last promotion back if what it brought is significantly worse than what was before, and tell of it.
 
-        The lineup's revision is the one that was judged: whoever changed it meanwhile wins. A rollback is no promotion,
-        so that the same one is never taken back twice.
+        What there is to tell is in the audit record, so that whoever dies between the two is made up for.
+        """
+        self._take_back(subject, now)
+        [last, *_] = self._registry.history(subject.model, None, 1) or [{}]
+        late = now - subject.settings.rollback.hours * 3_600_000
+        if (last.get("action"), last.get("actor")) != ("rollback", _ACTOR) or last["at"] < late:
+            return
+        evidence = last["evidence"]
+        alert = Alert(
+            model_id=subject.model_id,
+            model=subject.model,
+            kind="rollback",
+            state="DONE",
+            at=last["at"],
+            window_start=evidence["window_start"],
+            window_end=evidence["window_end"],
+            version=last["before"]["champion"],
+            told=f"{subject.model}: {last['reason']}",
+            report=f"{self._links.api}/models/{subject.model}/history",
+            runbook=f"{self._links.runbooks}#rollback",
+            evidence=evidence,
+        )
+        self._watch.conclude(subject.model_id, alert=alert)
+
+    def _take_back(self, subject: Subject, now: int) -> None:
+        """The lineup's revision is the one that was judged: whoever changed it meanwhile wins.
+
+        A rollback is no promotion, so that the same one is never taken back twice.
         """
         promotion = self._promotion(subject, now)
         if promotion is None:
@@ -420,33 +459,38 @@ class Monitor:
         start, end = at // _MS, now // _MS + 1
         then = _all(self._counts.window(subject.model_id, start - DAY_MINUTES, start, predecessor))
         since = _all(self._counts.window(subject.model_id, start, end, version))
-        evidence = figures.significantly_worse(since, then)
+        crashes = self._crashes_by_promotion(subject, then, start, end)
+        evidence = figures.significantly_worse(since, then, *crashes)
         if evidence is None:
             return
         told = (
             f"version {version} was rolled back to {predecessor}: {evidence['guardrail']} worse by "
             f"{evidence['difference']:.2%} ({evidence['interval'][0]:.2%} to {evidence['interval'][1]:.2%})"
         )
-        change = Change(
-            actor=_ACTOR, at=now, reason=told, expected_revision=subject.lineup.revision, evidence=dict(evidence)
-        )
+        evidence |= {"window_start": start * _MS, "window_end": end * _MS}
+        change = Change(actor=_ACTOR, at=now, reason=told, expected_revision=subject.lineup.revision, evidence=evidence)
         with suppress(Conflict):  # somebody was faster
             self._registry.roll_back(subject.model, predecessor, change)
-            alert = Alert(
-                model_id=subject.model_id,
-                model=subject.model,
-                kind="rollback",
-                state="DONE",
-                at=now,
-                window_start=start * _MS,
-                window_end=end * _MS,
-                version=version,
-                told=f"{subject.model}: {told}",
-                report=f"{self._links.api}/models/{subject.model}/history",
-                runbook=f"{self._links.runbooks}#rollback",
-                evidence=evidence,
-            )
-            self._watch.conclude(subject.model_id, alert=alert)
+
+    def _crashes_by_promotion(self, subject: Subject, then: Aggregate, start: int, end: int) -> tuple[float, float]:
+        """Since a promotion at minute `start`, and in the day before it, by the predecessor's share of the requests.
+
+        None where they may well be another's: of a challenger, of a model whose lineup changed since, or because most
+        requests were others'.
+        """
+        own = figures.requests(then).total
+        since = self._cloud.called(start, end) if own else Called(0, 0)
+        if not since.errors or subject.lineup.challenger is not None:
+            return 0.0, 0.0
+        before = self._cloud.called(start - DAY_MINUTES, start)
+        share = own / max(own, before.invocations - before.errors)
+        if share < _MOSTLY or any(self._changed(name, start) for name in self._names() if name != subject.model):
+            return 0.0, 0.0
+        return since.errors * share, before.errors * share
+
+    def _changed(self, name: str, since: int) -> bool:
+        """Whether a model's lineup was changed since a minute."""
+        return any(record["at"] >= since * _MS for record in self._registry.history(name, None, 1))
 
     def _promotion(self, subject: Subject, now: int) -> tuple[int, int, int] | None:
         """When the champion was promoted, itself, and whom it replaced; None if that isn't what happened last."""

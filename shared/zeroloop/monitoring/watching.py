@@ -88,13 +88,16 @@ class WatchStore:
         """Whether a window has its report."""
         return bool(self._table.get([(_pk(model_id), key)]))
 
-    def reports(self, model_id: str, before: int | None, limit: int) -> list[Report]:
-        """Reports of windows that ended before a time in ms, newest first."""
-        return [msgspec.json.decode(row["body"], type=Report) for row in self._page(model_id, "REPORT", before, limit)]
+    def reports(self, model_id: str, before: str | None, limit: int) -> tuple[list[Report], str | None]:
+        """Reports of windows that ended before a time in ms, newest first, and where the next page begins.
 
-    def alerts(self, model_id: str, before: int | None, limit: int) -> list[Alert]:
-        """Changes of state before a time in ms, newest first."""
-        return [msgspec.json.decode(row["body"], type=Alert) for row in self._page(model_id, "ALERT", before, limit)]
+        That is the place of the last of them, because many may have ended at one time.
+        """
+        return self._page(model_id, "REPORT", before, limit, Report)
+
+    def alerts(self, model_id: str, before: str | None, limit: int) -> tuple[list[Alert], str | None]:
+        """Changes of state before a time in ms, newest first, and where the next page begins."""
+        return self._page(model_id, "ALERT", before, limit, Alert)
 
     def unsent(self, model_id: str, since: int) -> list[Unsent]:
         """Alerts since a time in ms that weren't sent everywhere, oldest first."""
@@ -118,10 +121,15 @@ class WatchStore:
         change = Update("SET #l = :left", "attribute_exists(pk)", names={"#l": "left"}, values={":left": left})
         self._table.update((_pk(alert.model_id), _alert_key(alert)), change, "an alert")
 
-    def _page(self, model_id: str, kind: str, before: int | None, limit: int) -> list[Item]:
-        last = f"{kind}#{before:015}" if before is not None else f"{kind}$"
-        found = self._table.query(_pk(model_id), first=f"{kind}#", last=last, limit=limit, backwards=True)
-        return list(islice(found, limit))
+    def _page(
+        self, model_id: str, kind: str, before: str | None, limit: int, like: type[T]
+    ) -> tuple[list[T], str | None]:
+        at, _, rest = (before or "").partition(".")
+        last = "#".join([kind, at.zfill(15), *(rest.split(".") if rest else [])]) if before else f"{kind}$"
+        found = self._table.query(_pk(model_id), first=f"{kind}#", last=last, limit=limit + 1, backwards=True)
+        rows = list(islice((row for row in found if row["sk"] != last), limit))
+        following = rows[-1]["sk"].partition("#")[2].replace("#", ".") if len(rows) == limit else None
+        return [msgspec.json.decode(row["body"], type=like) for row in rows], following
 
     def _value(self, model_id: str, sk: str, like: T) -> T | None:
         found = self._table.get([(_pk(model_id), sk)])
