@@ -3,6 +3,7 @@
 Called in two ways: by schedules (EventBridge Scheduler) with the name of their windows, and over HTTP.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,8 @@ class Wanted(Struct, forbid_unknown_fields=True):
     window: str = "60m"
 
 
+PLACE = re.compile(r"[0-9]{1,15}(\.[A-Za-z0-9-]{1,40}){0,4}")
+
 settings = config.read(Settings)
 table = Table(settings.monitoring_table, Session(config.read(config.Aws)))
 store, bucket = RegistryStore(settings.registry_table), DataBucket(settings.artifacts_bucket)
@@ -89,8 +92,8 @@ def get_metrics(model: str) -> Response[str]:
 @app.get("/models/<model>/reports")
 def list_reports(model: str) -> Response[str]:
     """Reports, newest first, 100 a page; `before` is the `next` of the page before."""
-    page = monitor.reports(http.name(model), before())
-    return answer({"reports": page, "next": page[-1].window_end if len(page) == 100 else None})
+    page, following = monitor.reports(http.name(model), before())
+    return answer({"reports": page, "next": following})
 
 
 @app.post("/models/<model>/reports")
@@ -103,9 +106,9 @@ def make_report(model: str) -> Response[str]:
 @app.get("/models/<model>/alerts")
 def list_alerts(model: str) -> Response[str]:
     """What alerts now, and changes of state, newest first, 100 a page; `before` is the `next` of the page before."""
-    watched, page = monitor.alerts(http.name(model), before())
+    watched, page, following = monitor.alerts(http.name(model), before())
     alerting = sorted(kind for kind, watch in watched.kinds.items() if watch.alert)
-    return answer({"alerting": alerting, "alerts": page, "next": page[-1].at if len(page) == 100 else None})
+    return answer({"alerting": alerting, "alerts": page, "next": following})
 
 
 @app.get("/models/<model>/monitor")
@@ -120,12 +123,12 @@ def put_settings(model: str) -> Response[str]:
     return answer(monitor.set(http.name(model), http.parse(http.body(app.current_event.raw_event), Chosen)))
 
 
-def before() -> int | None:
-    """The page to read, from the query: a time in ms."""
+def before() -> str | None:
+    """The page to read, from the query: a time in ms, or the `next` of the page before."""
     text = app.current_event.get_query_string_value("before")
-    if text and not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise InvalidInput(f"{text[:20]!r} is no time in ms", field="before")
-    return int(text) if text else None
+    if text and not PLACE.fullmatch(text):
+        raise InvalidInput(f"{text[:20]!r} is no time in ms, and no page's `next`", field="before")
+    return text or None
 
 
 def answer(body: Any, status: int = 200) -> Response[str]:

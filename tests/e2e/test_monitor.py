@@ -94,7 +94,8 @@ def test_a_schedule_finds_another_domain_and_tells_slack_and_pagerduty_once(loca
     (slack, said), (pagerduty, event) = sorted(listener.posted)
     assert (slack, pagerduty) == ("/services/T/B/x", "/v2/enqueue")
     assert "abroad" in said["text"]
-    assert "/models/abroad/reports|Report>" in said["text"]
+    assert "/models/abroad/reports?before=" in said["text"]
+    assert "|Report>" in said["text"]
     assert (event["routing_key"], event["event_action"]) == ("r0", "trigger")
     assert event["payload"]["class"] == "drift"
     reports = scheduled(local, "abroad")

@@ -13,8 +13,9 @@ from examples.sentiment import dataset
 from tests.integration.conftest import Context, event
 from tests.integration.test_predict import LARGE, MACHINE, SMALL, World, configured
 from zeroloop import clock
-from zeroloop.errors import Unavailable
+from zeroloop.errors import NotFound, Unavailable
 from zeroloop.inference.service import label, score
+from zeroloop.monitoring import outside
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
 from zeroloop.monitoring.alerts import Alert, Webhook
 from zeroloop.monitoring.baseline import frame_of
@@ -72,16 +73,27 @@ class Counted:
                 found[key] = merge(found.get(key, EMPTY), one)
         return found
 
+    def minutes(self, model_id: str, start: int, end: int) -> dict[int, Aggregate]:
+        found: dict[int, Aggregate] = {}
+        for cell, one in self.cells:
+            if cell.model_id == model_id and start <= cell.minute < end:
+                found[cell.minute] = merge(found.get(cell.minute, EMPTY), one)
+        return found
+
 
 class Cloud:
     """What CloudWatch would know."""
 
     def __init__(self) -> None:
         self.of_function = Called(0, 0)
+        self.before: Called | None = None
+        """Of windows that begin before START."""
         self.told = 0
+        self.asked: list[tuple[int, int]] = []
 
-    def called(self, *_window: int) -> Called:
-        return self.of_function
+    def called(self, start: int, end: int) -> Called:
+        self.asked.append((start, end))
+        return self.before if self.before and start < START else self.of_function
 
     def requests(self, *_model_and_window: Any) -> int:
         return self.told
@@ -197,12 +209,37 @@ def test_another_domain_is_an_alert_once_and_its_end_another(world: Monitored) -
     assert page[2]["effect"]["large"]
     assert page[2]["features"][0]["p_value"] <= page[2]["features"][-1]["p_value"]
     alert = world.outbox.sent[0]
-    assert alert.report == "https://api.example.com/models/sentiment/reports"
+    assert alert.report == f"https://api.example.com/models/sentiment/reports?before={alert.window_end + 1}"
+    there = {"before": str(alert.window_end + 1)}
+    assert world.ask("reports", queryStringParameters=there)["reports"][0]["window_end"] == alert.window_end
     assert alert.runbook == "https://example.com/operations#drift"
     assert "p = " in alert.told
     told = world.ask("alerts")
     assert told["alerting"] == []
     assert [(one["kind"], one["state"]) for one in told["alerts"]] == [("drift", "OK"), ("drift", "ALERT")]
+
+
+def test_drifted_windows_with_hours_of_little_between_them_do_not_run(world: Monitored) -> None:
+    world.lines(START + 30, rows("nyt", 0, 200))
+    for hour in (1, 3):
+        world.lines(START + 60 * hour + 30, rows("movie", 0, 50))
+    world.lines(START + 60 * 4 + 30, rows("nyt", 200, 200))
+    world.lines(START + 60 * 6 + 30, rows("nyt", 400, 200))  # in the hour before it there was nothing at all
+    for hour in range(7):
+        world.tick(START + 60 * (hour + 1) + 2)
+    found = [one["status"] for one in world.ask("reports")["reports"]]
+    assert found == ["drifted", "drifted", "undetermined", "undetermined", "drifted"]
+    assert world.changes() == []
+
+
+def test_windows_of_a_day_are_learned_from_once(world: Monitored) -> None:
+    world.set(drift_minutes=1440)
+    midnight = START // 1440 * 1440
+    world.lines(midnight + 30, rows("movie", 0, 300))
+    for schedule in ("hour", "day"):
+        world.tick(midnight + 1445, schedule)
+    assert world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 1440).windows == 1
+    assert [one["every"] for one in world.ask("reports")["reports"]] == ["hour"]
 
 
 def test_reports_on_demand_judge_one_window_and_change_no_alert(world: Monitored) -> None:
@@ -215,6 +252,27 @@ def test_reports_on_demand_judge_one_window_and_change_no_alert(world: Monitored
     assert len(world.ask("reports")["reports"]) == 3
     assert world.outbox.sent == []
     assert world.ask("alerts") == {"alerting": [], "alerts": [], "next": None}
+
+
+def test_pages_lose_nothing_of_one_time(world: Monitored) -> None:
+    world.lines(START + 30, rows("movie", 0, 200))
+    for number in range(103):
+        world.minute = START + 30.5 + number / 1000
+        world.ask("report", 201)
+    first = world.ask("reports")
+    assert len({one["window_end"] for one in first["reports"]}) == 1
+    second = world.ask("reports", queryStringParameters={"before": first["next"]})
+    assert [len(page["reports"]) for page in (first, second)] == [100, 3]
+    assert len({one["at"] for page in (first, second) for one in page["reports"]}) == 103
+    assert second["next"] is None
+
+
+def test_a_report_knows_of_crashes_as_metrics_do(world: Monitored) -> None:
+    world.cloud.of_function = Called(330, 30)
+    world.lines(START + 30, requests(300))
+    world.minute = START + 30.5
+    made = world.ask("report", 201)["metrics"]
+    assert made["requests"]["crashes"] == world.ask("metrics")["requests"]["crashes"] == 30
 
 
 def test_a_doubled_schedule_gives_one_report_also_when_both_run_at_once(world: Monitored) -> None:
@@ -243,7 +301,7 @@ def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like
     assert world.tick(START + 11.1)["windows"] == 11
     learned = world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 1)
     assert learned.windows == 11
-    assert 0.3 < learned.sums["tokens"][0] / 11 < 2
+    assert 0.3 < learned.tests["tokens"][1] / 11 < 2
     assert {one["spread_from"] for one in world.ask("reports")["reports"]} == {"baseline"}
 
 
@@ -287,7 +345,21 @@ def test_errors_alert_and_callers_mistakes_do_not(world: Monitored) -> None:
 def test_few_requests_are_judged_with_those_before_them(world: Monitored) -> None:
     slow = requests(60, latency_ms=900.0)
     assert windows(world, [slow, slow, slow]) == [("latency", "ALERT")]
-    assert world.outbox.sent[0].n == 180
+    assert world.outbox.sent[0].n == 120
+
+
+def test_no_more_is_judged_than_the_last_hundred_requests(world: Monitored) -> None:
+    """After windows in which half failed 94 that were well, and 94 again: of the last 100 none failed."""
+    world.lines(START + 1, [*requests(45), *requests(50, 500)])
+    world.lines(START + 6, [*requests(45), *requests(50, 500)])
+    well = [requests(94)] * 8
+    for minute in (6.1, 11.1):
+        world.tick(START + minute, "minutes")
+    assert windows(world, well, START + 10) == [("errors", "ALERT"), ("errors", "OK")]
+    over = world.outbox.sent[-1]
+    assert over.n == 188
+    assert over.window_end == (START + 25) * MINUTE
+    assert len(world.cloud.asked) <= 30
 
 
 def test_crashes_count_as_errors(world: Monitored) -> None:
@@ -334,6 +406,107 @@ def test_what_was_not_sent_is_sent_again_on_the_ways_that_are_left(world: Monito
     assert world.outbox.ways == [None, ["bus"]]
 
 
+def posts(world: Monitored, monkeypatch: pytest.MonkeyPatch, hooks: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """What is posted from now on to webhooks that the model has, by the sender as it is; `world.outbox.down` fail."""
+    posted: list[dict[str, Any]] = []
+
+    def post(hook: Webhook, body: bytes) -> None:
+        if hook.url in world.outbox.down:
+            raise Unavailable("down")
+        posted.append(json.loads(body))
+
+    class Client:
+        def publish(self, **_: Any) -> None:
+            pass
+
+        def put_events(self, **_: Any) -> dict[str, int]:
+            return {"FailedEntryCount": 0}
+
+    monkeypatch.setattr(outside, "post", post)
+    monkeypatch.setattr(outside, "client", lambda _service: Client())
+    world.app.monitor._sender = outside.Sender("arn:topic", lambda _error: None)
+    world.set(webhooks=hooks)
+    return posted
+
+
+def test_nobody_is_told_of_an_end_before_its_beginning(world: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = {"url": "https://events.example.com/v2/enqueue", "format": "pagerduty", "routing_key": "k"}
+    posted = posts(world, monkeypatch, [hook])
+    slow, fast = requests(200, latency_ms=900.0), requests(200)
+    world.outbox.down = [hook["url"]]
+    windows(world, [slow, slow, fast])
+    world.lines(START + 16, fast)
+    world.tick(START + 17.5, "minutes")  # tries the first again: it is taken on when the second comes
+    world.outbox.down = []
+    world.tick(START + 21.1, "minutes")
+    world.tick(START + 24, "minutes")
+    world.tick(START + 27, "minutes")
+    assert [one["event_action"] for one in posted] == ["trigger", "resolve"]
+
+
+def test_more_alerts_than_a_page_are_sent_when_a_way_is_back(world: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = {"url": "https://hooks.example.com/x", "format": "slack"}
+    posted = posts(world, monkeypatch, [hook])
+    slow, fast = requests(200, latency_ms=900.0), requests(200)
+    world.outbox.down = [hook["url"]]
+    windows(world, [slow, slow, fast, fast] * 6)
+    world.outbox.down = []
+    for minute in (123, 126, 129):
+        world.tick(START + minute, "minutes")
+    assert [one["text"].split("*")[1] for one in posted] == ["ALERT", "OK"] * 6
+
+
+def test_a_dead_webhook_costs_the_others_no_more_than_a_moment(
+    world: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits longest is first, so that a call that has no time left goes on with the others the next time."""
+    world.register("another", SMALL)
+    world.promote("another", 1)
+    seconds = 0.0
+    tried: list[str] = []
+
+    class Slow(Outbox):
+        def send(self, alert: Alert, *_: Any) -> list[str]:
+            nonlocal seconds
+            seconds += 75
+            tried.append(alert.model)
+            return ["bus"]
+
+    world.app.monitor._sender = Slow()
+    monkeypatch.setattr(clock, "monotonic", lambda: seconds)
+    slow = count(requests(200, latency_ms=900.0), frame())
+    for minute in (1, 6):
+        for name in ("another", "sentiment"):
+            world.add(START + minute, slow, name=name)
+        world.tick(START + minute + 5.1, "minutes")
+    assert (tried, seconds) == (["another"], 75)
+    world.tick(START + 14, "minutes")
+    world.tick(START + 17, "minutes")
+    assert tried == ["another", "sentiment", "another"]
+
+
+def test_windows_that_are_made_up_for_may_begin_and_end_an_alert_in_one_call(world: Monitored) -> None:
+    slow, fast = requests(200, latency_ms=900.0), requests(200)
+    windows(world, [fast])
+    for number, lines in enumerate([slow, slow, fast, fast], 1):
+        world.lines(START + 5 * number + 1, lines)
+    assert world.tick(START + 26.1, "minutes") == {"models": 1, "windows": 4, "alerts": 2}
+    assert world.changes() == [("latency", "ALERT"), ("latency", "OK")]
+
+
+def test_what_is_gone_within_a_model_is_no_deleted_model(world: Monitored) -> None:
+    promote_worse(world)
+
+    def gone(*_: Any) -> None:
+        raise NotFound("version 1 is gone")
+
+    world.app.monitor._registry.roll_back = gone
+    with pytest.raises(NotFound):
+        world.tick(START + 6.5, "minutes")
+    assert world.changes() == []
+    assert "latency" in world.app.monitor._watch.watched(world.registry.model("sentiment").model_id).kinds
+
+
 def test_one_model_that_fails_keeps_no_other_from_being_judged(world: Monitored) -> None:
     world.register("another", SMALL)
     world.promote("another", 1)
@@ -374,6 +547,72 @@ def test_a_promotion_that_makes_it_worse_is_taken_back_once(world: Monitored) ->
     for minute in (7.5, 12.5):
         world.tick(START + minute, "minutes")
     assert world.registry.lineup("sentiment").revision == lineup.revision
+    assert world.changes().count(("rollback", "DONE")) == 1
+
+
+def promote_crashing(world: Monitored, before: Called, since: Called) -> None:
+    """Version 2 is promoted, and four of ten calls of the function leave no line since."""
+    world.set(rollback={"enabled": True})
+    world.lines(START - 30, requests(2000), 1)
+    world.registry.promote("sentiment", 2, Change(actor="ann", at=START * MINUTE, reason="better"))
+    world.lines(START + 1, requests(600), 2)
+    world.cloud.of_function, world.cloud.before = since, before
+
+
+def test_a_promotion_that_crashes_is_taken_back(world: Monitored) -> None:
+    promote_crashing(world, Called(2010, 10), Called(1000, 400))
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 1
+    [record, *_] = world.registry.history("sentiment", None, 10)
+    assert (record["evidence"]["before"], record["evidence"]["now"]) == (
+        {"bad": 10, "n": 2010},
+        {"bad": 400, "n": 1000},
+    )
+
+
+def test_a_promotion_of_which_every_call_crashes_is_taken_back(world: Monitored) -> None:
+    promote_crashing(world, Called(2000, 0), Called(400, 400))
+    world.counted.cells.pop()
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 1
+
+
+def test_crashes_that_were_there_before_are_no_fault_of_a_promotion(world: Monitored) -> None:
+    promote_crashing(world, Called(3333, 1333), Called(1000, 400))
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 2
+
+
+@pytest.mark.parametrize("why", ["most requests are others'", "another model was promoted", "there is a challenger"])
+def test_crashes_that_may_be_anothers_take_nothing_back(world: Monitored, why: str) -> None:
+    promote_crashing(world, Called(9000 if why.startswith("most") else 2000, 0), Called(1000, 400))
+    later = Change(actor="ann", at=(START + 1) * MINUTE, reason="better")
+    if why.startswith("another"):
+        world.register("another", SMALL)
+        world.registry.promote("another", 1, later)
+    if why.startswith("there"):
+        world.registry.challenge("sentiment", 1, 0.5, later)
+    world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 2
+
+
+def test_a_rollback_is_told_of_also_by_who_comes_after_a_crash(world: Monitored) -> None:
+    promote_worse(world)
+    registry = world.app.monitor._registry
+    history = registry.history
+
+    def dies(*args: Any) -> Any:
+        if args[2] == 1:
+            raise Unavailable("out of time")
+        return history(*args)
+
+    registry.history = dies
+    with pytest.raises(Unavailable):
+        world.tick(START + 6.5, "minutes")
+    assert world.registry.lineup("sentiment").champion == 1
+    registry.history = history
+    for minute in (11.5, 16.5):
+        world.tick(START + minute, "minutes")
     assert world.changes().count(("rollback", "DONE")) == 1
 
 
@@ -424,6 +663,26 @@ def test_settings_are_kept_and_what_is_not_said_is_as_for_all(world: Monitored) 
         ("set", {"body": '{"of_three": 4}'}, 422, "of_three"),
         ("set", {"body": '{"webhooks": [{"url": "ftp://x", "format": "slack"}]}'}, 422, "webhooks[0].url"),
         ("set", {"body": '{"webhooks": [{"url": "https://x", "format": "teams"}]}'}, 422, "webhooks[0].format"),
+        *[
+            ("set", {"body": json.dumps({"webhooks": [{"url": url, "format": "slack"}]})}, 422, "webhooks[0].url")
+            for url in (
+                "https://hooks.example.com:99999/x",
+                "https://hooks.example.com:0/x",
+                "https://[::1/x",
+                "https://a b/x",
+                "https://hooks.example.com/ä",
+                "https://hooks.example.com/x y",
+                "https://hooks.example.com/x\r\nA: b",
+                "https://me@hooks.example.com/x",
+                "http://127.0.0.1:80@hooks.example.com/x",
+            )
+        ],
+        (
+            "set",
+            {"body": '{"webhooks": [{"url": "https://x", "format": "pagerduty"}]}'},
+            422,
+            "webhooks[0].routing_key",
+        ),
         ("set", {"body": "{"}, 422, "body"),
         ("metrics_bad_window", {}, 422, "window"),
         ("metrics", {"queryStringParameters": {"window": "31d"}}, 422, "window"),

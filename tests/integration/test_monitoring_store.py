@@ -48,6 +48,13 @@ def test_a_batch_is_counted_once(store: MonitoringStore) -> None:
     assert store.window("m-1", MINUTE, MINUTE + 1) == {(1, "champion"): one(1)}
 
 
+def test_minutes_are_read_one_by_one(store: MonitoringStore) -> None:
+    for number, (minute, version) in enumerate([(MINUTE - 2, 1), (MINUTE - 2, 2), (MINUTE - 1, 1), (MINUTE, 1)]):
+        count(store, number, minute, version)
+    assert store.minutes("m-1", MINUTE - 2, MINUTE) == {MINUTE - 2: merge(one(0), one(1)), MINUTE - 1: one(2)}
+    assert store.minutes("m-1", MINUTE, MINUTE) == {}
+
+
 def test_a_window_is_the_sum_of_its_minutes_whichever_rows_it_reads(store: MonitoringStore) -> None:
     minutes = range(MINUTE - 150, MINUTE + 1)
     for minute in minutes[::5]:

@@ -44,5 +44,15 @@ def test_pagerduty_resolves_by_the_key_that_it_triggered_by() -> None:
     assert len(json.loads(messages.posted(replace(ALERT, told="x" * 3000), PAGERDUTY))["payload"]["summary"]) == 1024
 
 
+def test_a_runbook_without_an_address_is_named_and_is_no_dead_link() -> None:
+    alert = replace(ALERT, runbook="docs/operations.md#latency")
+    assert json.loads(messages.posted(alert, SLACK))["text"].endswith(
+        "<https://a/r|Report> · What to do: docs/operations.md#latency"
+    )
+    paged = json.loads(messages.posted(alert, PAGERDUTY))
+    assert [one["href"] for one in paged["links"]] == ["https://a/r"]
+    assert paged["payload"]["custom_details"]["runbook"] == "docs/operations.md#latency"
+
+
 def test_the_events_detail_is_the_alert() -> None:
     assert json.loads(messages.detail(ALERT))["kind"] == "latency"

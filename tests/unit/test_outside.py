@@ -10,7 +10,7 @@ from zeroloop import clock
 from zeroloop.errors import Unavailable
 from zeroloop.monitoring import messages, outside
 from zeroloop.monitoring.alerts import Webhook
-from zeroloop.monitoring.outside import Called, Counts, Sender, post
+from zeroloop.monitoring.outside import Called, Counts, Sender, post, way, ways
 
 SLACK = Webhook("https://hooks.example.com/services/T0/secret?x=1", "slack")
 Answer = int | Exception
@@ -102,9 +102,31 @@ def test_a_way_that_fails_is_told_and_keeps_no_other_from_its_message(
     client = Client(publish={}, put_events={"FailedEntryCount": 0})
     monkeypatch.setattr(outside, "client", lambda _service: client)
     told: list[Exception] = []
-    assert Sender("arn:topic", told.append).send(ALERT, [SLACK]) == [SLACK.url]
+    assert Sender("arn:topic", told.append).send(ALERT, [SLACK]) == [way(SLACK)]
     assert [name for name, _ in client.calls] == ["publish", "put_events"]
     assert [type(error) for error in told] == [Unavailable]
+
+
+@pytest.mark.parametrize("unexpected", [ValueError("Port out of range"), UnicodeError("no ASCII"), KeyError("state")])
+def test_whatever_goes_wrong_on_a_way_is_its_own_trouble(
+    line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch, unexpected: Exception
+) -> None:
+    line(unexpected)
+    monkeypatch.setattr(messages, "posted", lambda _alert, _hook: b"{}")
+    client = Client(publish={}, put_events={"FailedEntryCount": 0})
+    monkeypatch.setattr(outside, "client", lambda _service: client)
+    told: list[Exception] = []
+    assert Sender("arn:topic", told.append).send(ALERT, [SLACK]) == [way(SLACK)]
+    assert told == [unexpected]
+
+
+def test_two_services_behind_one_address_are_both_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    address, posted = "https://events.pagerduty.com/v2/enqueue", []
+    hooks = [Webhook(address, "pagerduty", key) for key in ("team-a", "team-b")]
+    monkeypatch.setattr(outside, "post", lambda hook, _body: posted.append(hook.routing_key))
+    assert not Sender("arn:topic", lambda _error: None).send(ALERT, hooks, only=[way(hook) for hook in hooks])
+    assert posted == ["team-a", "team-b"]
+    assert not any("team" in name or "pagerduty" in name for name in ways(hooks))
 
 
 def test_only_the_ways_that_are_left_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

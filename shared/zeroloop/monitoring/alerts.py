@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ KEPT = 3
 _WINDOW = re.compile(r"^([1-9][0-9]{0,4})([mhd])$")
 _MINUTES = {"m": 1, "h": 60, "d": 1440}
 _MOST_MINUTES = 30 * 1440
+_OWN_MACHINE = frozenset({"127.0.0.1", "localhost"})
 
 
 class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +94,32 @@ class Watched(Struct, frozen=True):
     kinds: dict[str, Watch] = field(default_factory=dict)
 
 
+def check(settings: Settings) -> None:
+    """Whether every webhook can be posted to, as far as its address says.
+
+    Raises
+    ------
+    InvalidInput
+        An address that is none, or that has a user's name in it; PagerDuty without a routing key.
+    """
+    for number, hook in enumerate(settings.webhooks):
+        if not _can_be_posted_to(hook.url):
+            raise InvalidInput("that is no address to post to", field=f"webhooks[{number}].url")
+        if hook.format == "pagerduty" and not hook.routing_key:
+            raise InvalidInput("PagerDuty needs a routing key", field=f"webhooks[{number}].routing_key")
+
+
+def _can_be_posted_to(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    printable = url.isascii() and url.isprintable() and " " not in url
+    return printable and "@" not in parts.netloc and (host in _OWN_MACHINE or parts.scheme == "https") and port != 0
+
+
 class Alert(Struct, frozen=True, kw_only=True):
     """A change of state, and what made it. Contract: docs/contracts/alert.schema.json."""
 
@@ -117,13 +145,18 @@ def advance(watch: Watch, end: int, breach: bool | None, rule: tuple[int, int], 
     """`watch` after a window that ended at minute `end`; one that it has seen, or that came late, changes nothing.
 
     It alerts when `rule` = (k, n) has k of the last n windows breach, and is over when fewer than k do and k don't. A
-    window that says nothing counts as none. Another version starts anew, and keeps the alert until windows say else.
+    window that says nothing counts as none; but where k of k must breach one after the other, it ends what breached
+    before it. Another version starts anew, and keeps the alert until windows say else.
     """
     if end <= watch.until:
         return watch
-    known = watch.verdicts if version == watch.version else []
-    verdicts = known if breach is None else [*known, breach][-KEPT:]
     needed, of = rule
+    verdicts = watch.verdicts if version == watch.version else []
+    if breach is None:
+        while needed == of and True in verdicts:
+            verdicts = verdicts[verdicts.index(True) + 1 :]
+        return Watch(watch.alert, verdicts, end, version)
+    verdicts = [*verdicts, breach][-KEPT:]
     bad = sum(verdicts[-of:])
     good = len(verdicts[-of:]) - bad
     over = bad < needed <= good

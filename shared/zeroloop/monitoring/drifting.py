@@ -25,6 +25,12 @@ _MISSING = "inf"
 """A bin of its own, behind all others."""
 
 
+class Unheld(Undetermined, frozen=True):
+    """A test of which nobody knows yet what it is without drift: its `ratio` is learned from, and not judged."""
+
+    ratio: float
+
+
 class Verdict(Struct, frozen=True):
     """Whether a window drifted, the p-value of all tests together, whether any effect is large, and what each found."""
 
@@ -35,7 +41,11 @@ class Verdict(Struct, frozen=True):
 
 
 def compare(window: Aggregate, baseline: Baseline, spread: Mapping[str, Dispersion]) -> dict[str, Found]:
-    """Each test by name: `tokens`, `<feature>:mean`, `<feature>:distribution`; `spread` by the same names."""
+    """Each test by name: `tokens`, `<feature>:mean`, `<feature>:distribution`; `spread` by the same names.
+
+    Where nothing is known of any test's spread, all are held against i.i.d. rows; what is known of others but not of
+    one leaves that one `Unheld`, since rows that come in clusters would make it cry wolf.
+    """
     found = dict(_features(window, baseline, spread))
     if baseline.token_spread:
         held = baseline.features["length"].n if "length" in baseline.features else 0
@@ -43,7 +53,12 @@ def compare(window: Aggregate, baseline: Baseline, spread: Mapping[str, Dispersi
         reference = TokenBaseline(held, baseline.tokens, facts.variances, facts.trace_2, facts.trace_3)
         n = window.features["length"].n if "length" in window.features else 0
         found[TOKENS] = drift.tokens(window.tokens, n, reference, spread.get(TOKENS, drift.IID))
-    return found
+    return {
+        name: Unheld("its spread isn't known yet", one.ratio)
+        if spread and name not in spread and isinstance(one, Evidence)
+        else one
+        for name, one in found.items()
+    }
 
 
 def judge(found: Mapping[str, Found], n: int) -> Verdict:

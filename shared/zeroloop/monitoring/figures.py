@@ -131,6 +131,12 @@ def latency(of: Aggregate, settings: Settings) -> Judged:
     return Judged(p95 > settings.p95_ms, _short(p95), settings.p95_ms, n)
 
 
+def enough(of: Aggregate) -> bool:
+    """Whether the requests that left a line suffice for an error rate."""
+    seen = requests(of)
+    return seen.answered + seen.failed >= LEAST_REQUESTS
+
+
 def errors(of: Aggregate, crashes: float, settings: Settings) -> Judged:
     """Whether the error rate is above its limit."""
     seen = requests(of, crashes)
@@ -171,13 +177,15 @@ def behind(of: Aggregate, told: int) -> Judged:
     return Judged(counted < 0.9, _short(counted), 0.9, told)
 
 
-def significantly_worse(now: Aggregate, before: Aggregate) -> dict[str, Any] | None:
+def significantly_worse(
+    now: Aggregate, before: Aggregate, crashes: float = 0.0, crashes_before: float = 0.0
+) -> dict[str, Any] | None:
     """In what a version is worse than the one before it, beyond chance and by more than a trifle; the first that is.
 
     Errors by a percentage point, answers slower than the predecessor's p95 by five, accuracy by two. A confidence
     sequence at alpha .01 holds however often it is looked at.
     """
-    a, b = requests(before), requests(now)
+    a, b = requests(before, crashes_before), requests(now, crashes)
     p95 = quantile(before.latency, 0.95)
     slow = [
         (sum(n for i, n in one.latency.items() if GAMMA ** (i - 1) >= limit), sum(one.latency.values()))
@@ -187,8 +195,8 @@ def significantly_worse(now: Aggregate, before: Aggregate) -> dict[str, Any] | N
     right, then = accuracy(now), accuracy(before)
     shares = {
         "errors": (
-            (round(a.failed), round(a.answered + a.failed)),
-            (round(b.failed), round(b.answered + b.failed)),
+            (round(a.failed + a.crashes), round(a.answered + a.failed + a.crashes)),
+            (round(b.failed + b.crashes), round(b.answered + b.failed + b.crashes)),
             0.01,
         ),
         "latency": (slow[0], slow[1], 0.05) if slow else None,

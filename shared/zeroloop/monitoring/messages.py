@@ -38,7 +38,13 @@ def posted(alert: Alert, webhook: Webhook) -> bytes:
 
 def _slack(alert: Alert) -> dict[str, Any]:
     head = f"{_EMOJI[alert.state]} *{alert.state}* `{alert.model}` {alert.kind}"
-    return {"text": f"{head}\n{_escaped(alert.told)}\n<{alert.report}|Report> · <{alert.runbook}|What to do>"}
+    runbook = f"<{alert.runbook}|What to do>" if _leads(alert.runbook) else f"What to do: {_escaped(alert.runbook)}"
+    return {"text": f"{head}\n{_escaped(alert.told)}\n<{alert.report}|Report> · {runbook}"}
+
+
+def _leads(address: str) -> bool:
+    """Whether it is a link; a page of the repository is only named."""
+    return address.startswith("https://")
 
 
 def _escaped(line: str) -> str:
@@ -57,8 +63,13 @@ def _pagerduty(alert: Alert, routing_key: str) -> dict[str, Any]:
             "component": alert.model,
             "class": alert.kind,
             "custom_details": {
-                "value": alert.value, "limit": alert.limit, "n": alert.n, "version": alert.version, **alert.evidence
+                "value": alert.value, "limit": alert.limit, "n": alert.n, "version": alert.version,
+                "runbook": alert.runbook, **alert.evidence,
             },
         },
-        "links": [{"href": alert.report, "text": "Report"}, {"href": alert.runbook, "text": "What to do"}],
+        "links": [
+            {"href": address, "text": text}
+            for address, text in ((alert.report, "Report"), (alert.runbook, "What to do"))
+            if _leads(address)
+        ],
     }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from zeroloop import clock
+from zeroloop.digests import sha256
 from zeroloop.errors import Unavailable
 from zeroloop.http1 import Connection
 from zeroloop.monitoring import messages
@@ -15,6 +16,7 @@ from zeroloop.objects import client, translated
 _TRIES = 3
 _SECONDS = 5.0
 _ANSWERED = 300
+_DAY_SECONDS = 86_400
 
 
 class Called(NamedTuple):
@@ -50,7 +52,7 @@ class Counts:
                 Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
                 StartTime=clock.iso(start * 60_000),
                 EndTime=clock.iso(end * 60_000),
-                Period=max(60, (end - start) * 60),
+                Period=min(_DAY_SECONDS, max(60, (end - start) * 60)),
                 Statistics=[statistic],
             )
         return round(sum(float(point[statistic]) for point in found["Datapoints"]))
@@ -66,13 +68,13 @@ class Sender:
     def send(self, alert: Alert, webhooks: Sequence[Webhook], only: Container[str] | None = None) -> list[str]:
         """The ways on which nobody was reached, of all or of `only` these."""
         ways: dict[str, Callable[[], None]] = {"topic": lambda: self._publish(alert), "bus": lambda: _put(alert)}
-        ways |= {hook.url: partial(post, hook, messages.posted(alert, hook)) for hook in webhooks}
+        ways |= {way(hook): partial(_post, alert, hook) for hook in webhooks}
         return [name for name, way in ways.items() if (only is None or name in only) and not self._tried(way)]
 
-    def _tried(self, way: Callable[[], None]) -> bool:
+    def _tried(self, send: Callable[[], None]) -> bool:
         try:
-            way()
-        except (Unavailable, OSError) as error:
+            send()
+        except Exception as error:  # noqa: BLE001 - of one way
             self._log_failure(error)
             return False
         return True
@@ -80,6 +82,20 @@ class Sender:
     def _publish(self, alert: Alert) -> None:
         with translated("the alerts' topic"):
             client("sns").publish(TopicArn=self._topic, Subject=messages.subject(alert), Message=messages.text(alert))
+
+
+def way(hook: Webhook) -> str:
+    """The name of a webhook in an alert's row: nothing of its secrets, and another for each routing key."""
+    return f"webhook-{sha256(f'{hook.url} {hook.routing_key}'.encode())[:16]}"
+
+
+def ways(webhooks: Sequence[Webhook]) -> list[str]:
+    """The names of all ways that an alert goes."""
+    return ["topic", "bus", *map(way, webhooks)]
+
+
+def _post(alert: Alert, hook: Webhook) -> None:
+    post(hook, messages.posted(alert, hook))
 
 
 def _put(alert: Alert) -> None:

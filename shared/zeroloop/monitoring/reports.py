@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from zeroloop.monitoring import drifting
 from zeroloop.monitoring.aggregate import Aggregate, Feature
 from zeroloop.monitoring.baseline import Baseline
-from zeroloop.monitoring.drifting import Status, Verdict
+from zeroloop.monitoring.drifting import Status, Unheld, Verdict
 from zeroloop.stats import drift
 from zeroloop.stats.drift import Dispersion, Evidence
 from zeroloop.stats.undetermined import Undetermined
@@ -17,7 +17,7 @@ Every = Literal["hour", "day", "demand"]
 
 MOST_FEATURES = 50
 MOST_WINDOWS = 100
-"""Healthy windows from which a version's phi is learned: then it is fixed, or a slow drift would teach it."""
+"""Healthy windows from which a test's phi is learned: then it is fixed, or a slow drift would teach it."""
 _DIGITS = 6
 
 
@@ -43,10 +43,17 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 class Learned(Struct, frozen=True):
-    """Of the healthy windows of a version and one length: how many, and of each test the ratios' sum and squares."""
+    """Of the healthy windows of a version and one length: of each test in how many it was possible, sum and squares.
 
-    windows: int = 0
-    sums: dict[str, tuple[float, float]] = field(default_factory=dict)
+    A test that isn't possible in some of them, as where a category is rare, is learned from the others.
+    """
+
+    tests: dict[str, tuple[int, float, float]] = field(default_factory=dict)
+
+    @property
+    def windows(self) -> int:
+        """In how many the test was possible that most often was."""
+        return max((n for n, _, _ in self.tests.values()), default=0)
 
 
 def judge(window: Aggregate, baseline: Baseline | None, learned: Learned) -> Verdict:
@@ -57,33 +64,33 @@ def judge(window: Aggregate, baseline: Baseline | None, learned: Learned) -> Ver
 
 
 def spreads(baseline: Baseline, learned: Learned) -> dict[str, Dispersion]:
-    """What tests are held against: healthy windows, once there are 20, until then blocks of the baseline's rows."""
-    if learned.windows < drift.LEAST_WINDOWS:
-        return drifting.dispersions(baseline)
-    return {name: _dispersion(learned.windows, *sums) for name, sums in learned.sums.items()}
+    """What each test is held against: 20 healthy windows of its own, until then blocks of the baseline's rows."""
+    known = {name: _dispersion(*held) for name, held in learned.tests.items() if held[0] >= drift.LEAST_WINDOWS}
+    return {**drifting.dispersions(baseline), **known}
 
 
 def learn(learned: Learned, verdict: Verdict) -> Learned:
     """`learned`, and what a healthy window adds; any other adds nothing."""
-    if verdict.status != "healthy" or learned.windows >= MOST_WINDOWS:
+    if verdict.status != "healthy":
         return learned
-    ratios = {name: one.ratio for name, one in verdict.found.items() if isinstance(one, Evidence)}
-    if learned.windows:  # a test that is new starts with the others' next version
-        ratios = {name: ratio for name, ratio in ratios.items() if name in learned.sums}
-    before = {name: learned.sums.get(name, (0.0, 0.0)) for name in ratios}
-    sums = {name: (before[name][0] + ratio, before[name][1] + ratio**2) for name, ratio in ratios.items()}
-    return Learned(learned.windows + 1, sums)
+    tests = dict(learned.tests)
+    for name, one in verdict.found.items():
+        n, total, squares = tests.get(name, (0, 0.0, 0.0))
+        if isinstance(one, Evidence | Unheld) and n < MOST_WINDOWS:
+            tests[name] = (n + 1, total + one.ratio, squares + one.ratio**2)
+    return Learned(tests)
 
 
-def told(verdict: Verdict, learned: Learned) -> dict[str, Any]:
+def told(verdict: Verdict, baseline: Baseline | None, learned: Learned) -> dict[str, Any]:
     """The fields of a report that a verdict gives."""
     unknown = isinstance(verdict.p_value, Undetermined)
+    blocks = "baseline" if baseline and baseline.spread else "i.i.d."
     return {
         "status": verdict.status,
         "p_value": None if unknown else verdict.p_value,
         "reason": verdict.p_value.reason if isinstance(verdict.p_value, Undetermined) else None,
         "effect": _largest(verdict.found),
-        "spread_from": f"{learned.windows} windows" if learned.windows >= drift.LEAST_WINDOWS else "baseline",
+        "spread_from": f"{learned.windows} windows" if learned.windows >= drift.LEAST_WINDOWS else blocks,
     }
 
 

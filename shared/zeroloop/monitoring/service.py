@@ -1,6 +1,6 @@
 """Monitoring's use cases: what the API asks, and what the schedules do. Read, judge, write once, tell."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import reduce
 from typing import Any, Literal
@@ -11,12 +11,12 @@ from zeroloop import clock
 from zeroloop.errors import Conflict, NotFound, Unavailable
 from zeroloop.monitoring import alerts, figures, reports
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
-from zeroloop.monitoring.alerts import Alert, Judged, Settings, Watch, Watched, Webhook
+from zeroloop.monitoring.alerts import Alert, Judged, Settings, Watch, Watched
 from zeroloop.monitoring.baseline import NAME, Baseline, read
-from zeroloop.monitoring.outside import Called, Counts, Sender
+from zeroloop.monitoring.outside import Called, Counts, Sender, ways
 from zeroloop.monitoring.reports import Every, Learned, Report
 from zeroloop.monitoring.store import MonitoringStore
-from zeroloop.monitoring.watching import WatchStore, report_key
+from zeroloop.monitoring.watching import Unsent, WatchStore, report_key
 from zeroloop.registry.rules import Lineup, Version
 from zeroloop.registry.service import Change, Registry
 
@@ -25,10 +25,14 @@ Schedule = Literal["minutes", "hour", "day"]
 DAY_MINUTES = 1440
 _CATCH_UP = 12
 """Windows that a late schedule makes up for."""
-_LOOK_BACK = (60, 360, DAY_MINUTES)
-"""Minutes in which the last 100 requests are looked for."""
+_LOOK_BACK = (15, 60, 240, DAY_MINUTES)
+"""Minutes in which the last 100 requests are looked for, each read once."""
 _RETRY_MS = 120_000
+_SENDING_SECONDS = 60.0
+"""Of one call for all models: what a dead webhook may cost. The next call goes on."""
 _TRIES = 5
+_MOSTLY = 0.5
+"""Share of the requests, from which on crashes may be counted against a promotion."""
 _WARM_BASELINES = 64
 _MS = 60_000
 _PAGE = 100
@@ -118,14 +122,14 @@ class Monitor:
             **figures.metrics(of, baseline, minutes, crashes),
         }
 
-    def reports(self, name: str, before: int | None) -> list[Report]:
-        """A page of reports, newest first."""
+    def reports(self, name: str, before: str | None) -> tuple[list[Report], str | None]:
+        """A page of reports, newest first, and where the next begins."""
         return self._watch.reports(self._registry.model(name).model_id, before, _PAGE)
 
-    def alerts(self, name: str, before: int | None) -> tuple[Watched, list[Alert]]:
-        """What alerts now, and a page of changes, newest first."""
+    def alerts(self, name: str, before: str | None) -> tuple[Watched, list[Alert], str | None]:
+        """What alerts now, a page of changes, newest first, and where the next begins."""
         model_id = self._registry.model(name).model_id
-        return self._watch.watched(model_id), self._watch.alerts(model_id, before, _PAGE)
+        return self._watch.watched(model_id), *self._watch.alerts(model_id, before, _PAGE)
 
     def settings(self, name: str) -> Settings:
         """The model's settings."""
@@ -133,6 +137,7 @@ class Monitor:
 
     def set(self, name: str, settings: Settings) -> Settings:
         """Replace the model's settings."""
+        alerts.check(settings)
         self._watch.save_settings(self._registry.model(name).model_id, settings)
         return settings
 
@@ -160,27 +165,69 @@ class Monitor:
         """Judge all windows of all models that have ended and weren't judged; called again, it finds nothing to do.
 
         What fails of one model doesn't keep the others from being judged: it is raised at the end, so that the
-        function's own alarm tells of it.
+        function's own alarm tells of it. Alerts are sent when all are judged.
         """
         done = {"models": 0, "windows": 0, "alerts": 0}
-        failed: Exception | None = None
+        failed: list[Exception] = []
+        subjects = []
         for name in self._names():
             try:
-                windows, changes = self._look_at(self._subject(name), schedule, now)
+                subject = self._subject(name)
             except NotFound:
                 continue  # deleted meanwhile
             except Exception as error:  # noqa: BLE001 - of one model
-                self._log_failure(error)
-                failed = error
+                failed.append(error)
+                continue
+            subjects.append(subject)
+            try:
+                windows, changes = self._look_at(subject, schedule, now)
+            except Exception as error:  # noqa: BLE001 - of one model
+                failed.append(error)
             else:
                 done = {
                     "models": done["models"] + 1,
                     "windows": done["windows"] + windows,
                     "alerts": done["alerts"] + changes,
                 }
+        failed += self._send(subjects, now)
+        for one in failed:
+            self._log_failure(one)
         if failed:
-            raise failed
+            raise failed[-1]
         return done
+
+    def _send(self, subjects: Sequence[Subject], now: int) -> list[Exception]:
+        """Send what of the last day isn't sent, those first who have waited longest; what went wrong."""
+        until = clock.monotonic() + _SENDING_SECONDS
+        failed: list[Exception] = []
+        waiting: list[tuple[int, Subject, list[Unsent]]] = []
+        for subject in subjects:
+            try:
+                unsent = self._watch.unsent(subject.model_id, now - DAY_MINUTES * _MS)
+            except Exception as error:  # noqa: BLE001 - of one model
+                failed.append(error)
+            else:
+                waiting.append((min((one.claimed for one in unsent), default=now), subject, unsent))
+        for _, subject, unsent in sorted(waiting, key=lambda row: row[0]):
+            try:
+                self._send_in_order(subject, unsent, now, until)
+            except Exception as error:  # noqa: BLE001 - of one model
+                failed.append(error)
+        return failed
+
+    def _send_in_order(self, subject: Subject, unsent: Sequence[Unsent], now: int, until: float) -> None:
+        """Oldest first: on a way that didn't take an alert, or may be taking it now, none of its kind overtakes it."""
+        hooks = subject.settings.webhooks
+        since = now - _RETRY_MS
+        held: dict[str, set[str]] = {}
+        for one in unsent:
+            kind = held.setdefault(one.alert.kind, set())
+            left = set(ways(hooks) if one.left is None else one.left)
+            if clock.monotonic() < until and not left <= kind and self._watch.claim(one.alert, now, since):
+                only = sorted(left - kind) if kind or one.left is not None else None
+                left = {*self._sender.send(one.alert, hooks, only), *(left & kind)}
+                self._watch.sent(one.alert, sorted(left))
+            kind |= left
 
     def _names(self) -> Iterator[str]:
         after: str | None = None
@@ -195,10 +242,8 @@ class Monitor:
     def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
         """How many windows were judged, and how many changes of state they made."""
         settings = subject.settings
-        if schedule == "minutes":
-            self._send_again(subject, now)
-            if settings.rollback.enabled:
-                self._guard(subject, now)
+        if schedule == "day" and settings.drift_minutes == DAY_MINUTES:
+            return 0, 0  # the hours' schedule reports of the same windows, and would learn from them twice
         length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
         until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
@@ -207,12 +252,19 @@ class Monitor:
             judge = self._minutes if schedule == "minutes" else self._drift
             changes += judge(subject, (end - length, end), schedule, now)
             windows += 1
+        if schedule == "minutes" and settings.rollback.enabled:
+            self._guard(subject, now)
         return windows, changes
 
     def _minutes(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
         """Latency, errors, silence and ingest of a window."""
         start, end = window
         settings = subject.settings
+
+        def errors(seen: Aggregate, at: tuple[int, int]) -> Judged:
+            ask = at == window or figures.enough(seen)  # not for each of the minutes before it
+            return figures.errors(seen, self._crashes(seen, *at) if ask else 0.0, settings)
+
         of = _all(self._counts.window(subject.model_id, start, end))
         before = _all(self._counts.window(subject.model_id, start - 60, start))
         kinds = self._watch.watched(subject.model_id).kinds
@@ -222,9 +274,7 @@ class Monitor:
         found["ingest"] = figures.behind(of, told)
         if of.requests:
             found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
-            found["errors"] = self._last(
-                subject, of, window, lambda seen, at: figures.errors(seen, self._crashes(seen, *at), settings)
-            )
+            found["errors"] = self._last(subject, of, window, errors)
         return self._advance(subject, window, schedule, found, now)
 
     def _last(
@@ -234,13 +284,17 @@ class Monitor:
         window: tuple[int, int],
         judge: Callable[[Aggregate, tuple[int, int]], Judged],
     ) -> Judged:
-        """Of a window, or if it holds too few requests, of the last time that holds enough."""
+        """Of a window, or if it holds too few requests, of the minutes before its end that hold enough, and no more."""
+        first, end = window
         found = judge(of, window)
         for minutes in _LOOK_BACK:
-            if found.breach is not None:
-                break
-            longer = (window[1] - minutes, window[1])
-            found = judge(_all(self._counts.window(subject.model_id, *longer)), longer)
+            earlier = self._counts.minutes(subject.model_id, end - minutes, first) if found.breach is None else {}
+            for minute, one in sorted(earlier.items(), reverse=True):
+                of = merge(of, one)
+                found = judge(of, (minute, end))
+                if found.breach is not None:
+                    return found
+            first = min(first, end - minutes)
         return found
 
     def _drift(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
@@ -270,7 +324,8 @@ class Monitor:
                 found = {"drift": drifted, "accuracy": accuracy}
             changes += self._advance(subject, window, schedule, found, now, made=made)
         if champion not in {version for version, _ in cells}:
-            changes += self._advance(subject, window, schedule, {}, now)
+            nothing = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
+            changes += self._advance(subject, window, schedule, nothing, now)
         return changes
 
     def _concluded(  # noqa: PLR0913, PLR0917 - what a report is made of
@@ -290,9 +345,9 @@ class Monitor:
             window_end=window[1] * _MS,
             at=now,
             n=of.n,
-            **reports.told(verdict, learned),
+            **reports.told(verdict, baseline, learned),
             features=reports.features(of, baseline, verdict),
-            metrics=figures.metrics(of, baseline, minutes),
+            metrics=figures.metrics(of, baseline, minutes, self._crashes(of, *window)),
         )
         return made, minutes, reports.learn(learned, verdict)
 
@@ -328,9 +383,7 @@ class Monitor:
                     alert = self._alert(subject, kind, judged, window, now, alerting=after.alert)
                 if self._watch.conclude(subject.model_id, alerts.watched(before, kind, after), made, alert):
                     made = None
-                    if alert:
-                        self._send(alert, subject.settings.webhooks)
-                        changes += 1
+                    changes += alert is not None
                     break
             else:
                 raise Unavailable(f"{subject.model} is judged by too many at once; the next schedule goes on")
@@ -339,7 +392,11 @@ class Monitor:
     def _alert(  # noqa: PLR0913 - what an alert tells
         self, subject: Subject, kind: str, judged: Judged, window: tuple[int, int], now: int, *, alerting: bool
     ) -> Alert:
-        path = "reports" if kind in {"drift", "accuracy"} else f"metrics?window={window[1] - window[0]}m"
+        path = (
+            f"reports?before={window[1] * _MS + 1}"
+            if kind in {"drift", "accuracy"}
+            else f"metrics?window={window[1] - window[0]}m"
+        )
         return Alert(
             model_id=subject.model_id,
             model=subject.model,
@@ -357,17 +414,6 @@ class Monitor:
             runbook=f"{self._links.runbooks}#{kind}",
         )
 
-    def _send(self, alert: Alert, webhooks: list[Webhook], only: list[str] | None = None) -> None:
-        self._watch.sent(alert, self._sender.send(alert, webhooks, only))
-
-    def _send_again(self, subject: Subject, now: int) -> None:
-        """Send what somebody took on and didn't finish; for a day."""
-        since = now - _RETRY_MS
-        for unsent in self._watch.unsent(subject.model_id, since):
-            late = now - unsent.alert.at > DAY_MINUTES * _MS
-            if not late and self._watch.claim(unsent.alert, now, since):
-                self._send(unsent.alert, subject.settings.webhooks, unsent.left)
-
     def _crashes(self, of: Aggregate, start: int, end: int) -> float:
         """Crashes and timeouts leave no line that names a model: of the function's, this model's share of requests."""
         own = figures.requests(of).total
@@ -375,10 +421,36 @@ class Monitor:
         return called.errors * own / max(own, called.invocations - called.errors) if called.errors else 0.0
 
     def _guard(self, subject: Subject, now: int) -> None:
-        """Take the last promotion back if what it brought is significantly worse than what was before.
+        """Take the last promotion back if what it brought is significantly worse than what was before, and tell of it.
 
-        The lineup's revision is the one that was judged: whoever changed it meanwhile wins. A rollback is no promotion,
-        so that the same one is never taken back twice.
+        What there is to tell is in the audit record, so that whoever dies between the two is made up for.
+        """
+        self._take_back(subject, now)
+        [last, *_] = self._registry.history(subject.model, None, 1) or [{}]
+        late = now - subject.settings.rollback.hours * 3_600_000
+        if (last.get("action"), last.get("actor")) != ("rollback", _ACTOR) or last["at"] < late:
+            return
+        evidence = last["evidence"]
+        alert = Alert(
+            model_id=subject.model_id,
+            model=subject.model,
+            kind="rollback",
+            state="DONE",
+            at=last["at"],
+            window_start=evidence["window_start"],
+            window_end=evidence["window_end"],
+            version=last["before"]["champion"],
+            told=f"{subject.model}: {last['reason']}",
+            report=f"{self._links.api}/models/{subject.model}/history",
+            runbook=f"{self._links.runbooks}#rollback",
+            evidence=evidence,
+        )
+        self._watch.conclude(subject.model_id, alert=alert)
+
+    def _take_back(self, subject: Subject, now: int) -> None:
+        """The lineup's revision is the one that was judged: whoever changed it meanwhile wins.
+
+        A rollback is no promotion, so that the same one is never taken back twice.
         """
         promotion = self._promotion(subject, now)
         if promotion is None:
@@ -387,34 +459,38 @@ class Monitor:
         start, end = at // _MS, now // _MS + 1
         then = _all(self._counts.window(subject.model_id, start - DAY_MINUTES, start, predecessor))
         since = _all(self._counts.window(subject.model_id, start, end, version))
-        evidence = figures.significantly_worse(since, then)
+        crashes = self._crashes_by_promotion(subject, then, start, end)
+        evidence = figures.significantly_worse(since, then, *crashes)
         if evidence is None:
             return
         told = (
             f"version {version} was rolled back to {predecessor}: {evidence['guardrail']} worse by "
             f"{evidence['difference']:.2%} ({evidence['interval'][0]:.2%} to {evidence['interval'][1]:.2%})"
         )
-        change = Change(
-            actor=_ACTOR, at=now, reason=told, expected_revision=subject.lineup.revision, evidence=dict(evidence)
-        )
+        evidence |= {"window_start": start * _MS, "window_end": end * _MS}
+        change = Change(actor=_ACTOR, at=now, reason=told, expected_revision=subject.lineup.revision, evidence=evidence)
         with suppress(Conflict):  # somebody was faster
             self._registry.roll_back(subject.model, predecessor, change)
-            alert = Alert(
-                model_id=subject.model_id,
-                model=subject.model,
-                kind="rollback",
-                state="DONE",
-                at=now,
-                window_start=start * _MS,
-                window_end=end * _MS,
-                version=version,
-                told=f"{subject.model}: {told}",
-                report=f"{self._links.api}/models/{subject.model}/history",
-                runbook=f"{self._links.runbooks}#rollback",
-                evidence=evidence,
-            )
-            if self._watch.conclude(subject.model_id, alert=alert):
-                self._send(alert, subject.settings.webhooks)
+
+    def _crashes_by_promotion(self, subject: Subject, then: Aggregate, start: int, end: int) -> tuple[float, float]:
+        """Since a promotion at minute `start`, and in the day before it, by the predecessor's share of the requests.
+
+        None where they may well be another's: of a challenger, of a model whose lineup changed since, or because most
+        requests were others'.
+        """
+        own = figures.requests(then).total
+        since = self._cloud.called(start, end) if own else Called(0, 0)
+        if not since.errors or subject.lineup.challenger is not None:
+            return 0.0, 0.0
+        before = self._cloud.called(start - DAY_MINUTES, start)
+        share = own / max(own, before.invocations - before.errors)
+        if share < _MOSTLY or any(self._changed(name, start) for name in self._names() if name != subject.model):
+            return 0.0, 0.0
+        return since.errors * share, before.errors * share
+
+    def _changed(self, name: str, since: int) -> bool:
+        """Whether a model's lineup was changed since a minute."""
+        return any(record["at"] >= since * _MS for record in self._registry.history(name, None, 1))
 
     def _promotion(self, subject: Subject, now: int) -> tuple[int, int, int] | None:
         """When the champion was promoted, itself, and whom it replaced; None if that isn't what happened last."""

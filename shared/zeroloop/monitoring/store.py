@@ -89,6 +89,13 @@ class MonitoringStore:
                 found.setdefault((int(number), name), []).append(item)
         return {key: whole(_counters(items)) for key, items in sorted(found.items())}
 
+    def minutes(self, model_id: str, start: int, end: int) -> dict[int, Aggregate]:
+        """What was counted from minute `start` to before `end`, by minute that has any; of all versions together."""
+        found: dict[int, list[Item]] = {}
+        for item in self._query("M", model_id, start, end):
+            found.setdefault(int(item["sk"].partition("#")[0]), []).append(item)
+        return {minute: whole(_counters(items)) for minute, items in sorted(found.items())}
+
     def active(self, model_id: str, start: int, end: int) -> list[tuple[int, str]]:
         """Who had requests or labels from minute `start` to before `end`: (version, variant), sorted."""
         return list(self.window(model_id, start, end))

@@ -4,7 +4,7 @@
     W#<model_id>  WATCHED                               what its alerts stand on, changed under its revision
     W#<model_id>  LEARNED#<version>#<minutes>           what healthy windows of that length were like
     W#<model_id>  REPORT#<end>#<every>#<minutes>#<version>   a report; one a window, for 400 days
-    W#<model_id>  ALERT#<at>#<kind>                     a change of state, and whether it was sent, for 400 days
+    W#<model_id>  ALERT#<at>#<end>#<kind>#<state>       a change of state, and whether it was sent, for 400 days
 
 `body` is the value as its contract's JSON.
 """
@@ -26,9 +26,10 @@ _NEW = "attribute_not_exists(pk)"
 
 
 class Unsent(Struct, frozen=True):
-    """An alert that wasn't sent everywhere; `left` are the ways that are, None all."""
+    """An alert that wasn't sent everywhere, and when somebody took that on; `left` are the ways that are, None all."""
 
     alert: Alert
+    claimed: int
     left: list[str] | None
 
 
@@ -76,7 +77,7 @@ class WatchStore:
                 actions.append(save(_row(model_id, _learned(made.model_version, minutes), learned)))
         if alert:
             row = _kept(_row(model_id, _alert_key(alert), alert), alert.at)
-            actions.append(save({**row, "claimed": alert.at}, _NEW))
+            actions.append(save({**row, "claimed": 0}, _NEW))
         try:
             self._table.write("what a window came to", *actions)
         except ConditionFailed:
@@ -87,20 +88,23 @@ class WatchStore:
         """Whether a window has its report."""
         return bool(self._table.get([(_pk(model_id), key)]))
 
-    def reports(self, model_id: str, before: int | None, limit: int) -> list[Report]:
-        """Reports of windows that ended before a time in ms, newest first."""
-        return [msgspec.json.decode(row["body"], type=Report) for row in self._page(model_id, "REPORT", before, limit)]
+    def reports(self, model_id: str, before: str | None, limit: int) -> tuple[list[Report], str | None]:
+        """Reports of windows that ended before a time in ms, newest first, and where the next page begins.
 
-    def alerts(self, model_id: str, before: int | None, limit: int) -> list[Alert]:
-        """Changes of state before a time in ms, newest first."""
-        return [msgspec.json.decode(row["body"], type=Alert) for row in self._page(model_id, "ALERT", before, limit)]
+        That is the place of the last of them, because many may have ended at one time.
+        """
+        return self._page(model_id, "REPORT", before, limit, Report)
+
+    def alerts(self, model_id: str, before: str | None, limit: int) -> tuple[list[Alert], str | None]:
+        """Changes of state before a time in ms, newest first, and where the next page begins."""
+        return self._page(model_id, "ALERT", before, limit, Alert)
 
     def unsent(self, model_id: str, since: int) -> list[Unsent]:
-        """Of the latest alerts those that weren't sent everywhere, by whoever took that on before `since`, in ms."""
+        """Alerts since a time in ms that weren't sent everywhere, oldest first."""
         return [
-            Unsent(msgspec.json.decode(row["body"], type=Alert), row.get("left"))
-            for row in self._page(model_id, "ALERT", None, 10)
-            if row["claimed"] < since and row.get("left") != []
+            Unsent(msgspec.json.decode(row["body"], type=Alert), int(row["claimed"]), row.get("left"))
+            for row in self._table.query(_pk(model_id), first=f"ALERT#{since:015}", last="ALERT$")
+            if row.get("left") != []
         ]
 
     def claim(self, alert: Alert, at: int, since: int) -> bool:
@@ -117,10 +121,15 @@ class WatchStore:
         change = Update("SET #l = :left", "attribute_exists(pk)", names={"#l": "left"}, values={":left": left})
         self._table.update((_pk(alert.model_id), _alert_key(alert)), change, "an alert")
 
-    def _page(self, model_id: str, kind: str, before: int | None, limit: int) -> list[Item]:
-        last = f"{kind}#{before:015}" if before is not None else f"{kind}$"
-        found = self._table.query(_pk(model_id), first=f"{kind}#", last=last, limit=limit, backwards=True)
-        return list(islice(found, limit))
+    def _page(
+        self, model_id: str, kind: str, before: str | None, limit: int, like: type[T]
+    ) -> tuple[list[T], str | None]:
+        at, _, rest = (before or "").partition(".")
+        last = "#".join([kind, at.zfill(15), *(rest.split(".") if rest else [])]) if before else f"{kind}$"
+        found = self._table.query(_pk(model_id), first=f"{kind}#", last=last, limit=limit + 1, backwards=True)
+        rows = list(islice((row for row in found if row["sk"] != last), limit))
+        following = rows[-1]["sk"].partition("#")[2].replace("#", ".") if len(rows) == limit else None
+        return [msgspec.json.decode(row["body"], type=like) for row in rows], following
 
     def _value(self, model_id: str, sk: str, like: T) -> T | None:
         found = self._table.get([(_pk(model_id), sk)])
@@ -134,7 +143,7 @@ def report_key(report: Report, minutes: int) -> str:
 
 
 def _alert_key(alert: Alert) -> str:
-    return f"ALERT#{alert.at:015}#{alert.kind}"
+    return f"ALERT#{alert.at:015}#{alert.window_end:015}#{alert.kind}#{alert.state}"
 
 
 def _learned(version: int, minutes: int) -> str:
