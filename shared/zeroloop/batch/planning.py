@@ -38,7 +38,7 @@ def plan(stored: Stored, key: str, options: Options, row_seconds: float | None) 
         return _parquet(stored, packed, chunk_bytes, piece_rows)
     named, start = detect.encoding(head, options)
     if named == "utf-16":
-        head, start = b"".join(as_utf8([head[: len(head) & ~1]], named)), 0
+        head, start = b"".join(as_utf8([head], named, whole=False)), 0  # what is odd at its end, the worker tells
     columns: list[str] = []
     delimiter = ","
     if form == "csv":

@@ -134,6 +134,8 @@ class Piece(Struct, frozen=True, kw_only=True):
     read: float
     rows: int
     rejects: int
+    swallowed: int = 0
+    """Lines of records that could not be read, beyond one each: what two odd quotes swallow between them."""
     blank: int = 0
     part: Written | None = None
     rejected: Written | None = None
@@ -294,11 +296,13 @@ def _gaps(chunk: Chunk, pieces: Sequence[Piece]) -> list[str]:
 def too_many_rejects(job: Job, pieces: Iterable[Piece]) -> str | None:
     """Why the job fails for its rejects; None if they are within its tolerance."""
     listed = list(pieces)
-    rejects, rows = sum(piece.rejects for piece in listed), sum(piece.rows for piece in listed)
+    swallowed, rows = sum(piece.swallowed for piece in listed), sum(piece.rows for piece in listed)
+    rejects = sum(piece.rejects for piece in listed) + swallowed
     most = job.options.max_reject_percent
     if rejects * 100 <= most * (rows + rejects):
         return None
-    return f"{rejects:,} of {rows + rejects:,} rows were rejected, more than {most:g}%; see rejects.jsonl"
+    what = "lines" if swallowed else "rows"
+    return f"{rejects:,} of {rows + rejects:,} {what} were rejected, more than {most:g}%; see rejects.jsonl"
 
 
 class Progress(Struct, frozen=True, kw_only=True):

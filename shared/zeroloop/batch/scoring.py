@@ -16,7 +16,7 @@ from msgspec import Struct
 from zeroloop.batch import outputs, streams
 from zeroloop.batch.rows import Fields, Reject, Rows, parse, rejected
 from zeroloop.batch.rules import Chunk, Job, Piece, Plan, Written
-from zeroloop.batch.streams import Counted, Record, Run
+from zeroloop.batch.streams import Counted, Record, Run, Unreadable
 from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference.answers import Answers, NotANumber
 from zeroloop.inference.model import Model
@@ -55,11 +55,12 @@ class Sink(Protocol):
 class Batch(Struct, frozen=True):
     """Records that are parsed together, their number, where they end, and the share of the chunk that is read by then.
 
-    `record` gives the record of a row number.
+    `record` gives the record of a row number; `swallowed` are the lines of the rejects beyond one each.
     """
 
     rows: Rows
     rejects: list[Reject]
+    swallowed: int
     record: Callable[[int], Record]
     records: int
     end: int
@@ -90,7 +91,7 @@ class Worker:
         Raises
         ------
         Unreadable
-            The file is damaged.
+            The file is damaged, or a quote never closes.
         Unavailable
             Storage or table don't answer.
         """
@@ -124,11 +125,13 @@ class Worker:
         share = _share(chunk, self._stored.size, streamed=self._plan.streamed)
         blocks, taken = _opened(self._stored, self._plan, chunk, at)
         for run in streams.runs(blocks, at, BATCH_ROWS, quotes=self._plan.format == "csv"):
-            rows, rejects = parse(run, row, self._plan, self._fields)
+            if run.open:
+                raise Unreadable.unclosed(row + len(run.ends) - 1)
+            rows, rejects, lines = parse(run, row, self._plan, self._fields)
             record = partial(_of_run, run, row)
             row += len(run.ends)
             read = share(taken.taken if self._plan.streamed else run.end)
-            yield Batch(rows, rejects, record, len(run.ends), run.end, row, read)
+            yield Batch(rows, rejects, lines - len(rejects), record, len(run.ends), run.end, row, read)
 
     def _tables(self, chunk: Chunk, at: int) -> Iterator[Batch]:
         from zeroloop.batch import tables  # noqa: PLC0415 - pyarrow takes 150 ms to import, and few files need it
@@ -139,7 +142,8 @@ class Worker:
             record = partial(_of_table, some, at + 1)
             rows = Rows(range(at + 1, at + 1 + len(some)), ids, values)
             at += len(some)
-            yield Batch(rows, [], record, len(some), at, at + 1, (at - chunk.start) / max(1, chunk.end - chunk.start))
+            read = (at - chunk.start) / max(1, chunk.end - chunk.start)
+            yield Batch(rows, [], 0, record, len(some), at, at + 1, read)
 
 
 def _of_run(run: Run, first: int, row: int) -> Record:
@@ -168,7 +172,7 @@ class _Growing:
         self._begin = begin
         self._end, self._next_row = begin.at, begin.row
         self._read = 0.0
-        self._rows = self._rejects = self._records = 0
+        self._rows = self._rejects = self._records = self._swallowed = 0
         self._lines: list[bytes] = []
         self._rejected: list[bytes] = []
         self._table: list[dict[str, Any]] = []
@@ -183,7 +187,7 @@ class _Growing:
             self._rejected.append(outputs.reject_lines(rejects))
             self._bytes += len(self._rejected[-1])
         self._rows, self._rejects = self._rows + n_rows, self._rejects + len(rejects)
-        self._records += batch.records
+        self._records, self._swallowed = self._records + batch.records, self._swallowed + batch.swallowed
         if self._table and not self._fields.typed:
             self._bytes += batch.end - self._end  # about what its part of the table will have
         self._end, self._next_row, self._read = batch.end, batch.next_row, batch.read
@@ -224,6 +228,7 @@ class _Growing:
                 read=1.0 if last else round(self._read, 6),
                 rows=self._rows,
                 rejects=self._rejects,
+                swallowed=self._swallowed,
                 blank=self._records - self._rows - self._rejects,
                 part=part,
                 rejected=rejected,
