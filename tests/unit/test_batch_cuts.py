@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroloop.batch import cuts, streams
-from zeroloop.batch.rules import Chunk
+from zeroloop.batch.rules import Chunk, Unreadable
 
 BYTES = st.lists(st.sampled_from([b"a", b'"', b"\n", b"\r\n"]), max_size=60).map(b"".join)
 
@@ -24,7 +24,7 @@ def records(data: bytes, start: int = 0, end: int | None = None, *, quotes: bool
 def test_chunks_hold_every_record_once_and_know_its_number(data: bytes, length: int, quotes: bool) -> None:
     whole = records(data, quotes=quotes)
     if quotes and data.count(b'"') % 2:
-        with pytest.raises(streams.Unreadable, match=rf"opened in row {len(whole)} never closes"):
+        with pytest.raises(Unreadable, match=rf"opened in row {len(whole)} never closes"):
             chunks(data, length, quotes=quotes)
         return
     found: list[streams.Record] = []

@@ -14,10 +14,11 @@ from pyarrow import parquet
 
 from tests import models
 from tests.batches import Run, job, table_model, text_model
+from zeroloop.batch import planning
 from zeroloop.batch.detect import HEAD_BYTES
-from zeroloop.batch.rules import Options, too_many_rejects
+from zeroloop.batch.rules import ROUND_SECONDS, Options, Unreadable, too_many_rejects
 from zeroloop.batch.scoring import predict
-from zeroloop.batch.streams import Unreadable, runs
+from zeroloop.batch.streams import runs
 from zeroloop.inference.answers import Answer
 from zeroloop.inference.model import Model
 
@@ -355,6 +356,36 @@ def test_a_parquet_output_of_json_lines_has_ids_of_one_type(ids: list[Any]) -> N
     found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"]))
     assert found.schema.field("id").type == pa.string()
     assert found.column("id").to_pylist() == [str(own) if type(own) in {int, str} else None for own in ids]
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_pieces_of_parquet_end_by_their_bytes_too(form: str) -> None:
+    rows = [{"id": i, "text": f"{i} " + "word " * 2_000} for i in range(800)]
+    data = as_parquet(rows) if form == "parquet" else jsonl(rows)
+    run = Run(data, f"inbox/m/f.{form}", TEXT, output="parquet").change(piece_bytes=3_000_000).score()
+    assert [piece.rows for piece in run.sink.pieces.values()] == [300, 300, 200]
+
+
+def test_large_rows_of_parquet_are_predicted_about_a_megabyte_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    columns = TEXT.columns
+    monkeypatch.setattr(TEXT, "columns", lambda values, where: asked.append(len(values)) or columns(values, where))
+    Run(as_parquet([{"text": "good " * 2_000}] * 250), "inbox/m/f.parquet", TEXT).score()
+    assert asked == [100, 100, 50]
+
+
+@pytest.mark.parametrize(("row_seconds", "at_once"), [(None, 1_000), (0.001, 1_000), (0.05, 400), (0.3, 67), (3.0, 10)])
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_slow_model_looks_at_the_clock_long_before_its_time_is_over(
+    row_seconds: float | None, at_once: int, form: str
+) -> None:
+    rows = [{"text": "good"}] * 1_500
+    run = Run(jsonl(rows) if form == "jsonl" else as_parquet(rows), f"inbox/m/f.{form}", TEXT)
+    run.plan = planning.plan(run.stored, f"inbox/m/f.{form}", run.options, row_seconds)
+    looks: list[int] = []
+    run.score(late=lambda: bool(looks.append(1)))
+    assert len(looks) == -(-1_500 // at_once)
+    assert at_once * (row_seconds or 0) < ROUND_SECONDS / 4
 
 
 def test_a_parquet_output_of_parquet_keeps_the_type_of_its_ids() -> None:

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from zeroloop.batch.rules import Chunk
-from zeroloop.batch.streams import Unreadable
+from zeroloop.batch.rules import Chunk, Unreadable
 
 
 class Ends(Struct):

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from zeroloop.batch.rules import Plan
-from zeroloop.batch.streams import MAX_RECORD_BYTES, Record, Run, Unreadable
+from zeroloop.batch.rules import Plan, Unreadable
+from zeroloop.batch.streams import MAX_RECORD_BYTES, Record, Run
 from zeroloop.inference.package import Package
 
 _KEPT_CHARACTERS = 10_000

@@ -65,6 +65,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Offset of the first record behind the byte order mark and the header."""
     chunk_bytes: int = 64_000_000
     piece_rows: int = 100_000
+    piece_bytes: int = 16_000_000
+    batch_rows: int = 1_000
+    """Rows that are parsed and predicted together, between two looks at the clock."""
     chunks: int = 1
     measured: bool = False
     """Whether a round of measuring comes first."""
@@ -142,6 +145,17 @@ class Piece(Struct, frozen=True, kw_only=True):
     last: bool = False
     seconds: float = 0.0
     """What it took; nothing else here depends on when and where it was made."""
+
+
+class Unreadable(InvalidInput):
+    """The file can't be read any further: not what it says it is, or too much."""
+
+    code = "unreadable_input"
+
+    @classmethod
+    def unclosed(cls, row: int) -> "Unreadable":
+        """A quote without its other: a file that is cut short, or one odd quote that would swallow what follows."""
+        return cls(f"the quote opened in row {row:,} never closes: double it, or quote its cell")
 
 
 class Gone(Conflict):

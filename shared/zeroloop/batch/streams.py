@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from zeroloop.errors import InvalidInput
+from zeroloop.batch.rules import Unreadable
 
 MAX_RECORD_BYTES = 8_000_000
 """A text may have 1,000,000 characters, which JSON can write in 6 bytes each."""
@@ -71,17 +71,6 @@ class Run(NamedTuple):
     def records(self) -> list[Record]:
         """All of them."""
         return [self.record(place) for place in range(len(self.ends))]
-
-
-class Unreadable(InvalidInput):
-    """The file can't be read any further: not what it says it is, or too much."""
-
-    code = "unreadable_input"
-
-    @classmethod
-    def unclosed(cls, row: int) -> "Unreadable":
-        """A quote without its other: a file that is cut short, or one odd quote that would swallow what follows."""
-        return cls(f"the quote opened in row {row:,} never closes: double it, or quote its cell")
 
 
 class Counted:
