@@ -135,7 +135,19 @@ def test_what_is_asked_goes_before_metadata_and_other_metadata_is_nobodys() -> N
     assert rules.options({"max_reject_percent": "7.5"}, {}).max_reject_percent == 7.5
 
 
-@pytest.mark.parametrize("given", [{"output": "xml"}, {"delimiter": ",,"}, {"max_reject_percent": 101}, {"odd": 1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"output": "xml"},
+        {"delimiter": ",,"},
+        {"delimiter": '"'},
+        {"delimiter": "\n"},
+        {"delimiter": "\r"},
+        {"delimiter": "\0"},
+        {"max_reject_percent": 101},
+        {"odd": 1},
+    ],
+)
 def test_options_that_can_not_be_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as refused:
         rules.options({}, given)

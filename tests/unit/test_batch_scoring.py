@@ -1,6 +1,7 @@
 import csv
 import gzip
 import io
+import itertools
 import json
 import random
 from pathlib import Path
@@ -14,7 +15,7 @@ from pyarrow import parquet
 
 from tests import models
 from tests.batches import Run, job, table_model, text_model
-from zeroloop.batch import planning
+from zeroloop.batch import outputs, planning
 from zeroloop.batch.detect import HEAD_BYTES
 from zeroloop.batch.rules import ROUND_SECONDS, Options, Unreadable, too_many_rejects
 from zeroloop.batch.scoring import predict
@@ -106,6 +107,7 @@ def test_a_table_gives_the_same_rows_in_every_format(form: str) -> None:
         (b"text\n\n  \ngood\n\n", 1, 0),
         (b"id;text\n1;a,b\n", 1, 0),
         (b"id\ttext\n1\ta,b\n", 1, 0),
+        (b"id\ttext\n1\tgood\n\t\n\n  \n2\tbad\n", 2, 1),
         ("text\ngut\n".encode("utf-16"), 1, 0),
         (b"text\nmore,cells\n", 0, 1),
         (b'text\na "quoted" word\n', 1, 0),
@@ -227,6 +229,8 @@ def test_what_two_odd_quotes_swallow_weighs_as_its_lines(longest: int, monkeypat
     run = Run(data, "inbox/m/f.csv", TEXT).score()
     assert ([row["row"] for row in run.rows], len(run.rejects), swallowed(run)) == ([2], 1, 3_001)
     [piece] = run.sink.pieces.values()
+    with pytest.raises(Unreadable, match="opened in row 1 never closes"):
+        Run(data.replace(b'3" disc', b"disc"), "inbox/m/f.csv", TEXT).score()
     assert "3,002 of 3,003 lines" in str(too_many_rejects(job(run.plan, len(data), Options()), [piece]))
 
 
@@ -343,6 +347,12 @@ def test_a_csv_output_holds_no_formulas() -> None:
     assert {"row", "prediction", "confidence", "score_no", "score_yes", "model_version"} <= cells.keys()
 
 
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t1", "\r1", "\n1"])
+def test_whatever_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(text: str) -> None:
+    [cells] = csv.reader(io.StringIO(outputs.csv_lines([{"text": text}], head=False).decode(), newline=""))
+    assert cells == [f"'{text}"]
+
+
 def test_a_parquet_output_is_the_table_that_the_csv_is() -> None:
     run = Run(jsonl([{"id": 1, "text": "good"}]), "inbox/m/f.jsonl", TEXT, output="parquet").score()
     [row] = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"])).to_pylist()
@@ -369,7 +379,12 @@ def test_pieces_of_parquet_end_by_their_bytes_too(form: str) -> None:
 def test_large_rows_of_parquet_are_predicted_about_a_megabyte_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     columns = TEXT.columns
-    monkeypatch.setattr(TEXT, "columns", lambda values, where: asked.append(len(values)) or columns(values, where))
+
+    def counted(values: Any, where: Any) -> Any:
+        asked.append(len(values))
+        return columns(values, where)
+
+    monkeypatch.setattr(TEXT, "columns", counted)
     Run(as_parquet([{"text": "good " * 2_000}] * 250), "inbox/m/f.parquet", TEXT).score()
     assert asked == [100, 100, 50]
 
@@ -382,9 +397,9 @@ def test_a_slow_model_looks_at_the_clock_long_before_its_time_is_over(
     rows = [{"text": "good"}] * 1_500
     run = Run(jsonl(rows) if form == "jsonl" else as_parquet(rows), f"inbox/m/f.{form}", TEXT)
     run.plan = planning.plan(run.stored, f"inbox/m/f.{form}", run.options, row_seconds)
-    looks: list[int] = []
-    run.score(late=lambda: bool(looks.append(1)))
-    assert len(looks) == -(-1_500 // at_once)
+    looks = itertools.count()
+    run.score(late=lambda: next(looks) < 0)
+    assert next(looks) == -(-1_500 // at_once)
     assert at_once * (row_seconds or 0) < ROUND_SECONDS / 4
 
 
@@ -420,7 +435,6 @@ def test_a_parquet_output_of_numbers_has_one_type_of_them(values: list[float]) -
         (b'text\n"unclosed\nall the rest\n', "f.csv", "quote opened in row 1 never closes"),
         (b'text\ngood\n\na 5" disc\n' + b"good\n" * 3_000, "f.csv", "quote opened in row 3 never closes"),
         (gzip.compress(b'text\ngood\na 5" disc'), "f.csv.gz", "quote opened in row 2 never closes"),
-        (b'text\n"' + b"good\n" * 2_000_000, "f.csv", "quote opened in row 1 never closes"),
     ],
 )
 def test_a_file_that_can_not_be_read_says_why(data: bytes, key: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:

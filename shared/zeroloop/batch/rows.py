@@ -155,17 +155,18 @@ def _cell(text: str, kind: str) -> Any:
 
 def parse(run: Run, row: int, plan: Plan, fields: Fields) -> tuple[Rows, list[Reject], int]:
     """The rows that `run` holds, its first record being row number `row`, those that hold none, and their lines."""
-    lines = plan.format == "jsonl"
-    if lines and plan.encoding in _UTF8 and not run.cut and (rows := fields.of_lines(run, row)):
+    is_json = plan.format == "jsonl"
+    if is_json and plan.encoding in _UTF8 and not run.cut and (rows := fields.of_lines(run, row)):
         return rows, [], 0
-    read = _line if lines else _row
+    read = _line if is_json else _row
+    space = plan.delimiter.encode() if not is_json and plan.delimiter.isspace() else None
     kept: list[tuple[int, str | int | None, Any]] = []
     rejects, lines = [], 0
     for number, record in enumerate(run.records(), row):
         if record.cut:
             rejects.append(rejected(record, number, f"is longer than {MAX_RECORD_BYTES:,} bytes"))
             lines += run.lines
-        elif record.data and not record.data.isspace():
+        elif record.data and (not record.data.isspace() or (space and space in record.data)):
             try:
                 value, own = read(record.data, plan, fields)
                 kept.append((number, own, value))

@@ -47,7 +47,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be declared of an input, by the body of POST /batch or the object's metadata; else it is detected."""
 
     format: Format | None = None
-    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] | None = None
+    delimiter: Annotated[str, Meta(pattern=r'^[^"\r\n\0]\Z')] | None = None
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] | None = None
     output: Format = "jsonl"
     max_reject_percent: Share = 5.0
@@ -236,9 +236,10 @@ def complete(job: Job, pieces: Sequence[Piece], at: int) -> Job:
     return replace(job, status=Status.COMPLETED, rows=rows, rejects=rejects, error=None, finished_at=at)
 
 
-def fail(job: Job, error: str, at: int) -> Job:
-    """The job that came to nothing, with the reason."""
-    return replace(job, status=Status.FAILED, error=error[:1000], finished_at=at)
+def fail(job: Job, error: str, at: int, pieces: Sequence[Piece] = ()) -> Job:
+    """The job that came to nothing, or to `pieces` that are too few, with the reason."""
+    rows, rejects = sum(piece.rows for piece in pieces), sum(piece.rejects for piece in pieces)
+    return replace(job, status=Status.FAILED, rows=rows, rejects=rejects, error=error[:1000], finished_at=at)
 
 
 def is_over(job: Job) -> bool:
@@ -338,6 +339,8 @@ def progress(job: Job, pieces: Iterable[Piece], now: int) -> Progress:
         read[piece.chunk] = max(read.get(piece.chunk, 0.0), piece.read)
     if job.status == Status.COMPLETED:
         return Progress(progress=100.0, rows=job.rows or 0, rejects=job.rejects or 0)
+    if job.status == Status.FAILED:
+        rows, rejects = rows or job.rows or 0, rejects or job.rejects or 0
     done = sum(read.values()) / (job.plan.chunks if job.plan else 1)
     elapsed = now - (job.started_at or now)
     if is_over(job) or not done or elapsed <= 0:

@@ -212,9 +212,9 @@ class _Growing:
         version, output, fields = self._job.model_version or 0, self._job.options.output, self._fields
         if output == "parquet":
             ids = rows.ids if fields.typed else [None if own is None else str(own) for own in rows.ids]
-            table = list(outputs.flat(rows._replace(ids=ids), answers, fields.field, fields.names, version))
-            self._table += table
-            self._bytes += sum(map(_bytes, table))
+            added = list(outputs.flat(rows._replace(ids=ids), answers, fields.field, fields.names, version))
+            self._table += added
+            self._bytes += sum(map(_bytes, added))
             return
         if output == "csv":
             table = outputs.flat(rows, answers, fields.field, fields.names, version)
