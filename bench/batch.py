@@ -35,6 +35,7 @@ TERABYTE = 10**12
 WORKERS = 1_000
 ROUNDS, ROUND_ROWS = 60, 10_000
 CUT_ROUNDS = 5
+READ_AT_ONCE, GET_SECONDS = 16, 0.03
 CALL_SECONDS = 0.3
 """What a chunk costs beside its rows: Step Functions, a warm call, six requests to S3 and DynamoDB."""
 
@@ -217,6 +218,10 @@ def simulate(row_seconds: float, row_bytes: float) -> None:
     print(f"  {cost['usd']:.2f} USD, {cost['usd'] / rows * 1e6:.4f} USD a million rows; of it:")
     for name, usd in cost.items():
         print(f"    {name:<16}{usd:>10.2f}{usd / cost['usd']:>8.1%}")
+    joining = len(pieces) / READ_AT_ONCE * GET_SECONDS
+    print(
+        f"  joining the rejects of every piece: {joining:.0f} s at 16 at a time, {joining * READ_AT_ONCE:.0f} s one by one"
+    )
     listed = len(json.dumps([[chunk.chunk, chunk.start, chunk.end] for chunk in chunks]))
     print(f"  chunk under 120 s: {max(times) < 120}; list of chunks {listed / 1e6:.1f} MB, on S3")
 

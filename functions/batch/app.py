@@ -158,9 +158,11 @@ def uploaded(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def step(event: dict[str, Any], remaining_ms: int) -> dict[str, Any]:
-    """One step of the state machine: measure, score or advance."""
+    """One step of the state machine: measure, score, advance or give up."""
     if event["step"] == "advance":
         return dict(msgspec.to_builtins(rounds.advance(msgspec.convert(event["state"], Round))))
+    if event["step"] == "give_up":
+        return dict(msgspec.to_builtins(rounds.give_up(msgspec.convert(event["state"], Round), event["caught"])))
     chunk = msgspec.convert(event["chunk"], Chunk)
     if event["step"] == "measure":
         return {"came_to": rounds.measure(event["job_id"], chunk)}

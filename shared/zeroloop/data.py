@@ -2,6 +2,8 @@
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 from zeroloop import clock
@@ -12,6 +14,7 @@ from zeroloop.objects import Bucket, client, translated
 _BLOCK = 1 << 20
 _TRIES = 5
 _PART_BYTES = 8_000_000
+_AT_ONCE = 16
 
 
 class ObjectVersion:
@@ -84,10 +87,12 @@ class DataBucket(Bucket):
                 raise
         return digest
 
-    def write(self, key: str, data: bytes) -> None:
-        """Write an object, whatever was there."""
+    def write(self, key: str, data: bytes) -> str:
+        """Write an object, whatever was there; its SHA-256."""
+        digest = sha256(data)
         with translated(key):
-            self._store(key, data, sha256(data))
+            self._store(key, data, digest)
+        return digest
 
     def _store(self, key: str, data: bytes, digest: str, **condition: str) -> None:
         checksum = b64encode(bytes.fromhex(digest)).decode()
@@ -117,13 +122,13 @@ class DataBucket(Bucket):
                         client("s3").delete_object(Bucket=self.name, Key=key, VersionId=version["VersionId"])
 
     def join(self, keys: Iterable[str], target: str) -> None:
-        """Write one object of the bytes of others, in order; memory holds 8 MB and one of them."""
+        """Write one object of the bytes of others, in order; 16 are read at a time, and memory holds them and 8 MB."""
         upload: str | None = None
         parts: list[dict[str, Any]] = []
         left = b""
         where = {"Bucket": self.name, "Key": target}
-        for key in keys:
-            left += self.read(key)
+        for data in self._read_all(keys):
+            left += data
             if len(left) >= _PART_BYTES:
                 with translated(target):
                     upload = upload or client("s3").create_multipart_upload(**where)["UploadId"]
@@ -135,6 +140,12 @@ class DataBucket(Bucket):
                 return
             parts.append(self._part(where, upload, len(parts) + 1, left))
             client("s3").complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+
+    def _read_all(self, keys: Iterable[str]) -> Iterator[bytes]:
+        rest = iter(keys)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            while some := list(islice(rest, _AT_ONCE)):
+                yield from pool.map(self.read, some)
 
     def _part(self, where: dict[str, str], upload: str, number: int, data: bytes) -> dict[str, Any]:
         etag = client("s3").upload_part(**where, UploadId=upload, PartNumber=number, Body=data)["ETag"]

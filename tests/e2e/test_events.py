@@ -19,6 +19,7 @@ ANSWERS: dict[str, int | None] = {
     "batch/advance": None,
     "batch/cancel": 404,
     "batch/get_job": 404,
+    "batch/give_up": None,
     "batch/list_jobs": 200,
     "batch/measure": None,
     "batch/redrive": 404,

@@ -4,6 +4,7 @@ import copy
 import gzip
 import json
 import random
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType
@@ -18,10 +19,11 @@ from tests.aws_limits import check_answer
 from tests.integration.conftest import ROOT, Context, client, event
 from tests.integration.test_predict import Session
 from zeroloop import objects, table
+from zeroloop.batch.rounds import _Sink
 from zeroloop.batch.rules import Job, Piece
 from zeroloop.data import DataBucket
 from zeroloop.digests import PackageFile, sha256
-from zeroloop.errors import Unavailable
+from zeroloop.errors import Conflict, Unavailable
 from zeroloop.objects import Bucket
 from zeroloop.registry.rules import Facts
 from zeroloop.registry.service import Admissions, Change, Registry, object_key
@@ -170,6 +172,7 @@ def small(world: World, monkeypatch: pytest.MonkeyPatch, chunk: int = 20_000, pi
     monkeypatch.setattr("zeroloop.batch.planning.CHUNK_BYTES", chunk)
     monkeypatch.setattr("zeroloop.batch.planning._LEAST_CHUNK_BYTES", 1)
     monkeypatch.setattr("zeroloop.batch.scoring.BATCH_ROWS", 50)
+    monkeypatch.setattr("zeroloop.batch.planning.SUB_BATCH", 50)
     monkeypatch.setattr("zeroloop.batch.planning._MOST_PIECE_ROWS", piece)
     del world
 
@@ -311,7 +314,189 @@ def test_an_upload_for_an_unknown_model_is_a_failed_job(world: World) -> None:
     job = world.scored(world.put(lines(1), model="nobody"))
     assert (job["status"], job["model_version"]) == ("failed", None)
     assert job["error"].startswith("unknown_model")
-    assert world.ask("POST", f"/batch/{job['job_id']}/redrive", {})[1]["code"] == "not_planned"
+    assert world.ask("POST", f"/batch/{job['job_id']}/redrive", {}) == (404, job_refused("nobody"))
+
+
+def job_refused(model: str) -> dict[str, str]:
+    return {"code": "unknown_model", "message": f"there is no model {model!r}", "field": "model"}
+
+
+@pytest.mark.parametrize("how", ["redrive", "event", "request"])
+def test_a_job_that_was_refused_is_planned_again_when_what_it_lacked_is_there(world: World, how: str) -> None:
+    made = world.put(b'{"text": "good"}\n', model="late")
+    job = world.scored(made)
+    assert job["status"] == "failed"
+    world.serving("late", models.package(models.dense(dtype="int32"), kind="hashed_ngrams"))
+    if how == "redrive":
+        assert world.ask("POST", f"/batch/{job['job_id']}/redrive", {})[0] == 202
+    elif how == "request":
+        order = {"model": "late", "input": "s3://data/inbox/late/f.jsonl"}
+        assert world.ask("POST", "/batch", order)[1]["job_id"] == job["job_id"]
+    else:
+        assert world.plan(made) == job["job_id"]
+    world.machine.run(job["job_id"])
+    again = world.job(job["job_id"])
+    assert (again["status"], again["rows"], again["error"]) == ("completed", 1, None)
+
+
+def test_other_options_for_an_object_that_has_a_job_are_refused_aloud(world: World) -> None:
+    world.put(lines(3))
+    order = {"model": "m", "input": "s3://data/inbox/m/f.jsonl", "options": {"output": "csv"}}
+    assert world.ask("POST", "/batch", order)[0] == 202
+    assert world.ask("POST", "/batch", {**order, "options": {}})[0] == 202
+    status, said = world.ask("POST", "/batch", {**order, "options": {"output": "parquet"}})
+    assert (status, said["code"], said["field"]) == (409, "other_options", "options.output")
+
+
+@pytest.mark.parametrize("n_chunks", ["one", "many"])
+def test_an_odd_quote_fails_the_job_and_names_its_row(
+    world: World, monkeypatch: pytest.MonkeyPatch, n_chunks: str
+) -> None:
+    if n_chunks == "many":
+        small(world, monkeypatch)
+    data = b"id,text\n" + b"1,good\n" * 500 + b'2,a 5" disc\n' + b"3,good\n" * 6_000
+    job = world.scored(world.put(data, "f.csv"))
+    assert (len(world.machine.lists) > 0) == (n_chunks == "many")
+    assert job["status"] == "failed"
+    assert "the quote opened in row 501 never closes" in job["error"]
+    assert "_SUCCESS" not in world.output(job)
+
+
+@pytest.mark.parametrize("n_chunks", ["one", "many"])
+def test_what_two_odd_quotes_swallow_fails_the_job(
+    world: World, monkeypatch: pytest.MonkeyPatch, n_chunks: str
+) -> None:
+    if n_chunks == "many":
+        small(world, monkeypatch)
+    data = b"id,text\n" + b"1,good\n" * 50 + b'2,a 5" disc\n' + b"3,good\n" * 6_000 + b'4,a 3" disc\n5,good\n'
+    job = world.scored(world.put(data, "f.csv"))
+    assert (job["status"], job["rows"], job["rejects"]) == ("failed", 51, 1)
+    assert "6,002 of 6,053 lines were rejected" in job["error"]
+    [listed] = world.ask("GET", "/batch")[1]["jobs"]
+    assert (listed["rows"], listed["rejects"]) == (51, 1)
+
+
+def test_a_part_that_an_older_deployment_left_without_its_piece_is_replaced(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    key = f"outbox/m/{job_id}/part-00000-00000.jsonl"
+    world.bucket.put_object(Bucket="data", Key=key, Body=b"other bytes", Metadata={"sha256": sha256(b"other bytes")})
+    world.machine.run(job_id)
+    job = world.job(job_id)
+    assert (job["status"], len(world.rows(job))) == ("completed", 3)
+    [part] = json.loads(world.output(job)["manifest.json"])["parts"]
+    assert part["sha256"] == sha256(world.output(job)["part-00000-00000.jsonl"])
+
+
+def test_a_part_that_a_piece_names_is_never_replaced(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    world.machine.run(job_id)
+    sink = _Sink(world.app.store, world.app.bucket, world.app.store.get(job_id), lambda: 0.0)
+    before = world.output(world.job(job_id))
+    with pytest.raises(Conflict):
+        sink.write("part-00000-00000.jsonl", b"other bytes")
+    assert world.output(world.job(job_id)) == before
+
+
+def test_write_once_takes_the_same_bytes_again_and_no_others(world: World) -> None:
+    bucket = world.app.bucket
+    assert bucket.write_once("outbox/x", b"one") == bucket.write_once("outbox/x", b"one") == sha256(b"one")
+    with pytest.raises(Conflict):
+        bucket.write_once("outbox/x", b"two")
+    assert bucket.read("outbox/x") == b"one"
+
+
+@pytest.mark.parametrize("n_keys", [0, 1, 16, 40])
+def test_many_objects_are_joined_in_order(world: World, n_keys: int) -> None:
+    bucket = world.app.bucket
+    keys = [f"outbox/{number}" for number in range(n_keys)]
+    for key in keys:
+        bucket.write(key, key.encode() + b"\n")
+    bucket.join(keys, "outbox/all")
+    assert bucket.read("outbox/all") == b"".join(key.encode() + b"\n" for key in keys)
+
+
+def test_objects_are_read_16_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Barrier(16, timeout=20)
+
+    def read(_own: DataBucket, key: str) -> bytes:
+        gate.wait()
+        return key.encode()
+
+    monkeypatch.setattr(DataBucket, "read", read)
+    world.app.bucket.join(map(str, range(32)), "outbox/all")
+    monkeypatch.undo()
+
+
+def test_a_step_between_rounds_that_never_works_fails_the_job_with_its_reason(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    made = event("batch", "give_up")
+    made["state"]["job_id"] = job_id
+    state = world.app.lambda_handler(made, Context())
+    assert (state["over"], state["status"]) == (True, "failed")
+    error = world.job(job_id)["error"]
+    assert error.startswith("given_up: the step between two rounds failed: Sandbox.Timedout")
+    assert "timed out after 900" in error
+
+
+@pytest.mark.parametrize(
+    ("many", "remaining_ms", "seconds"),
+    [(True, 900_000, 200), (False, 900_000, 780), (False, 100_000, 40), (True, 100_000, 40)],
+)
+def test_a_worker_hands_over_before_its_child_or_its_function_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch, many: bool, remaining_ms: int, seconds: float
+) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(world.app.rounds, "score", lambda _job, _chunk, seconds: given.append(seconds))
+    chunk = {"chunk": 0, "start": 0, "end": 1, "row": 1}
+    world.app.step({"step": "score", "many": many, "job_id": "j-1", "chunk": chunk}, remaining_ms)
+    assert given == [seconds]
+
+
+def test_a_job_that_is_cancelled_stops_its_workers_behind_the_piece_at_hand(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(world, monkeypatch, chunk=10**9, piece=50)
+    job_id = world.plan(world.put(lines(400)))
+    save = type(world.app.store).save_piece
+    saved: list[int] = []
+
+    def cancelling(store: Any, job: Job, piece: Piece) -> None:
+        save(store, job, piece)
+        saved.append(piece.piece)
+        if piece.piece == 1:
+            assert world.ask("POST", f"/batch/{job_id}/cancel")[0] == 200
+
+    monkeypatch.setattr(type(world.app.store), "save_piece", cancelling)
+    world.machine.run(job_id)
+    assert saved == [0, 1]
+    assert world.job(job_id)["status"] == "cancelled"
+
+
+def test_who_cancels_when_the_output_is_whole_is_too_late(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    write = DataBucket.write
+
+    def then_cancelled(bucket: DataBucket, key: str, data: bytes) -> str:
+        digest = write(bucket, key, data)
+        if key.endswith("_SUCCESS"):
+            world.ask("POST", f"/batch/{job_id}/cancel")
+        return digest
+
+    monkeypatch.setattr(DataBucket, "write", then_cancelled)
+    world.machine.run(job_id)
+    job = world.job(job_id)
+    assert (job["status"], job["rows"], "_SUCCESS" in world.output(job)) == ("completed", 3, True)
+
+
+def test_more_files_than_can_be_signed_are_refused_and_not_left_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(world, monkeypatch, chunk=10**9, piece=50)
+    monkeypatch.setattr("zeroloop.batch.service._PRESIGNED", 4)
+    job = world.scored(world.put(lines(120)))
+    status, said = world.ask("GET", f"/batch/{job['job_id']}/files")
+    assert (status, said["code"]) == (409, "too_many_files")
+    assert job["output"] in said["message"]
 
 
 def test_too_many_rejects_fail_the_job_and_a_redrive_that_allows_them_scores_nothing_again(world: World) -> None:
@@ -458,6 +643,7 @@ def test_a_request_begins_a_job_and_the_same_request_again_is_the_same(world: Wo
     ("method", "path", "body", "status", "code"),
     [
         ("GET", "/batch/j-1", None, 404, "unknown_job"),
+        ("GET", f"/batch/{'j' * 3_000}", None, 404, "unknown_job"),
         ("POST", "/batch/j-1/cancel", None, 404, "unknown_job"),
         ("POST", "/batch/j-1/redrive", {}, 404, "unknown_job"),
         ("GET", "/batch/j-1/files", None, 404, "unknown_job"),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroloop.batch import cuts, streams
-from zeroloop.batch.rules import Chunk
+from zeroloop.batch.rules import Chunk, Unreadable
 
 BYTES = st.lists(st.sampled_from([b"a", b'"', b"\n", b"\r\n"]), max_size=60).map(b"".join)
 
@@ -23,6 +23,10 @@ def records(data: bytes, start: int = 0, end: int | None = None, *, quotes: bool
 @given(BYTES, st.integers(1, 30), st.booleans())
 def test_chunks_hold_every_record_once_and_know_its_number(data: bytes, length: int, quotes: bool) -> None:
     whole = records(data, quotes=quotes)
+    if quotes and data.count(b'"') % 2:
+        with pytest.raises(Unreadable, match=rf"opened in row {len(whole)} never closes"):
+            chunks(data, length, quotes=quotes)
+        return
     found: list[streams.Record] = []
     for chunk in chunks(data, length, quotes=quotes):
         assert chunk.row == len(found) + 1
@@ -57,8 +61,12 @@ def test_where_blocks_end_changes_no_run(
         found = list(streams.runs(blocks, 7, rows, quotes=quotes))
         whole = list(streams.runs([data], 7, rows, quotes=quotes))
     assert [run.records() for run in found] == [run.records() for run in whole]
+    assert [run.open for run in found][-1:] == [bool(quotes and data.count(b'"') % 2)][: len(found)]
+    assert not any(run.open for run in found[:-1])
     assert [run.end for run in found] == [run.end for run in whole]
     for run in found:
+        if not run.open:
+            assert run.lines == (len(data[run.start - 7 : run.end - 7].splitlines()) if run.cut else 1)
         assert run.cut == (len(run.ends) == 1 and run.ends[0] > longest)
         assert len(run.text) == (1 if run.cut else run.ends[-1])
         assert len(run.ends) <= rows

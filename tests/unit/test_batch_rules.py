@@ -60,6 +60,14 @@ def test_the_tolerance_counts_rejects_among_all_rows(most: float, fails: bool) -
     assert bool(rules.too_many_rejects(job, PIECES)) is fails  # 1 of 9
 
 
+def test_lines_that_odd_quotes_swallowed_count_as_the_rows_they_were() -> None:
+    job = replace(JOB, options=Options(max_reject_percent=99))
+    swallowed = changed(1, swallowed=2_000)
+    assert rules.gaps(CHUNKS, swallowed) == []
+    assert rules.too_many_rejects(job, PIECES) is None
+    assert "2,001 of 2,009 lines were rejected" in str(rules.too_many_rejects(job, swallowed))
+
+
 def test_a_job_without_rows_has_not_too_many_rejects() -> None:
     assert rules.too_many_rejects(replace(JOB, options=Options(max_reject_percent=0)), []) is None
 
@@ -127,7 +135,19 @@ def test_what_is_asked_goes_before_metadata_and_other_metadata_is_nobodys() -> N
     assert rules.options({"max_reject_percent": "7.5"}, {}).max_reject_percent == 7.5
 
 
-@pytest.mark.parametrize("given", [{"output": "xml"}, {"delimiter": ",,"}, {"max_reject_percent": 101}, {"odd": 1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"output": "xml"},
+        {"delimiter": ",,"},
+        {"delimiter": '"'},
+        {"delimiter": "\n"},
+        {"delimiter": "\r"},
+        {"delimiter": "\0"},
+        {"max_reject_percent": 101},
+        {"odd": 1},
+    ],
+)
 def test_options_that_can_not_be_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as refused:
         rules.options({}, given)

@@ -1,6 +1,7 @@
 import csv
 import gzip
 import io
+import itertools
 import json
 import random
 from pathlib import Path
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from tests import models
-from tests.batches import Run, table_model, text_model
+from tests.batches import Run, job, table_model, text_model
+from zeroloop.batch import outputs, planning
+from zeroloop.batch.detect import HEAD_BYTES
+from zeroloop.batch.rules import ROUND_SECONDS, Options, Unreadable, too_many_rejects
 from zeroloop.batch.scoring import predict
-from zeroloop.batch.streams import Unreadable, runs
+from zeroloop.batch.streams import runs
 from zeroloop.inference.answers import Answer
 from zeroloop.inference.model import Model
 
@@ -103,9 +107,9 @@ def test_a_table_gives_the_same_rows_in_every_format(form: str) -> None:
         (b"text\n\n  \ngood\n\n", 1, 0),
         (b"id;text\n1;a,b\n", 1, 0),
         (b"id\ttext\n1\ta,b\n", 1, 0),
+        (b"id\ttext\n1\tgood\n\t\n\n  \n2\tbad\n", 2, 1),
         ("text\ngut\n".encode("utf-16"), 1, 0),
         (b"text\nmore,cells\n", 0, 1),
-        (b'text\n"unclosed\nall the rest\n', 0, 1),
         (b'text\na "quoted" word\n', 1, 0),
         (b'text\n"so" much\n', 0, 1),
         (b"text\n\xff\xfe\ngood\n", 1, 1),
@@ -198,10 +202,52 @@ def test_where_a_csv_is_cut_changes_nothing(texts: list[str], chunk: int, block:
 @given(st.lists(st.binary(max_size=12), max_size=40), st.integers(1, 60), st.integers(1, 50))
 def test_no_bytes_whatever_are_lost_by_cutting(lines: list[bytes], chunk: int, block: int) -> None:
     data = b"id,text\n" + b"\n".join(lines)
-    whole = Run(data, "inbox/m/f.csv", TEXT, delimiter=",", encoding="utf-8").score()
+    whole = Run(data, "inbox/m/f.csv", TEXT, delimiter=",", encoding="utf-8")
     cut = Run(data, "inbox/m/f.csv", TEXT, delimiter=",", encoding="utf-8", block=block).change(chunk_bytes=chunk)
+    if data.count(b'"') % 2:
+        reasons = set()
+        for run in (whole, cut):
+            with pytest.raises(Unreadable, match="never closes") as refused:
+                run.score()
+            reasons.add(str(refused.value))
+        assert len(reasons) == 1
+        return
+    whole.score()
     cut.score()
     assert (cut.rows, cut.rejects) == (whole.rows, whole.rejects)
+    assert swallowed(cut) == swallowed(whole)
+
+
+def swallowed(run: Run) -> int:
+    return sum(piece.swallowed for piece in run.sink.pieces.values())
+
+
+@pytest.mark.parametrize("longest", [8_000_000, 10_000])
+def test_what_two_odd_quotes_swallow_weighs_as_its_lines(longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeroloop.batch.streams.MAX_RECORD_BYTES", longest)
+    data = b'id,text\n1,a 5" disc\n' + b"2,good\n" * 3_000 + b'3,a 3" disc\n4,good\n'
+    run = Run(data, "inbox/m/f.csv", TEXT).score()
+    assert ([row["row"] for row in run.rows], len(run.rejects), swallowed(run)) == ([2], 1, 3_001)
+    [piece] = run.sink.pieces.values()
+    with pytest.raises(Unreadable, match="opened in row 1 never closes"):
+        Run(data.replace(b'3" disc', b"disc"), "inbox/m/f.csv", TEXT).score()
+    assert "3,002 of 3,003 lines" in str(too_many_rejects(job(run.plan, len(data), Options()), [piece]))
+
+
+def test_a_row_of_many_lines_that_the_model_refuses_weighs_one() -> None:
+    run = Run(as_csv([["text"], ["\n" * 50 + "good"], [" \n" * 50]]), "inbox/m/f.csv", TEXT).score()
+    assert (len(run.rows), len(run.rejects), swallowed(run)) == (1, 1, 0)
+
+
+def test_a_character_of_utf16_may_lie_across_the_end_of_the_head() -> None:
+    rows = ["text", *["a" * 99] * 1310]
+    left = (HEAD_BYTES - 4 - 2 * len("\n".join([*rows, ""]))) // 2
+    data = "\n".join([*rows, "b" * left + "\U0001f600 good", "bad", ""]).encode("utf-16")
+    assert data[HEAD_BYTES - 2 : HEAD_BYTES + 2].decode("utf-16-le") == "\U0001f600"
+    run = Run(data, "inbox/m/f.csv", TEXT).score()
+    assert (len(run.rows), run.rows[-2]["text"][-6:]) == (1312, "\U0001f600 good")
+    with pytest.raises(Unreadable, match="not utf-16"):
+        Run(data[:-1], "inbox/m/f.csv", TEXT).score()
 
 
 LINES = st.sampled_from(
@@ -301,6 +347,12 @@ def test_a_csv_output_holds_no_formulas() -> None:
     assert {"row", "prediction", "confidence", "score_no", "score_yes", "model_version"} <= cells.keys()
 
 
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t1", "\r1", "\n1"])
+def test_whatever_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(text: str) -> None:
+    [cells] = csv.reader(io.StringIO(outputs.csv_lines([{"text": text}], head=False).decode(), newline=""))
+    assert cells == [f"'{text}"]
+
+
 def test_a_parquet_output_is_the_table_that_the_csv_is() -> None:
     run = Run(jsonl([{"id": 1, "text": "good"}]), "inbox/m/f.jsonl", TEXT, output="parquet").score()
     [row] = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"])).to_pylist()
@@ -314,6 +366,41 @@ def test_a_parquet_output_of_json_lines_has_ids_of_one_type(ids: list[Any]) -> N
     found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"]))
     assert found.schema.field("id").type == pa.string()
     assert found.column("id").to_pylist() == [str(own) if type(own) in {int, str} else None for own in ids]
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_pieces_of_parquet_end_by_their_bytes_too(form: str) -> None:
+    rows = [{"id": i, "text": f"{i} " + "word " * 2_000} for i in range(800)]
+    data = as_parquet(rows) if form == "parquet" else jsonl(rows)
+    run = Run(data, f"inbox/m/f.{form}", TEXT, output="parquet").change(piece_bytes=3_000_000).score()
+    assert [piece.rows for piece in run.sink.pieces.values()] == [300, 300, 200]
+
+
+def test_large_rows_of_parquet_are_predicted_about_a_megabyte_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    columns = TEXT.columns
+
+    def counted(values: Any, where: Any) -> Any:
+        asked.append(len(values))
+        return columns(values, where)
+
+    monkeypatch.setattr(TEXT, "columns", counted)
+    Run(as_parquet([{"text": "good " * 2_000}] * 250), "inbox/m/f.parquet", TEXT).score()
+    assert asked == [100, 100, 50]
+
+
+@pytest.mark.parametrize(("row_seconds", "at_once"), [(None, 1_000), (0.001, 1_000), (0.05, 400), (0.3, 67), (3.0, 10)])
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_slow_model_looks_at_the_clock_long_before_its_time_is_over(
+    row_seconds: float | None, at_once: int, form: str
+) -> None:
+    rows = [{"text": "good"}] * 1_500
+    run = Run(jsonl(rows) if form == "jsonl" else as_parquet(rows), f"inbox/m/f.{form}", TEXT)
+    run.plan = planning.plan(run.stored, f"inbox/m/f.{form}", run.options, row_seconds)
+    looks = itertools.count()
+    run.score(late=lambda: next(looks) < 0)
+    assert next(looks) == -(-1_500 // at_once)
+    assert at_once * (row_seconds or 0) < ROUND_SECONDS / 4
 
 
 def test_a_parquet_output_of_parquet_keeps_the_type_of_its_ids() -> None:
@@ -345,6 +432,9 @@ def test_a_parquet_output_of_numbers_has_one_type_of_them(values: list[float]) -
         (b"a,b\n1,2\n", "f.csv", "no column 'text'"),
         (b"id,inputs\n1,2\n", "f.csv", "no column 'text'"),
         (b"\xff\xffx\n", "f.csv", "encoding"),
+        (b'text\n"unclosed\nall the rest\n', "f.csv", "quote opened in row 1 never closes"),
+        (b'text\ngood\n\na 5" disc\n' + b"good\n" * 3_000, "f.csv", "quote opened in row 3 never closes"),
+        (gzip.compress(b'text\ngood\na 5" disc'), "f.csv.gz", "quote opened in row 2 never closes"),
     ],
 )
 def test_a_file_that_can_not_be_read_says_why(data: bytes, key: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:

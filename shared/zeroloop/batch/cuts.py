@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from zeroloop.batch.rules import Chunk
+from zeroloop.batch.rules import Chunk, Unreadable
 
 
 class Ends(Struct):
@@ -63,6 +63,11 @@ def cut(stretched: Sequence[Chunk], measures: Sequence[Measure]) -> list[Chunk]:
     """Chunks that begin and end with records, know the number of their first row and how many they hold.
 
     A stretch in which no record begins makes no chunk: the one before has its bytes.
+
+    Raises
+    ------
+    Unreadable
+        A quote never closes: all that stands behind it would be one record.
     """
     starts, ended, inside, last = [(stretched[0].chunk, stretched[0].start, 1)], 0, False, stretched[0].start - 1
     for stretch, found in zip(stretched, measures, strict=True):
@@ -70,6 +75,8 @@ def cut(stretched: Sequence[Chunk], measures: Sequence[Measure]) -> list[Chunk]:
         if stretch is not stretched[0] and ends.first is not None:
             starts.append((stretch.chunk, ends.first + 1, ended + 2))
         ended, last, inside = ended + ends.count, last if ends.last is None else ends.last, inside ^ found.turns
+    if inside:
+        raise Unreadable.unclosed(ended + 1)
     size = stretched[-1].end
     total = ended + (last + 1 < size)  # the last record may do without a newline
     if len(starts) > 1 and starts[-1][1] >= size:

@@ -3,8 +3,8 @@
 import csv
 from typing import Literal
 
-from zeroloop.batch.rules import Format, Options
-from zeroloop.batch.streams import Unreadable, records
+from zeroloop.batch.rules import Format, Options, Unreadable
+from zeroloop.batch.streams import records
 
 HEAD_BYTES = 1 << 18
 MAX_HEADER_BYTES = 100_000

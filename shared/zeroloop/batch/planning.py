@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
-from zeroloop.batch import cuts, detect
-from zeroloop.batch.rules import Chunk, Options, Plan
+from zeroloop.batch import cuts, detect, scoring
+from zeroloop.batch.rules import Chunk, Options, Plan, Unreadable
 from zeroloop.batch.scoring import Stored, unpack
-from zeroloop.batch.streams import Counted, Unreadable, as_utf8
+from zeroloop.batch.streams import Counted, as_utf8
+from zeroloop.inference.runtime import SUB_BATCH
 
 CHUNK_BYTES = 64_000_000
 CHUNK_SECONDS = 100.0
@@ -13,6 +14,8 @@ PIECE_SECONDS = 20.0
 _MOST_CHUNKS = 100_000
 _LEAST_CHUNK_BYTES = 1_000_000
 _MOST_PIECE_ROWS = 100_000
+PIECE_BYTES = 16_000_000
+_LEAST_PIECE_ROWS = 10
 # What a row is taken to have where nothing was scored yet: short ones make more work of the same bytes.
 _ROW_BYTES = 100
 _ROW_SECONDS = 0.0002
@@ -33,38 +36,44 @@ def plan(stored: Stored, key: str, options: Options, row_seconds: float | None) 
     form = detect.form(key, head, options)
     seconds = row_seconds or _ROW_SECONDS
     chunk_bytes = round(min(CHUNK_BYTES, max(_LEAST_CHUNK_BYTES, CHUNK_SECONDS / seconds * _ROW_BYTES)))
-    piece_rows = round(min(_MOST_PIECE_ROWS, max(50, PIECE_SECONDS / seconds)))
+    piece_rows = round(min(_MOST_PIECE_ROWS, max(_LEAST_PIECE_ROWS, PIECE_SECONDS / seconds)))
+    work = Plan(
+        format=form,
+        compression=packed,
+        chunk_bytes=chunk_bytes,
+        piece_rows=piece_rows,
+        piece_bytes=PIECE_BYTES,
+        batch_rows=_batch_rows(piece_rows),
+    )
     if form == "parquet":
-        return _parquet(stored, packed, chunk_bytes, piece_rows)
+        return _parquet(stored, work)
     named, start = detect.encoding(head, options)
     if named == "utf-16":
-        head, start = b"".join(as_utf8([head[: len(head) & ~1]], named)), 0
+        head, start = b"".join(as_utf8([head], named, whole=False)), 0  # what is odd at its end, the worker tells
     columns: list[str] = []
     delimiter = ","
     if form == "csv":
         columns, delimiter, start = detect.header(head, start, "utf-8" if named == "utf-16" else named, options)
-    found = Plan(
-        format=form,
-        compression=packed,
-        delimiter=delimiter,
-        encoding=named,
-        columns=columns,
-        start=start,
-        chunk_bytes=chunk_bytes,
-        piece_rows=piece_rows,
-    )
+    found = replace(work, delimiter=delimiter, encoding=named, columns=columns, start=start)
     chunks = 1 if found.streamed else len(cuts.stretches(start, stored.size, chunk_bytes))
     return _bounded(found, chunks, measured=chunks > 1)
 
 
-def _parquet(stored: Stored, packed: str | None, chunk_bytes: int, piece_rows: int) -> Plan:
-    if packed:
+def _batch_rows(piece_rows: int) -> int:
+    """Rows between two looks at the clock: no more than a piece has, in whole calls of the interpreter."""
+    if piece_rows < SUB_BATCH:
+        return piece_rows
+    return min(scoring.BATCH_ROWS, piece_rows // SUB_BATCH * SUB_BATCH)
+
+
+def _parquet(stored: Stored, work: Plan) -> Plan:
+    if work.compression:
         raise Unreadable("Parquet is packed by itself: send it as it is")
     from zeroloop.batch import tables  # noqa: PLC0415 - pyarrow takes 150 ms to import, and few files need it
 
     file = tables.Parquet(stored)
-    found = Plan(format="parquet", columns=file.columns, chunk_bytes=chunk_bytes, piece_rows=piece_rows)
-    return _bounded(found, len(file.chunks(chunk_bytes)), measured=False)
+    found = replace(work, columns=file.columns)
+    return _bounded(found, len(file.chunks(work.chunk_bytes)), measured=False)
 
 
 def _bounded(plan: Plan, chunks: int, *, measured: bool) -> Plan:

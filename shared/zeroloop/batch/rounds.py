@@ -4,7 +4,7 @@ The state that goes from round to round is a `Round`; what was done is in BatchT
 can be repeated, and a new execution goes on where the last one ended.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -123,9 +123,15 @@ class Rounds:
         except ZeroloopError as error:
             return self._over(self.fail(job.job_id, error))
 
+    def give_up(self, last: Round, caught: Mapping[str, Any]) -> Round:
+        """The end of a job whose step `advance` failed however often it was tried; `caught` is what it ended with."""
+        why = f"the step between two rounds failed: {caught.get('Error', '')} {caught.get('Cause', '')}"
+        return self._over(self.fail(last.job_id, Conflict(why.strip()[:500], code="given_up")))
+
     def fail(self, job_id: str, error: ZeroloopError) -> Job:
         """Fail the job with the reason, unless it is over."""
-        return self.change(job_id, lambda job: rules.fail(job, f"{error.code}: {error.message}", self._now_ms()))
+        why = f"{error.code}: {error.message}"
+        return self.change(job_id, lambda job: rules.fail(job, why, self._now_ms(), self._store.pieces(job_id)))
 
     def change(self, job_id: str, change: Callable[[Job], Job], *, over: bool = False) -> Job:
         """The job after `change`; a job that is over stays as it is, unless `over`."""
@@ -174,11 +180,16 @@ class Rounds:
         own.join([prefix + name for name in rejected], f"{prefix}rejects.jsonl")
         at = self._now_ms()
         if reason := rules.too_many_rejects(job, pieces):
-            return self.change(job.job_id, lambda now: rules.fail(now, reason, at))
+            return self.change(job.job_id, lambda now: rules.fail(now, reason, at, pieces))
         done = rules.complete(job, pieces, at)
         own.write(f"{prefix}manifest.json", msgspec.json.format(msgspec.json.encode(manifest(done, pieces))))
         own.write(f"{prefix}_SUCCESS", b"")
-        return self.change(job.job_id, lambda now: rules.complete(now, pieces, at))
+        # Whoever cancels now is too late: the output is whole and says so.
+        return self.change(
+            job.job_id,
+            lambda now: now if now.status == Status.COMPLETED else rules.complete(now, pieces, at),
+            over=True,
+        )
 
     def _next(self, job: Job, chunks: Sequence[Chunk], **state: Any) -> Round:
         if len(chunks) == 1:
@@ -227,7 +238,15 @@ class _Sink:
         self.unwanted = False
 
     def write(self, name: str, data: bytes) -> Written:
-        return Written(name, self._bucket.write_once(rules.prefix(self._job) + name, data), len(data))
+        """Write an object once. Other bytes that no piece names were left by another deployment: replaced."""
+        key = rules.prefix(self._job) + name
+        try:
+            digest = self._bucket.write_once(key, data)
+        except Conflict:
+            if any(name in _names(piece) for piece in self._store.pieces(self._job.job_id)):
+                raise
+            digest = self._bucket.write(key, data)
+        return Written(name, digest, len(data))
 
     def save(self, piece: Piece) -> None:
         now = self._monotonic()
@@ -262,6 +281,10 @@ def manifest(job: Job, pieces: Sequence[Piece]) -> dict[str, Any]:
         },
         "cost": costs.job(plan.chunks if plan.chunks > 1 else 0, job.input.size, pieces),
     }
+
+
+def _names(piece: Piece) -> list[str]:
+    return [written.name for written in (piece.part, piece.rejected) if written]
 
 
 def _named(written: Written) -> dict[str, Any]:

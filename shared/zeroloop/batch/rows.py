@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from zeroloop.batch.rules import Plan
-from zeroloop.batch.streams import MAX_RECORD_BYTES, Record, Run, Unreadable
+from zeroloop.batch.rules import Plan, Unreadable
+from zeroloop.batch.streams import MAX_RECORD_BYTES, Record, Run
 from zeroloop.inference.package import Package
 
 _KEPT_CHARACTERS = 10_000
@@ -153,24 +153,27 @@ def _cell(text: str, kind: str) -> Any:
         return text
 
 
-def parse(run: Run, row: int, plan: Plan, fields: Fields) -> tuple[Rows, list[Reject]]:
-    """The rows that `run` holds, its first record being row number `row`, and the records that hold none."""
-    lines = plan.format == "jsonl"
-    if lines and plan.encoding in _UTF8 and not run.cut and (rows := fields.of_lines(run, row)):
-        return rows, []
-    read = _line if lines else _row
+def parse(run: Run, row: int, plan: Plan, fields: Fields) -> tuple[Rows, list[Reject], int]:
+    """The rows that `run` holds, its first record being row number `row`, those that hold none, and their lines."""
+    is_json = plan.format == "jsonl"
+    if is_json and plan.encoding in _UTF8 and not run.cut and (rows := fields.of_lines(run, row)):
+        return rows, [], 0
+    read = _line if is_json else _row
+    space = plan.delimiter.encode() if not is_json and plan.delimiter.isspace() else None
     kept: list[tuple[int, str | int | None, Any]] = []
-    rejects = []
+    rejects, lines = [], 0
     for number, record in enumerate(run.records(), row):
         if record.cut:
             rejects.append(rejected(record, number, f"is longer than {MAX_RECORD_BYTES:,} bytes"))
-        elif record.data and not record.data.isspace():
+            lines += run.lines
+        elif record.data and (not record.data.isspace() or (space and space in record.data)):
             try:
                 value, own = read(record.data, plan, fields)
                 kept.append((number, own, value))
             except ValueError as error:
                 rejects.append(rejected(record, number, str(error)))
-    return Rows.of(kept), rejects
+                lines += 1 + record.data.count(b"\n")
+    return Rows.of(kept), rejects, lines
 
 
 _UTF8 = {"utf-8", "utf-16"}  # what was UTF-16 is UTF-8 by now

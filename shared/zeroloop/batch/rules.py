@@ -47,7 +47,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be declared of an input, by the body of POST /batch or the object's metadata; else it is detected."""
 
     format: Format | None = None
-    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] | None = None
+    delimiter: Annotated[str, Meta(pattern=r'^[^"\r\n\0]\Z')] | None = None
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] | None = None
     output: Format = "jsonl"
     max_reject_percent: Share = 5.0
@@ -65,6 +65,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Offset of the first record behind the byte order mark and the header."""
     chunk_bytes: int = 64_000_000
     piece_rows: int = 100_000
+    piece_bytes: int = 16_000_000
+    batch_rows: int = 1_000
+    """Rows that are parsed and predicted together, between two looks at the clock."""
     chunks: int = 1
     measured: bool = False
     """Whether a round of measuring comes first."""
@@ -134,12 +137,25 @@ class Piece(Struct, frozen=True, kw_only=True):
     read: float
     rows: int
     rejects: int
+    swallowed: int = 0
+    """Lines of records that could not be read, beyond one each: what two odd quotes swallow between them."""
     blank: int = 0
     part: Written | None = None
     rejected: Written | None = None
     last: bool = False
     seconds: float = 0.0
     """What it took; nothing else here depends on when and where it was made."""
+
+
+class Unreadable(InvalidInput):
+    """The file can't be read any further: not what it says it is, or too much."""
+
+    code = "unreadable_input"
+
+    @classmethod
+    def unclosed(cls, row: int) -> "Unreadable":
+        """A quote without its other: a file that is cut short, or one odd quote that would swallow what follows."""
+        return cls(f"the quote opened in row {row:,} never closes: double it, or quote its cell")
 
 
 class Gone(Conflict):
@@ -220,9 +236,10 @@ def complete(job: Job, pieces: Sequence[Piece], at: int) -> Job:
     return replace(job, status=Status.COMPLETED, rows=rows, rejects=rejects, error=None, finished_at=at)
 
 
-def fail(job: Job, error: str, at: int) -> Job:
-    """The job that came to nothing, with the reason."""
-    return replace(job, status=Status.FAILED, error=error[:1000], finished_at=at)
+def fail(job: Job, error: str, at: int, pieces: Sequence[Piece] = ()) -> Job:
+    """The job that came to nothing, or to `pieces` that are too few, with the reason."""
+    rows, rejects = sum(piece.rows for piece in pieces), sum(piece.rejects for piece in pieces)
+    return replace(job, status=Status.FAILED, rows=rows, rejects=rejects, error=error[:1000], finished_at=at)
 
 
 def is_over(job: Job) -> bool:
@@ -294,11 +311,13 @@ def _gaps(chunk: Chunk, pieces: Sequence[Piece]) -> list[str]:
 def too_many_rejects(job: Job, pieces: Iterable[Piece]) -> str | None:
     """Why the job fails for its rejects; None if they are within its tolerance."""
     listed = list(pieces)
-    rejects, rows = sum(piece.rejects for piece in listed), sum(piece.rows for piece in listed)
+    swallowed, rows = sum(piece.swallowed for piece in listed), sum(piece.rows for piece in listed)
+    rejects = sum(piece.rejects for piece in listed) + swallowed
     most = job.options.max_reject_percent
     if rejects * 100 <= most * (rows + rejects):
         return None
-    return f"{rejects:,} of {rows + rejects:,} rows were rejected, more than {most:g}%; see rejects.jsonl"
+    what = "lines" if swallowed else "rows"
+    return f"{rejects:,} of {rows + rejects:,} {what} were rejected, more than {most:g}%; see rejects.jsonl"
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -320,6 +339,8 @@ def progress(job: Job, pieces: Iterable[Piece], now: int) -> Progress:
         read[piece.chunk] = max(read.get(piece.chunk, 0.0), piece.read)
     if job.status == Status.COMPLETED:
         return Progress(progress=100.0, rows=job.rows or 0, rejects=job.rejects or 0)
+    if job.status == Status.FAILED:
+        rows, rejects = rows or job.rows or 0, rejects or job.rejects or 0
     done = sum(read.values()) / (job.plan.chunks if job.plan else 1)
     elapsed = now - (job.started_at or now)
     if is_over(job) or not done or elapsed <= 0:

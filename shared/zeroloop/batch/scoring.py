@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from zeroloop.batch import outputs, streams
 from zeroloop.batch.rows import Fields, Reject, Rows, parse, rejected
-from zeroloop.batch.rules import Chunk, Job, Piece, Plan, Written
+from zeroloop.batch.rules import Chunk, Job, Piece, Plan, Unreadable, Written
 from zeroloop.batch.streams import Counted, Record, Run
 from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference.answers import Answers, NotANumber
@@ -24,7 +24,6 @@ from zeroloop.inference.runtime import ModelFailed
 
 BATCH_ROWS = 1_000
 """Rows that are parsed and predicted together; the interpreter is called with a tenth of them (`runtime.SUB_BATCH`)."""
-PIECE_BYTES = 16_000_000
 _FEW_REFUSALS = 8
 _PLACES = [str(i) for i in range(BATCH_ROWS)]
 _PLACE = re.compile(r"^\d+")
@@ -55,11 +54,12 @@ class Sink(Protocol):
 class Batch(Struct, frozen=True):
     """Records that are parsed together, their number, where they end, and the share of the chunk that is read by then.
 
-    `record` gives the record of a row number.
+    `record` gives the record of a row number; `swallowed` are the lines of the rejects beyond one each.
     """
 
     rows: Rows
     rejects: list[Reject]
+    swallowed: int
     record: Callable[[int], Record]
     records: int
     end: int
@@ -90,7 +90,7 @@ class Worker:
         Raises
         ------
         Unreadable
-            The file is damaged.
+            The file is damaged, or a quote never closes.
         Unavailable
             Storage or table don't answer.
         """
@@ -100,7 +100,7 @@ class Worker:
         growing = _Growing(self._job, chunk, self._fields, begin)
         for batch in self._batches(chunk, begin.at, begin.row):
             growing.add(batch, *self._predicted(batch))
-            if growing.is_full(self._plan.piece_rows):
+            if growing.is_full(self._plan):
                 growing = growing.write(self._sink, last=False)
             if late():
                 return False
@@ -123,23 +123,45 @@ class Worker:
             return
         share = _share(chunk, self._stored.size, streamed=self._plan.streamed)
         blocks, taken = _opened(self._stored, self._plan, chunk, at)
-        for run in streams.runs(blocks, at, BATCH_ROWS, quotes=self._plan.format == "csv"):
-            rows, rejects = parse(run, row, self._plan, self._fields)
+        for run in streams.runs(blocks, at, self._plan.batch_rows, quotes=self._plan.format == "csv"):
+            if run.open:
+                raise Unreadable.unclosed(row + len(run.ends) - 1)
+            rows, rejects, lines = parse(run, row, self._plan, self._fields)
             record = partial(_of_run, run, row)
             row += len(run.ends)
             read = share(taken.taken if self._plan.streamed else run.end)
-            yield Batch(rows, rejects, record, len(run.ends), run.end, row, read)
+            yield Batch(rows, rejects, lines - len(rejects), record, len(run.ends), run.end, row, read)
 
     def _tables(self, chunk: Chunk, at: int) -> Iterator[Batch]:
         from zeroloop.batch import tables  # noqa: PLC0415 - pyarrow takes 150 ms to import, and few files need it
 
         found = tables.Parquet(self._stored).rows(at, chunk.end, self._fields.columns)
-        while some := list(islice(found, BATCH_ROWS)):
+        while some := list(_some(found, self._plan.batch_rows)):
             values, ids = zip(*map(self._fields.of_object, some), strict=True)
             record = partial(_of_table, some, at + 1)
             rows = Rows(range(at + 1, at + 1 + len(some)), ids, values)
             at += len(some)
-            yield Batch(rows, [], record, len(some), at, at + 1, (at - chunk.start) / max(1, chunk.end - chunk.start))
+            read = (at - chunk.start) / max(1, chunk.end - chunk.start)
+            yield Batch(rows, [], 0, record, len(some), at, at + 1, read)
+
+
+def _some(found: Iterator[dict[str, Any]], most: int) -> Iterator[dict[str, Any]]:
+    """The next rows, at most `most` and of about 1 MB, as runs of text are."""
+    n_bytes = 0
+    for row in islice(found, most):
+        yield row
+        n_bytes += _bytes(row)
+        if n_bytes >= streams.RUN_BYTES:
+            return
+
+
+def _bytes(value: Any) -> int:
+    """About what a value of a table takes."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_bytes, value.values()))
+    return sum(map(_bytes, value)) if isinstance(value, list) else 8
 
 
 def _of_run(run: Run, first: int, row: int) -> Record:
@@ -168,7 +190,7 @@ class _Growing:
         self._begin = begin
         self._end, self._next_row = begin.at, begin.row
         self._read = 0.0
-        self._rows = self._rejects = self._records = 0
+        self._rows = self._rejects = self._records = self._swallowed = 0
         self._lines: list[bytes] = []
         self._rejected: list[bytes] = []
         self._table: list[dict[str, Any]] = []
@@ -183,16 +205,16 @@ class _Growing:
             self._rejected.append(outputs.reject_lines(rejects))
             self._bytes += len(self._rejected[-1])
         self._rows, self._rejects = self._rows + n_rows, self._rejects + len(rejects)
-        self._records += batch.records
-        if self._table and not self._fields.typed:
-            self._bytes += batch.end - self._end  # about what its part of the table will have
+        self._records, self._swallowed = self._records + batch.records, self._swallowed + batch.swallowed
         self._end, self._next_row, self._read = batch.end, batch.next_row, batch.read
 
     def _format(self, rows: Rows, answers: Answers) -> None:
         version, output, fields = self._job.model_version or 0, self._job.options.output, self._fields
         if output == "parquet":
             ids = rows.ids if fields.typed else [None if own is None else str(own) for own in rows.ids]
-            self._table += outputs.flat(rows._replace(ids=ids), answers, fields.field, fields.names, version)
+            added = list(outputs.flat(rows._replace(ids=ids), answers, fields.field, fields.names, version))
+            self._table += added
+            self._bytes += sum(map(_bytes, added))
             return
         if output == "csv":
             table = outputs.flat(rows, answers, fields.field, fields.names, version)
@@ -202,9 +224,9 @@ class _Growing:
         self._lines.append(lines)
         self._bytes += len(lines)
 
-    def is_full(self, piece_rows: int) -> bool:
+    def is_full(self, plan: Plan) -> bool:
         """Whether the piece is to be written."""
-        return self._bytes >= PIECE_BYTES or self._records >= piece_rows
+        return self._bytes >= plan.piece_bytes or self._records >= plan.piece_rows
 
     def write(self, sink: Sink, *, last: bool) -> "_Growing":
         """Write part, rejects and then the piece itself; what grows next."""
@@ -224,6 +246,7 @@ class _Growing:
                 read=1.0 if last else round(self._read, 6),
                 rows=self._rows,
                 rejects=self._rejects,
+                swallowed=self._swallowed,
                 blank=self._records - self._rows - self._rejects,
                 part=part,
                 rejected=rejected,

@@ -21,6 +21,7 @@ from zeroloop.registry.rules import Version
 
 _SECONDS = 3.0
 _PRESIGNED = 1_000
+_LONGEST_ID = 100
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -65,7 +66,7 @@ class Jobs:
         NotFound
             There is no such object, model or version.
         Conflict
-            The model has no champion.
+            The model has no champion, or the object's job has other options.
         """
         if wanted.bucket != self._bucket.name:
             raise InvalidInput(f"the input must lie in s3://{self._bucket.name}/", field="input")
@@ -73,7 +74,7 @@ class Jobs:
 
     def get(self, job_id: str) -> Job:
         """One job."""
-        if (job := self._store.get(job_id)) is None:
+        if len(job_id) > _LONGEST_ID or (job := self._store.get(job_id)) is None:
             raise NotFound(f"there is no job {job_id[:80]!r}", code="unknown_job", field="job")
         return job
 
@@ -94,9 +95,20 @@ class Jobs:
         return job
 
     def redrive(self, job_id: str, max_reject_percent: float | None, at: int) -> Job:
-        """Another try of a job that failed, was cancelled or stands still; what is done stays done."""
-        if self.get(job_id).status == Status.PROCESSING:
-            self._machine.stop(rules.execution(self.get(job_id)))
+        """Another try of a job that failed, was cancelled or stands still; what is done stays done.
+
+        One that was refused before it began is planned again, and refused aloud.
+        """
+        job = self.get(job_id)
+        if job.plan is None and job.status == Status.FAILED:
+            given = job.input
+            allowed = {} if max_reject_percent is None else {"max_reject_percent": max_reject_percent}
+            again = Wanted(
+                bucket=given.bucket, key=given.key, model=job.model, version_id=given.version_id, options=allowed
+            )
+            return self._job(again, at, _raised)
+        if job.status == Status.PROCESSING:
+            self._machine.stop(rules.execution(job))
         job = self._rounds.change(job_id, lambda job: rules.redrive(job, max_reject_percent), over=True)
         return self._begun(job, at)
 
@@ -108,12 +120,13 @@ class Jobs:
         return key, self._bucket.upload(key, file)
 
     def files(self, job_id: str) -> list[dict[str, str]]:
-        """The first 1,000 files of a job's output, each with a URL good for an hour."""
+        """The files of a job's output, each with a URL good for an hour; of more than 1,000, Conflict."""
         job = self.get(job_id)
         if job.status != Status.COMPLETED:
             raise Conflict(f"the job is {job.status}", code="not_completed")
-        names = self._parts(job)
-        listed = [*names[: _PRESIGNED - 2], "rejects.jsonl", "manifest.json"]
+        listed = [*self._parts(job), "rejects.jsonl", "manifest.json"]
+        if len(listed) > _PRESIGNED:
+            raise Conflict(f"the job has {len(listed):,} files: aws s3 sync {job.output} .", code="too_many_files")
         return [{"name": name, "url": self._bucket.download(rules.prefix(job) + name)} for name in listed]
 
     def _parts(self, job: Job) -> list[str]:
@@ -124,14 +137,19 @@ class Jobs:
     def _job(self, wanted: Wanted, at: int, refused: Callable[[Job, ZeroloopError], Job]) -> Job:
         found = self._found(wanted)
         job = _new(wanted, found, at)
-        if known := self._store.get(job.job_id):
+        known = self._store.get(job.job_id)
+        if known and (known.plan or known.status == Status.CANCELLED):
+            _same(known, wanted)
             return self._begun(known, at)
         try:
             job = self._planned(job, wanted, found)
         except (InvalidInput, NotFound, Conflict) as error:
             job = refused(job, error)
         try:
-            self._store.create(job)
+            if known:  # refused when it was asked for first: what was missing may be there by now
+                self._store.replace(known, msgspec.structs.replace(job, created_at=known.created_at))
+            else:
+                self._store.create(job)
         except Conflict:  # another planner was first: its versions count
             job = self.get(job.job_id)
         return self._begun(job, at)
@@ -199,6 +217,17 @@ def _new(wanted: Wanted, found: ObjectVersion | None, at: int) -> Job:
         created_at=at,
     )
     return msgspec.structs.replace(job, output=f"s3://{wanted.bucket}/{rules.prefix(job)}")
+
+
+def _same(known: Job, wanted: Wanted) -> None:
+    asked = rules.options({}, wanted.options)
+    for name in wanted.options:
+        if getattr(asked, name) != (has := getattr(known.options, name)):
+            raise Conflict(
+                f"the job {known.job_id} of this object has {name} {has!r}: upload the object again for another",
+                code="other_options",
+                field=f"options.{name}",
+            )
 
 
 def _raised(_job: Job, error: ZeroloopError) -> Job:

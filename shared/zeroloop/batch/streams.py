@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from zeroloop.errors import InvalidInput
+from zeroloop.batch.rules import Unreadable
 
 MAX_RECORD_BYTES = 8_000_000
 """A text may have 1,000,000 characters, which JSON can write in 6 bytes each."""
@@ -42,12 +42,15 @@ class Run(NamedTuple):
     """Records that stand one behind the other from `start` on, as they are in the file.
 
     `ends` are the places behind their line ends, counted from `start`. Of a record that is too long, `text` has the
-    beginning only; it is alone.
+    beginning only; it is alone, and `lines` is how many lines it has. `open`: the last record ends with the file, and
+    inside quotes.
     """
 
     start: int
     text: bytes
     ends: NDArray[np.intp]
+    lines: int = 1
+    open: bool = False
 
     @property
     def end(self) -> int:
@@ -68,12 +71,6 @@ class Run(NamedTuple):
     def records(self) -> list[Record]:
         """All of them."""
         return [self.record(place) for place in range(len(self.ends))]
-
-
-class Unreadable(InvalidInput):
-    """The file can't be read any further: not what it says it is, or too much."""
-
-    code = "unreadable_input"
 
 
 class Counted:
@@ -131,8 +128,10 @@ def check_ratio(given: int, taken: int) -> None:
         raise Unreadable(f"{taken:,} bytes unpack to more than {_BOMB_RATIO} times as many: a bomb, not data")
 
 
-def as_utf8(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+def as_utf8(blocks: Iterable[bytes], encoding: str, *, whole: bool = True) -> Iterator[bytes]:
     """UTF-16 as UTF-8; what is ASCII with more behind it can be split as it is.
+
+    Where `blocks` aren't the `whole` text, they may end within a character.
 
     Raises
     ------
@@ -146,7 +145,7 @@ def as_utf8(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     try:
         for block in blocks:
             yield decoder.decode(block).encode()
-        yield decoder.decode(b"", final=True).encode()
+        yield decoder.decode(b"", final=whole).encode()
     except UnicodeError as error:
         raise Unreadable(f"the file is not {encoding}: {error}") from error
 
@@ -173,10 +172,15 @@ def runs(blocks: Iterable[bytes], offset: int, rows: int, *, quotes: bool) -> It
         if block is None and len(text) > sum(ends[-1:]):
             ends = np.append(ends, len(text))  # the last record may do without a newline
         done = taken = 0
+        odd = quotes and block is None and text.count(b'"') & 1 == 1
         for upto in _cuts(ends, rows, last=block is None):
             run = ends[taken:upto] - done
-            too_long = len(run) == 1 and run[0] > MAX_RECORD_BYTES
-            yield Run(offset + done, text[done : done + (_KEPT_BYTES if too_long else int(run[-1]))], run)
+            held = text[done : done + int(run[-1])]
+            last_open = odd and upto == len(ends)
+            if len(run) == 1 and run[0] > MAX_RECORD_BYTES:
+                yield Run(offset + done, held[:_KEPT_BYTES], run, _lines(held), last_open)
+            else:
+                yield Run(offset + done, held, run, open=last_open)
             done, taken = int(ends[upto - 1]), upto
         left, text, offset = ends[taken:] - done, text[done:], offset + done
         begun = int(sum(left[-1:]))  # here begins the record that hasn't ended yet
@@ -221,10 +225,16 @@ def _ends(text: bytes, *, quotes: bool, quoted: int = 0) -> NDArray[np.intp]:
 
 def _long(start: int, text: bytes, stream: Iterator[bytes | None], *, quotes: bool) -> tuple[Run, bytes]:
     """The record that begins with `text` and is too long already, and what was read behind it."""
-    length, quoted = len(text), quotes * text.count(b'"') & 1
+    length, quoted, newlines = len(text), quotes * text.count(b'"') & 1, text.count(b"\n")
     for block in stream:
         more = block or b""
         if len(ends := _ends(more, quotes=quotes, quoted=quoted)):
-            return Run(start, text[:_KEPT_BYTES], ends[:1] + length), more[ends[0] :]
-        length, quoted = length + len(more), quoted ^ (quotes * more.count(b'"') & 1)
-    return Run(start, text[:_KEPT_BYTES], np.array([length])), b""
+            newlines += more.count(b"\n", 0, int(ends[0]))
+            return Run(start, text[:_KEPT_BYTES], ends[:1] + length, newlines), more[ends[0] :]
+        length, newlines = length + len(more), newlines + more.count(b"\n")
+        quoted ^= quotes * more.count(b'"') & 1
+    return Run(start, text[:_KEPT_BYTES], np.array([length]), newlines + 1, open=quoted == 1), b""
+
+
+def _lines(record: bytes) -> int:
+    return record.count(b"\n") + (not record.endswith(b"\n"))

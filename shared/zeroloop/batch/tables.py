@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pyarrow import parquet
 
-from zeroloop.batch.rules import Chunk
-from zeroloop.batch.streams import Counted, Unreadable, check_ratio
+from zeroloop.batch.rules import Chunk, Unreadable
+from zeroloop.batch.streams import Counted, check_ratio
 
 _BLOCK = 1 << 20
 _BUFFER = 8 << 20
 _ROWS = 1_000
+_READ_BYTES = 16_000_000
 Table = list[dict[str, Any]]
 
 
@@ -98,10 +99,16 @@ class Parquet:
         groups, first = self._groups(start, end)
         named = [column for column in dict.fromkeys(columns) if column in self.columns]
         try:
-            batches = self._file.iter_batches(_ROWS, row_groups=groups, columns=named)
+            batches = self._file.iter_batches(self._at_once(groups), row_groups=groups, columns=named)
             yield from islice((row for batch in batches for row in batch.to_pylist()), start - first, end - first)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise Unreadable(f"the Parquet file is damaged: {error!s:.200}") from error
+
+    def _at_once(self, groups: Sequence[int]) -> int:
+        """How many rows are unpacked together: fewer where they are large."""
+        found = [self._file.metadata.row_group(number) for number in groups]
+        widest = max((group.total_byte_size / max(1, group.num_rows) for group in found), default=1.0)
+        return max(1, min(_ROWS, int(_READ_BYTES / max(1.0, widest))))
 
     def _groups(self, start: int, end: int) -> tuple[list[int], int]:
         """The row groups that hold rows `start` to before `end`, and the number of their first row."""
