@@ -436,7 +436,7 @@ def test_nobody_is_told_of_an_end_before_its_beginning(world: Monitored, monkeyp
     world.outbox.down = [hook["url"]]
     windows(world, [slow, slow, fast])
     world.lines(START + 16, fast)
-    world.tick(START + 17.5, "minutes")  # tries the first again: it is taken on when the second comes
+    world.tick(START + 20.5, "minutes")  # tries the first again: it is taken on when the second comes
     world.outbox.down = []
     world.tick(START + 21.1, "minutes")
     world.tick(START + 24, "minutes")
