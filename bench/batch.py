@@ -218,10 +218,8 @@ def simulate(row_seconds: float, row_bytes: float) -> None:
     print(f"  {cost['usd']:.2f} USD, {cost['usd'] / rows * 1e6:.4f} USD a million rows; of it:")
     for name, usd in cost.items():
         print(f"    {name:<16}{usd:>10.2f}{usd / cost['usd']:>8.1%}")
-    joining = len(pieces) / READ_AT_ONCE * GET_SECONDS
-    print(
-        f"  joining the rejects of every piece: {joining:.0f} s at 16 at a time, {joining * READ_AT_ONCE:.0f} s one by one"
-    )
+    alone = len(pieces) * GET_SECONDS
+    print(f"  joining the rejects of every piece: {alone / READ_AT_ONCE:.0f} s, one by one {alone:.0f} s")
     listed = len(json.dumps([[chunk.chunk, chunk.start, chunk.end] for chunk in chunks]))
     print(f"  chunk under 120 s: {max(times) < 120}; list of chunks {listed / 1e6:.1f} MB, on S3")
 
