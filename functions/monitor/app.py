@@ -3,7 +3,6 @@
 Called in two ways: by schedules (EventBridge Scheduler) with the name of their windows, and over HTTP.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,6 @@ from msgspec import Struct
 from zeroloop import clock, config, http
 from zeroloop.data import DataBucket
 from zeroloop.dynamo import Table
-from zeroloop.errors import InvalidInput
 from zeroloop.monitoring import alerts, baseline
 from zeroloop.monitoring.alerts import Settings as Chosen
 from zeroloop.monitoring.outside import Counts, Sender
@@ -47,8 +45,6 @@ class Wanted(Struct, forbid_unknown_fields=True):
 
     window: str = "60m"
 
-
-PLACE = re.compile(r"[0-9]{1,15}(\.[A-Za-z0-9-]{1,40}){0,4}")
 
 settings = config.read(Settings)
 table = Table(settings.monitoring_table, Session(config.read(config.Aws)))
@@ -126,8 +122,8 @@ def put_settings(model: str) -> Response[str]:
 def before() -> str | None:
     """The page to read, from the query: a time in ms, or the `next` of the page before."""
     text = app.current_event.get_query_string_value("before")
-    if text and not PLACE.fullmatch(text):
-        raise InvalidInput(f"{text[:20]!r} is no time in ms, and no page's `next`", field="before")
+    if text:
+        alerts.check_place(text)
     return text or None
 
 

@@ -16,6 +16,7 @@ KEPT = 3
 """Windows that a state remembers."""
 
 _WINDOW = re.compile(r"^([1-9][0-9]{0,4})([mhd])$")
+_PLACE = re.compile(r"[0-9]{1,15}(\.[A-Za-z0-9-]{1,40}){0,4}")
 _MINUTES = {"m": 1, "h": 60, "d": 1440}
 _MOST_MINUTES = 30 * 1440
 _OWN_MACHINE = frozenset({"127.0.0.1", "localhost"})
@@ -177,6 +178,12 @@ def due(until: int, now_minute: int, length: int, most: int) -> list[int]:
     last = now_minute // length * length
     first = max(until + length - until % length, last - (most - 1) * length) if until else last
     return list(range(first, last + 1, length))
+
+
+def check_place(text: str) -> None:
+    """Refuse what is neither a time in ms nor a page's `next`."""
+    if not _PLACE.fullmatch(text):
+        raise InvalidInput(f"{text[:20]!r} is no time in ms, and no page's `next`", field="before")
 
 
 def window_minutes(text: str) -> int:
