@@ -18,7 +18,7 @@ from tests.local_stack import Local
 pytestmark = pytest.mark.e2e
 
 MOST_CALLS = 400
-EACH = 4
+EACH = 6
 SHOWN = 1
 """The version that the examples are about."""
 DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -31,7 +31,7 @@ NEVER_OVER = {
     "POST /ab-tests/{name}/stop",
     "POST /ab-tests/{name}/traffic",
 }
-"""The only job here is done, and the only test is decided before these are asked, so that they are refused."""
+"""The only job here is done, and tests are over as chance has it, so that these may all be refused."""
 
 # Names that exist, so that answers are tested and not refusals alone; the rest is made up.
 KNOWN = """
@@ -83,7 +83,8 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     local.serving("openapi-tested", "sentiment/packages/small")
     local.register("sentiment/packages/large", "openapi-tested")
     order = json.loads(json.loads((PROJECT / "events/abtest/create.json").read_text())["body"])
-    begun = local.send("POST", "/ab-tests", {**order, "model": "openapi-tested"})
+    order |= {"name": "running", "model": "openapi-tested"}  # that of the example is begun by the example
+    begun = local.send("POST", "/ab-tests", order)
     assert begun.status == 201, begun.body
     predicted = local.send("POST", "/predict/openapi-text", {"text": "A wonderful, moving film."}).body
     return {
@@ -140,7 +141,7 @@ def test_every_answer_is_as_described_and_none_is_a_fault(asked: Asked) -> None:
 def test_every_operation_was_asked_and_did_its_work(asked: Asked) -> None:
     operations = {operation for operation, _ in asked.answers}
     assert len(operations) > 30
-    assert operations - {operation for operation, status in asked.answers if status < 300} == NEVER_OVER
+    assert operations - {operation for operation, status in asked.answers if status < 300} <= NEVER_OVER
 
 
 def test_refusals_were_among_the_answers(asked: Asked) -> None:

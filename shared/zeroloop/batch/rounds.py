@@ -125,6 +125,8 @@ class Rounds:
 
     def give_up(self, last: Round, caught: Mapping[str, Any]) -> Round:
         """The end of a job whose step `advance` failed however often it was tried; `caught` is what it ended with."""
+        if self._store.get(last.job_id) is None:
+            return Round(job_id=last.job_id, over=True)
         why = f"the step between two rounds failed: {caught.get('Error', '')} {caught.get('Cause', '')}"
         return self._over(self.fail(last.job_id, Conflict(why.strip()[:500], code="given_up")))
 
