@@ -55,7 +55,7 @@ def over(local: Local, job_id: str, seconds: float = 120) -> dict[str, Any]:
     answer = local.send("GET", f"/batch/{job_id}")
     while answer.status != 200 or answer.body["status"] not in OVER:
         assert clock.monotonic() < deadline, answer
-        clock.sleep(1.0)
+        clock.sleep(2.0)
         answer = local.send("GET", f"/batch/{job_id}")
     return dict(answer.body)
 
