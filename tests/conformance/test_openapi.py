@@ -18,7 +18,7 @@ from tests.local_stack import Local
 pytestmark = pytest.mark.e2e
 
 MOST_CALLS = 400
-EACH = 3
+EACH = 2
 SHOWN = 1
 """The version that the examples are about."""
 DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
