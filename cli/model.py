@@ -13,7 +13,7 @@ from zeroloop.digests import PackageFile, package_digest, sha256
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
 
-FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 1.0, 4.0
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 2.0, 4.0
 ADMISSION_SECONDS = 300.0
 
 
