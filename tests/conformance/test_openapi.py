@@ -88,7 +88,7 @@ def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     assert begun.status == 201, begun.body
     predicted = local.send("POST", "/predict/openapi-text", {"text": "A wonderful, moving film."}).body
     return {
-        "tests": [order["name"]],
+        "tests": ["short-titles"],
         "predictions": [predicted["prediction_id"]],
         "models": ["openapi-text", "openapi-text", "openapi-table", "openapi-tensors"],
         "versions": [1, 2],
@@ -141,7 +141,7 @@ def test_every_answer_is_as_described_and_none_is_a_fault(asked: Asked) -> None:
 def test_every_operation_was_asked_and_did_its_work(asked: Asked) -> None:
     operations = {operation for operation, _ in asked.answers}
     assert len(operations) > 30
-    assert operations - {operation for operation, status in asked.answers if status < 300} <= NEVER_OVER
+    assert operations - {operation for operation, status in asked.answers if status < 300} == NEVER_OVER
 
 
 def test_refusals_were_among_the_answers(asked: Asked) -> None:
