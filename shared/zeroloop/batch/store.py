@@ -34,9 +34,6 @@ class _Listing(GlobalSecondaryIndex["_JobRow"]):  # type: ignore[no-untyped-call
 
 
 class _JobRow(Row):
-    class Meta:
-        table_name = "bound at cold start"
-
     body = UnicodeAttribute()
     status = UnicodeAttribute()
     attempt = IntAttribute()
@@ -46,17 +43,11 @@ class _JobRow(Row):
 
 
 class _PartRow(Row):
-    class Meta:
-        table_name = "bound at cold start"
-
     body = UnicodeAttribute()
     expires = IntAttribute()
 
 
 class _KeyRow(Row):
-    class Meta:
-        table_name = "bound at cold start"
-
     sequencer = UnicodeAttribute()
 
 

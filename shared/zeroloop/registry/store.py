@@ -40,16 +40,10 @@ _MOST_ALIASES = 90
 
 
 class _NameRow(Row):
-    class Meta:
-        table_name = "bound at cold start"
-
     model_id = UnicodeAttribute()
 
 
 class _ModelRow(Row):
-    class Meta:
-        table_name = "bound at cold start"
-
     model_id = UnicodeAttribute()
     name = UnicodeAttribute()
     created_at = IntAttribute()
@@ -59,18 +53,12 @@ class _ModelRow(Row):
 
 
 class _LineupRow(Row):
-    class Meta:
-        table_name = "bound at cold start"
-
     revision = IntAttribute()
     body = UnicodeAttribute()
 
 
 class _LabelRow(Row):
     """An alias's or a stage's version, a version's stage, or a tag's value."""
-
-    class Meta:
-        table_name = "bound at cold start"
 
     version = IntAttribute(null=True)
     value = UnicodeAttribute(null=True)
@@ -79,15 +67,9 @@ class _LabelRow(Row):
 class _AboutRow(_ModelRow, _LineupRow, _LabelRow):
     """Any row from LINEUP to TAG#, for reading: it has the attributes of its kind."""
 
-    class Meta:
-        table_name = "bound at cold start"
-
 
 class _VersionRow(Row):
     """A version, or, with nothing but a value, one of its tags."""
-
-    class Meta:
-        table_name = "bound at cold start"
 
     body = UnicodeAttribute()
     state = UnicodeAttribute()
@@ -101,24 +83,15 @@ class _VersionRow(Row):
 
 
 class _DigestRow(Row):
-    class Meta:
-        table_name = "bound at cold start"
-
     version = IntAttribute()
 
 
 class _AuditRow(Row):
-    class Meta:
-        table_name = "bound at cold start"
-
     body = UnicodeAttribute()
 
 
 class _KeptRow(Row):
     """Gates, or an evaluation."""
-
-    class Meta:
-        table_name = "bound at cold start"
 
     body = UnicodeAttribute()
     actor = UnicodeAttribute()
