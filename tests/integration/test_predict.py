@@ -237,6 +237,34 @@ def test_the_most_instances_fit_their_lines_and_their_answer(world: World, capsy
     assert told == [prediction["prediction_id"] for prediction in answer["predictions"]]
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "code", "field"),
+    [
+        ("{", 422, "not_json", "body"),
+        ('{"text": NaN}', 422, "not_json", "body"),
+        ({"text": "x" * 100_000}, 422, "invalid_input", "text"),
+        ({}, 422, "invalid_input", "text"),
+        ({"text": ""}, 422, "invalid_input", "text"),
+        ({"text": "  \n"}, 422, "invalid_input", "text"),
+        ({"text": 7}, 422, "invalid_input", "text"),
+        ({"text": None}, 422, "invalid_input", "text"),
+        ({"text": "fine", "instances": []}, 422, "invalid_input", "text"),
+        ({"features": {"a": 1}}, 422, "invalid_input", "features"),
+        ({"instances": []}, 422, "invalid_input", "instances"),
+        ({"instances": ["fine"] * 1001}, 422, "invalid_input", "instances"),
+        ({"instances": ["fine", 7]}, 422, "invalid_input", "instances[1]"),
+        ({"text": "fine", "other": 1}, 422, "invalid_input", "other"),
+        ({"text": "fine", "unit": 7}, 422, "invalid_input", "unit"),
+        ({"text": "fine", "version": "1"}, 422, "invalid_input", "version"),
+        ({"text": "fine", "version": 0}, 422, "invalid_input", "version"),
+        ({"text": "fine", "version": 9}, 404, "unknown_version", "version"),
+    ],
+)
+def test_bad_input_is_told_what_is_wrong(world: World, body: Any, status: int, code: str, field: str) -> None:
+    got, answer = world.ask("text", body=body if isinstance(body, str) else json.dumps(body))
+    assert (got, answer["code"], answer["field"]) == (status, code, field)
+
+
 @pytest.mark.parametrize("name", ["x" * 3000, "%00", "..%2Fetc", ""])
 def test_a_name_that_no_model_can_have_costs_no_read(world: World, name: str) -> None:
     status, body = world.ask("text", pathParameters={"model": name})
