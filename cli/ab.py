@@ -196,7 +196,8 @@ def told(test: dict[str, Any]) -> str:
     arms = ", ".join(
         f"{arm} version {version} with {test['traffic'][arm]:.0%}" for arm, version in test["treatments"].items()
     )
-    why = f" ({test['stopped_because']})" if test["stopped_because"] else ""
+    because = test["stopped_because"] or test["undecided_because"]
+    why = f" ({because})" if because else ""
     end = f", decided: {chosen(test)}" if test["decision"] else why
     return f"{test['name']} of {test['model']} {test['state']}: control version {test['control']}, {arms}{end}"
 

@@ -59,6 +59,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"treatment": {"a": 2, "b": 3}, "traffic": {"a": 0.6, "b": 0.5}}, "traffic"),
     ({"traffic": 1.0}, "traffic"),
     ({"traffic": 0.99999}, "traffic"),
+    ({"traffic": 0.00002}, "traffic"),
     ({"metrics": [ACCURACY, ACCURACY]}, "metrics"),
     ({"guardrails": [Guardrail("errors", 0.1)]}, "guardrails[0].kind"),
     ({"guardrails": [Guardrail("accuracy", 0.1, goal="decrease")]}, "guardrails[0]"),
@@ -120,8 +121,8 @@ def test_raising_10_to_20_percent_moves_nobody_who_is_in() -> None:
     assert Counter(after.values())["control"] == pytest.approx(1000, abs=145)
 
 
-@pytest.mark.parametrize("traffic", [0.6, {"other": 0.1}])
-def test_a_ramp_that_would_move_units_is_refused(traffic: Any) -> None:
+@pytest.mark.parametrize("traffic", [0.6, {"other": 0.1}, 0.00002])
+def test_a_ramp_that_would_move_units_or_leave_nobody_is_refused(traffic: Any) -> None:
     with pytest.raises(InvalidInput):
         rules.ramp(ab_test(traffic=0.5), traffic)
 
@@ -265,6 +266,13 @@ def test_a_covariate_has_one_value_a_unit() -> None:
     with pytest.raises(InvalidInput) as refused:
         counting.told(unit, counting.outcome(MIXED, {"spent": 1}, {"spent": 3}), None)
     assert refused.value.code == "covariate_changed"
+
+
+@pytest.mark.parametrize(("covariates", "covered"), [({"spent": 2}, 1), ({}, 0)])
+def test_units_with_a_covariate_are_counted_as_such(covariates: dict[str, float], covered: int) -> None:
+    before = Unit("control")
+    after = counting.told(before, counting.outcome(MIXED, {"spent": 1}, covariates), None)
+    assert counting.added(MIXED, before, after).get("1.c", 0) == covered
 
 
 def test_a_unit_of_endless_sums_is_refused() -> None:

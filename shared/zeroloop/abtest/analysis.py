@@ -42,6 +42,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     p_value: float
     significant: bool
     p_adjusted: float | None = None
+    adjusted_by: str | None = None
     z: float | None = None
     needs_z: float | None = None
 
@@ -96,6 +97,7 @@ class Balance(Struct, frozen=True, kw_only=True):
     shares: dict[str, float]
     p_value: float | Undetermined
     broken: bool
+    method: str = "sequential multinomial"
 
 
 class Analysis(Struct, frozen=True, kw_only=True):
@@ -317,7 +319,8 @@ def _adjusted(found: list[Comparison], alpha: float, *, over: bool) -> list[Comp
     for name in ("horizon", "watched"):
         known = [(i, tested) for i, one in enumerate(found) if isinstance(tested := getattr(one, name), Reading)]
         for (i, tested), p_value in zip(known, holm([tested.p_value for _, tested in known]), strict=True):
-            held = replace(tested, p_adjusted=p_value, significant=p_value <= alpha and (over or name == "watched"))
+            significant = p_value <= alpha and (over or name == "watched")
+            held = replace(tested, p_adjusted=p_value, adjusted_by="holm", significant=significant)
             found[i] = replace(found[i], **{name: held})
     return found
 
