@@ -81,6 +81,13 @@ def test_what_can_not_be_is_told(changes: dict[str, Any], field: str) -> None:
     assert refused.value.field == field
 
 
+@pytest.mark.parametrize(
+    "given", ["2026-12-01T00:00:00", "2026-12-01T00:00:00Z", "2026-12-01T01:00+01:00", 1_796_083_200_000]
+)
+def test_a_time_is_iso_8601_of_utc_where_nothing_else_is_said_or_milliseconds(given: int | str) -> None:
+    assert ab_test(starts_at=given).starts_at == 1_796_083_200_000
+
+
 def test_a_small_share_is_half_of_a_small_coverage() -> None:
     test = ab_test(traffic=0.1)
     assert (widths(test), test.coverage) == ({"control": 5000, "treatment": 5000}, 0.2)

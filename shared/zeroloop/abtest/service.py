@@ -237,10 +237,11 @@ class AbTests:
         except Conflict as refused:
             if refused.code in _OVERTAKEN:
                 raise
-            if refused.message != test.undecided_because:
-                self._write(test.name, lambda now: rules.refused(now, refused.message))
+            because = refused.message
+            if because != test.undecided_because:
+                self._write(test.name, lambda now: rules.refused(now, because))
                 self._failed(test.name, refused)
-            return refused.message
+            return because
         return None
 
     def _look(self, known: Known, at: int, *, final: bool = False) -> tuple[Known, Analysis]:
