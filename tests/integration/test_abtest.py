@@ -384,6 +384,16 @@ def test_a_broken_guardrail_returns_the_traffic_at_once(begun: Ours) -> None:
     assert begun("analysis")[1]["outcome"] == "loses"
 
 
+def test_a_test_that_may_decides_for_control_where_a_guardrail_breaks(ours: Ours) -> None:
+    ours("create", auto_decide=True)
+    ours.outcomes({"control": (140, 200), "treatment": (140, 200)}, {"control": 0.2, "treatment": 0.9})
+    ours.tick()
+    body = ours("get")[1]
+    assert (body["state"], body["decision"]["choice"], body["decision"]["applied"]) == ("decided", "control", True)
+    assert body["stopped_because"].startswith("guardrail: seconds")
+    assert (ours.lineup.test, ours.lineup.champion) == (None, 1)
+
+
 def test_a_broken_guardrail_stops_whatever_the_ratio_says(begun: Ours) -> None:
     begun.outcomes({"control": (140, 200), "treatment": (280, 400)}, {"control": 0.2, "treatment": 0.9})
     begun.tick()
