@@ -103,12 +103,22 @@ def analysis_command(name: str, api: Api, as_json: bool) -> None:  # noqa: FBT00
 
 @ab.command("traffic")
 @click.argument("name")
-@click.argument("traffic", type=click.FloatRange(0, 1))
+@click.argument("traffic", nargs=-1, required=True)
 @on_stack
-def traffic_command(name: str, traffic: float, api: Api, as_json: bool) -> None:  # noqa: FBT001
-    """Give the treatment another share; nobody who is in the test changes arms."""
-    test = api.post(path("ab-tests", name, "traffic"), {"traffic": traffic}, repeat=True)
+def traffic_command(name: str, traffic: tuple[str, ...], api: Api, as_json: bool) -> None:  # noqa: FBT001
+    """Give the treatment another share, or several theirs (a=0.2 b=0.1); nobody who is in the test changes arms."""
+    test = api.post(path("ab-tests", name, "traffic"), {"traffic": shares(traffic)}, repeat=True)
     show(test, as_json, told(test))
+
+
+def shares(words: tuple[str, ...]) -> float | dict[str, float]:
+    """One share, or each arm's."""
+    try:
+        if len(words) == 1 and "=" not in words[0]:
+            return float(words[0])
+        return {arm: float(share) for arm, share in (word.split("=") for word in words)}
+    except ValueError as error:
+        raise click.UsageError("the traffic is a share, as 0.2, or each arm's, as a=0.2 b=0.1") from error
 
 
 @ab.command("stop")
@@ -196,7 +206,8 @@ def told(test: dict[str, Any]) -> str:
     arms = ", ".join(
         f"{arm} version {version} with {test['traffic'][arm]:.0%}" for arm, version in test["treatments"].items()
     )
-    why = f" ({test['stopped_because']})" if test["stopped_because"] else ""
+    because = test["stopped_because"] or test["undecided_because"]
+    why = f" ({because})" if because else ""
     end = f", decided: {chosen(test)}" if test["decision"] else why
     return f"{test['name']} of {test['model']} {test['state']}: control version {test['control']}, {arms}{end}"
 

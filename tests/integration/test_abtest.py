@@ -12,7 +12,7 @@ from tests.integration.conftest import Context, event
 from zeroloop import clock
 from zeroloop.abtest import counting, rules
 from zeroloop.abtest.store import Seen
-from zeroloop.errors import Unavailable
+from zeroloop.errors import Conflict, Unavailable
 from zeroloop.inference.receipts import Key, Receipt, unit_hash
 from zeroloop.registry import audit
 from zeroloop.registry.rules import NotPromotable, State, Version
@@ -369,6 +369,7 @@ def test_before_the_horizon_a_decision_takes_a_choice(begun: Ours) -> None:
     assert (refused[0], refused[1]["code"]) == (409, "undetermined")
     assert begun("decision", choice="champion")[0] == 422
     assert begun("decision", reason="")[0] == 422
+    assert begun("decision", choice=None, reason="x" * 2001)[1]["field"] == "reason"
     assert begun("decision")[1]["decision"]["choice"] == "control"
     assert begun.lineup.champion == 1
 
@@ -381,6 +382,16 @@ def test_a_broken_guardrail_returns_the_traffic_at_once(begun: Ours) -> None:
     assert body["stopped_because"] == "guardrail: seconds of treatment is worse by more than 0.2"
     assert begun.history()[0]["evidence"]["analysis"]["guardrails"][0]["broken"]
     assert begun("analysis")[1]["outcome"] == "loses"
+
+
+def test_a_test_that_may_decides_for_control_where_a_guardrail_breaks(ours: Ours) -> None:
+    ours("create", auto_decide=True)
+    ours.outcomes({"control": (140, 200), "treatment": (140, 200)}, {"control": 0.2, "treatment": 0.9})
+    ours.tick()
+    body = ours("get")[1]
+    assert (body["state"], body["decision"]["choice"], body["decision"]["applied"]) == ("decided", "control", True)
+    assert body["stopped_because"].startswith("guardrail: seconds")
+    assert (ours.lineup.test, ours.lineup.champion) == (None, 1)
 
 
 def test_a_broken_guardrail_stops_whatever_the_ratio_says(begun: Ours) -> None:
@@ -449,12 +460,67 @@ def test_a_winner_that_the_registry_refuses_ends_where_the_test_does(
 
     monkeypatch.setattr(ours.registry, "promote", refuses)
     ours.tick()
-    assert ours("get")[1]["state"] == "running"
+    body = ours("get")[1]
+    assert (body["state"], body["decision"], body["undecided_because"]) == ("running", None, "it misses a gate")
     ours.tick(2, monkeypatch)
     body = ours("get")[1]
     assert (body["state"], body["decision"], ours.lineup.test) == ("stopped", None, None)
     assert body["stopped_because"] == "it reached its end, and was not decided: it misses a gate"
     assert ours.tick() == 0
+
+
+def test_a_winner_that_the_registry_refuses_is_told_once_and_tried_until_it_may(
+    ours: Ours, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours("create", auto_decide=True)
+    ours.outcomes(WON)
+    messages = iter(["it misses a gate", "it misses a gate", "it misses two gates"])
+
+    def refuses(*_: Any) -> None:
+        raise NotPromotable(next(messages), code="gates_missed")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(ours.registry, "promote", refuses)
+        told = []
+        for _ in range(3):
+            ours.tick()
+            body = ours("get")[1]
+            told.append((body["state"], body["undecided_because"], "WatchFailed" in capsys.readouterr().out))
+    assert told == [
+        ("running", "it misses a gate", True),
+        ("running", "it misses a gate", False),
+        ("running", "it misses two gates", True),
+    ]
+    ours.tick()
+    body = ours("get")[1]
+    assert (body["state"], body["decision"]["choice"], body["undecided_because"]) == ("decided", "treatment", None)
+
+
+def test_what_others_do_meanwhile_says_nothing_against_a_winner(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours("create", auto_decide=True)
+    ours.outcomes(WON)
+
+    def busy(*_: Any) -> None:
+        raise Conflict("too many at once", code="busy")
+
+    monkeypatch.setattr(ours.registry, "promote", busy)
+    ours.tick()
+    assert ours("get")[1]["undecided_because"] is None
+
+
+def test_what_was_deleted_is_neither_begun_nor_decided(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours("create", starts_at=clock.now_ms() + 3_600_000)
+    monkeypatch.setattr(ours.registry, "find_lineup", lambda _model_id: None)
+    assert ours("decision", choice="treatment")[1]["code"] == "draft"
+    ours.tick(2, monkeypatch)
+    body = ours("get")[1]
+    assert (body["state"], body["stopped_because"]) == (
+        "stopped",
+        f"it could not begin: the model of {NAME} was deleted",
+    )
+    assert ours.tick() == 0, "nothing is left to watch"
+    assert ours("decision", choice="treatment")[1]["code"] == "unknown_model"
+    assert ours("get")[1]["decision"] is None
 
 
 def test_a_ramp_that_broke_off_shows_and_counts_by_what_predict_does(
@@ -594,6 +660,24 @@ def test_a_plan_says_how_many_units(ours: Ours) -> None:
     assert ours("plan", kind="mean")[1]["field"] == "deviation"
     assert ours("plan", baseline=0.99)[1]["field"] == "baseline"
     assert ours("plan", kind="mean", baseline=10.0, deviation=3.0)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("extreme", "field"),
+    [
+        ({"baseline": 1e-320}, "minimum_effect"),
+        ({"minimum_effect": 1e-16}, "minimum_effect"),
+        ({"minimum_effect": 1e-6}, "minimum_effect"),
+        ({"share": 1e-300}, "share"),
+        ({"units_a_day": 1e-308}, "units_a_day"),
+        ({"kind": "mean", "baseline": 1e308, "deviation": 1.0}, "baseline"),
+        ({"kind": "mean", "deviation": 1e-300}, "deviation"),
+        ({"kind": "mean", "deviation": 1e9}, "minimum_effect"),
+    ],
+)
+def test_a_plan_of_extremes_is_refused(ours: Ours, extreme: dict[str, Any], field: str) -> None:
+    status, body = ours("plan", **extreme)
+    assert (status, body["field"]) == (422, field)
 
 
 def test_unknown_tests_and_bad_units_are_told(begun: Ours) -> None:

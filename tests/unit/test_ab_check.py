@@ -1,7 +1,8 @@
-"""`zeroloop ab check`: what a pipeline is told of a version."""
+"""`zeroloop ab`: what a pipeline is told of a version, and what traffic is read as."""
 
 from typing import Any, cast
 
+import click
 import pytest
 
 from cli import ab
@@ -53,3 +54,14 @@ def test_a_version_loses_to_a_decision_for_control_and_by_its_guardrail(
 ) -> None:
     test = {"treatments": {"a": 2, "b": 3}, "decision": None, "harmed": [], **changes}
     assert ab.outcome_for(analysis, test, version) == outcome
+
+
+@pytest.mark.parametrize(("words", "traffic"), [(("0.2",), 0.2), (("a=0.2", "b=0.1"), {"a": 0.2, "b": 0.1})])
+def test_traffic_is_one_share_or_each_arms(words: tuple[str, ...], traffic: Any) -> None:
+    assert ab.shares(words) == traffic
+
+
+@pytest.mark.parametrize("words", [("much",), ("0.2", "0.1"), ("a=b",), ("a=0.2=0.1",)])
+def test_what_is_no_traffic_is_told(words: tuple[str, ...]) -> None:
+    with pytest.raises(click.UsageError):
+        ab.shares(words)

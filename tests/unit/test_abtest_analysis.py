@@ -12,10 +12,12 @@ from scipy import stats
 
 from tests.unit.test_abtest_rules import ab_test
 from zeroloop.abtest import counting
-from zeroloop.abtest.analysis import Analysis, Reading, analyse
+from zeroloop.abtest.analysis import WATCHED_UNITS, Analysis, Reading, analyse
 from zeroloop.abtest.counting import Sums, Unit
 from zeroloop.abtest.rules import AbTest, Guardrail, Look, Metric
+from zeroloop.stats.comparison import Effect
 from zeroloop.stats.intervals import Interval
+from zeroloop.stats.sequences import always_valid
 from zeroloop.stats.undetermined import Undetermined
 
 SPENT = Metric("spent", "mean")
@@ -126,11 +128,14 @@ def test_without_a_plan_the_confidence_sequence_decides() -> None:
 
 
 def test_every_number_names_its_method() -> None:
-    [one] = at_horizon(WON).comparisons
+    found = at_horizon(WON)
+    [one] = found.comparisons
     methods = [one.difference, one.lift, one.sequence, one.horizon, one.look, one.watched]
     assert [getattr(found, "method", None) for found in methods] == [
         "newcombe", "delta", "confidence sequence", "two-proportion z", "two-proportion z", "confidence sequence",
     ]  # fmt: skip
+    assert isinstance(one.horizon, Reading)
+    assert (one.horizon.adjusted_by, found.balance.method) == ("holm", "sequential multinomial")
 
 
 UNDETERMINED = [
@@ -154,7 +159,12 @@ def test_what_can_not_be_computed_has_a_reason_and_no_number(sums: dict[str, Sum
 def test_all_of_one_arm_and_none_of_the_other_is_a_difference(control: int, treatment: int, outcome: str) -> None:
     sums = proportions(control=(control, 1000), treatment=(treatment, 1000))
     assert at_horizon(sums).outcome == outcome
-    assert analyse(ab_test(), sums).outcome == outcome, "the confidence sequence sees it, too"
+    found = analyse(ab_test(), sums)
+    assert found.outcome == outcome, "the confidence sequence sees it, too"
+    assert isinstance(found.comparisons[0].watched, Reading)
+    share = 0.5 / 1001
+    expected = (treatment - control) / 1000 / (2 * share * (1 - share) / 1000) ** 0.5
+    assert found.comparisons[0].watched.z == pytest.approx(expected)
 
 
 def test_units_that_all_fail_in_each_of_their_answers_break_a_guardrail() -> None:
@@ -265,6 +275,16 @@ def test_a_guardrail_breaks_where_the_harm_is_surely_more_than_allowed(
     [harm] = found.guardrails
     assert harm.broken is broken
     assert (found.outcome == "loses") is broken or found.comparisons[0].worse
+
+
+def test_what_a_guardrail_measures_is_the_treatment_less_what_control_allows() -> None:
+    test = ab_test(metrics=[Metric("m", "proportion", "decrease")], guardrails=[Guardrail("m", 0.1)])
+    [harm] = analyse(test, proportions(control=(500, 1000), treatment=(600, 1000))).guardrails
+    error = ((1.1**2 * 0.25 + 0.24) / 999) ** 0.5  # 1.1 times control's share has 1.1 squared of its variance
+    expected = always_valid(Effect(0.6 - 1.1 * 0.5, error, 1998, 2000), WATCHED_UNITS).interval
+    assert isinstance(harm.excess, Interval)
+    found = (harm.excess.value, harm.excess.lower, harm.excess.upper)
+    assert found == pytest.approx((expected.value, expected.lower, expected.upper))
 
 
 def test_a_broken_guardrail_outweighs_a_win() -> None:

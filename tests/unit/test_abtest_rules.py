@@ -59,6 +59,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"treatment": {"a": 2, "b": 3}, "traffic": {"a": 0.6, "b": 0.5}}, "traffic"),
     ({"traffic": 1.0}, "traffic"),
     ({"traffic": 0.99999}, "traffic"),
+    ({"traffic": 0.00002}, "traffic"),
     ({"metrics": [ACCURACY, ACCURACY]}, "metrics"),
     ({"guardrails": [Guardrail("errors", 0.1)]}, "guardrails[0].kind"),
     ({"guardrails": [Guardrail("accuracy", 0.1, goal="decrease")]}, "guardrails[0]"),
@@ -78,6 +79,13 @@ def test_what_can_not_be_is_told(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         ab_test(**changes)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    "given", ["2026-12-01T00:00:00", "2026-12-01T00:00:00Z", "2026-12-01T01:00+01:00", 1_796_083_200_000]
+)
+def test_a_time_is_iso_8601_of_utc_where_nothing_else_is_said_or_milliseconds(given: int | str) -> None:
+    assert ab_test(starts_at=given).starts_at == 1_796_083_200_000
 
 
 def test_a_small_share_is_half_of_a_small_coverage() -> None:
@@ -120,8 +128,8 @@ def test_raising_10_to_20_percent_moves_nobody_who_is_in() -> None:
     assert Counter(after.values())["control"] == pytest.approx(1000, abs=145)
 
 
-@pytest.mark.parametrize("traffic", [0.6, {"other": 0.1}])
-def test_a_ramp_that_would_move_units_is_refused(traffic: Any) -> None:
+@pytest.mark.parametrize("traffic", [0.6, {"other": 0.1}, 0.00002])
+def test_a_ramp_that_would_move_units_or_leave_nobody_is_refused(traffic: Any) -> None:
     with pytest.raises(InvalidInput):
         rules.ramp(ab_test(traffic=0.5), traffic)
 
@@ -265,6 +273,13 @@ def test_a_covariate_has_one_value_a_unit() -> None:
     with pytest.raises(InvalidInput) as refused:
         counting.told(unit, counting.outcome(MIXED, {"spent": 1}, {"spent": 3}), None)
     assert refused.value.code == "covariate_changed"
+
+
+@pytest.mark.parametrize(("covariates", "covered"), [({"spent": 2}, 1), ({}, 0)])
+def test_units_with_a_covariate_are_counted_as_such(covariates: dict[str, float], covered: int) -> None:
+    before = Unit("control")
+    after = counting.told(before, counting.outcome(MIXED, {"spent": 1}, covariates), None)
+    assert counting.added(MIXED, before, after).get("1.c", 0) == covered
 
 
 def test_a_unit_of_endless_sums_is_refused() -> None:

@@ -32,6 +32,8 @@ LEAST_UNITS = 100
 WATCHED_UNITS = 10_000
 """Where a confidence sequence is narrowest, if no units were planned."""
 
+_NO_LOOK = Undetermined("no planned look was taken now")
+
 Outcome = Literal["wins", "loses", "undetermined"]
 
 
@@ -42,6 +44,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     p_value: float
     significant: bool
     p_adjusted: float | None = None
+    adjusted_by: str | None = None
     z: float | None = None
     needs_z: float | None = None
 
@@ -73,6 +76,12 @@ class Comparison(Struct, frozen=True, kw_only=True):
         """As looks name it."""
         return f"{self.metric}/{self.arm}"
 
+    @property
+    def improves(self) -> bool:
+        """Whether the treatment's mean is on the goal's side of control's."""
+        control, treatment = self.control_mean or 0.0, self.mean or 0.0
+        return treatment > control if self.goal == "increase" else treatment < control
+
 
 class Harm(Struct, frozen=True, kw_only=True):
     """A guardrail of one treatment: by how much it is worse than `max_harm` allows, always valid; broken above 0."""
@@ -96,6 +105,7 @@ class Balance(Struct, frozen=True, kw_only=True):
     shares: dict[str, float]
     p_value: float | Undetermined
     broken: bool
+    method: str = "sequential multinomial"
 
 
 class Analysis(Struct, frozen=True, kw_only=True):
@@ -133,8 +143,7 @@ def analyse(
     found = _adjusted(found, test.alpha, over=over)
     looks = test.looks
     if looking and share is not None and not balance.broken:
-        final = over
-        found = _looked(found, [look.share for look in looks], share, test.alpha, last=final)
+        found = _looked(found, [look.share for look in looks], share, test.alpha, last=over)
         seen = [one for one in found if isinstance(one.look, Reading) and one.look.significant]
         looks = [
             *looks,
@@ -142,9 +151,9 @@ def analyse(
                 at=at,
                 units=informed,
                 share=share,
-                final=final,
-                better=[one.key for one in seen if _is_better(one)],
-                worse=[one.key for one in seen if not _is_better(one)],
+                final=over,
+                better=[one.key for one in seen if one.improves],
+                worse=[one.key for one in seen if not one.improves],
             ),
         ]
     found = [_spoken(one, looks, watched=test.planned_units is None) for one in found]
@@ -240,9 +249,13 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
     if isinstance(arms, Undetermined):
         return _nothing(metric, arm, a, b, arms)
     effect = difference(arms.control, arms.treatment)
+    known = replace(
+        _nothing(metric, arm, a, b, effect if isinstance(effect, Undetermined) else _NO_LOOK),
+        mean=float(arms.treatment.mean),
+        control_mean=float(arms.control.mean),
+    )
     if isinstance(effect, Undetermined):
-        nothing = _nothing(metric, arm, a, b, effect)
-        return replace(nothing, mean=float(arms.treatment.mean), control_mean=float(arms.control.mean))
+        return known
     verdict: Verdict | Undetermined = welch(effect, test.alpha)
     method = "welch"
     if arms.trials:
@@ -251,14 +264,8 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
     lifted: Interval | Undetermined = relative if isinstance(relative, Undetermined) else _delta(relative, test.alpha)
     watched = always_valid(effect, test.planned_units or WATCHED_UNITS, test.alpha)
     best = _best(test, sums, place, metric)
-    return Comparison(
-        metric=metric.name,
-        arm=arm,
-        goal=metric.goal,
-        units=b.n,
-        control_units=a.n,
-        mean=float(arms.treatment.mean),
-        control_mean=float(arms.control.mean),
+    return replace(
+        known,
         estimator=arms.estimator,
         difference=verdict if isinstance(verdict, Undetermined) else verdict.interval,
         lift=lifted,
@@ -266,7 +273,6 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
         horizon=verdict
         if isinstance(verdict, Undetermined)
         else Reading(method=method, p_value=verdict.p_value, significant=False),
-        look=Undetermined("no planned look was taken now"),
         watched=Reading(method="confidence sequence", p_value=watched.p_value, significant=False, z=effect.z),
         probability_best=best if isinstance(best, Undetermined) else best[arm],
     )
@@ -317,7 +323,8 @@ def _adjusted(found: list[Comparison], alpha: float, *, over: bool) -> list[Comp
     for name in ("horizon", "watched"):
         known = [(i, tested) for i, one in enumerate(found) if isinstance(tested := getattr(one, name), Reading)]
         for (i, tested), p_value in zip(known, holm([tested.p_value for _, tested in known]), strict=True):
-            held = replace(tested, p_adjusted=p_value, significant=p_value <= alpha and (over or name == "watched"))
+            significant = p_value <= alpha and (over or name == "watched")
+            held = replace(tested, p_adjusted=p_value, adjusted_by="holm", significant=significant)
             found[i] = replace(found[i], **{name: held})
     return found
 
@@ -341,38 +348,28 @@ def _looked(
         z = watched.z or 0.0
         plain = found[i].horizon
         if not before and last and isinstance(plain, Reading):
-            tested = replace(plain, z=z)
-        elif not holds:
-            p_value = spending.at_look(Effect(z, 1.0, 1.0, 1), inf).p_value
-            tested = Reading(method="obrien-fleming", p_value=p_value, significant=False, z=z)
-        else:
+            found[i] = replace(found[i], look=replace(plain, z=z))
+            continue
+        needed = None
+        if holds:
             level = alpha / (len(known) - rank)
             limits = spending.boundaries([*before, share], level, spent=spending.in_total, last=last)
             if isinstance(limits, Undetermined):
                 found[i] = replace(found[i], look=limits)
                 continue
-            holds = abs(z) >= limits[-1]
-            effect = spending.at_look(Effect(z, 1.0, 1.0, 1), limits[-1])
-            tested = Reading(
-                method="obrien-fleming", p_value=effect.p_value, significant=holds, z=z, needs_z=limits[-1]
-            )
+            needed = limits[-1]
+            holds = abs(z) >= needed
+        p_value = spending.at_look(Effect(z, 1.0, 1.0, 1), needed or inf).p_value
+        tested = Reading(method="obrien-fleming", p_value=p_value, significant=holds, z=z, needs_z=needed)
         found[i] = replace(found[i], look=tested)
     return found
-
-
-def _is_better(one: Comparison) -> bool:
-    return (
-        (one.mean or 0.0) > (one.control_mean or 0.0)
-        if one.goal == "increase"
-        else (one.mean or 0.0) < (one.control_mean or 0.0)
-    )
 
 
 def _spoken(one: Comparison, looks: list[Look], *, watched: bool) -> Comparison:
     """Better or worse by what decides: the looks that were taken, or without a plan the confidence sequence."""
     if watched:
         if isinstance(one.watched, Reading) and one.watched.significant:
-            return replace(one, better=_is_better(one), worse=not _is_better(one), method="confidence sequence")
+            return replace(one, better=one.improves, worse=not one.improves, method="confidence sequence")
         return replace(one, method="confidence sequence")
     better, worse = any(one.key in look.better for look in looks), any(one.key in look.worse for look in looks)
     method = one.look.method if isinstance(one.look, Reading) else "obrien-fleming"
@@ -444,16 +441,15 @@ def _rank(found: list[Comparison], arm: str) -> float:
 
 def _sentence(test: AbTest, outcome: Outcome, winner: str | None, reasons: list[str], found: list[Comparison]) -> str:
     """For people who don't read statistics."""
-    if outcome == "undetermined" or (winner is None and outcome != "loses"):
-        return f"No clear winner: {'; '.join(reasons)}."
-    if outcome == "loses":
-        return f"Keep version {test.control}: {'; '.join(reasons)}."
+    if winner is None:
+        head = f"Keep version {test.control}" if outcome == "loses" else "No clear winner"
+        return f"{head}: {'; '.join(reasons)}."
     one = next(one for one in found if one.arm == winner and one.better)
     by = ""
     if isinstance(one.lift, Interval):
         by = f" by {abs(one.lift.value):.1%} ({one.lift.lower:+.1%} to {one.lift.upper:+.1%})"
     side = "higher" if (one.mean or 0) > (one.control_mean or 0) else "lower"
     return (
-        f"Version {test.treatments[winner or '']} ({winner}) wins: its {one.metric} is {side} than that of version "
+        f"Version {test.treatments[winner]} ({winner}) wins: its {one.metric} is {side} than that of version "
         f"{test.control}{by}, in {one.units + one.control_units:,} units."
     )

@@ -9,6 +9,7 @@ from zeroloop.errors import InvalidInput
 from zeroloop.stats.planning import units_for_means, units_for_proportions
 
 _MOST = 10**9
+_LEAST_EFFECT = 1e-12
 
 
 class Plan(Struct, forbid_unknown_fields=True):
@@ -18,13 +19,13 @@ class Plan(Struct, forbid_unknown_fields=True):
     """
 
     kind: Literal["proportion", "mean", "ratio"]
-    baseline: float
+    baseline: Annotated[float, Meta(ge=-1e9, le=1e9)]
     minimum_effect: Annotated[float, Meta(ge=-10, le=10)]
-    deviation: Annotated[float, Meta(gt=0)] | None = None
-    share: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    deviation: Annotated[float, Meta(ge=1e-9, le=1e9)] | None = None
+    share: Annotated[float, Meta(ge=0.0001, le=0.9999)] = 0.5
     alpha: Annotated[float, Meta(ge=0.0001, le=0.2)] = 0.05
     power: Annotated[float, Meta(ge=0.5, le=0.999)] = 0.8
-    units_a_day: Annotated[float, Meta(gt=0)] | None = None
+    units_a_day: Annotated[float, Meta(ge=0.001, le=1e12)] | None = None
 
 
 class Planned(Struct, frozen=True):
@@ -45,7 +46,7 @@ def planned(plan: Plan) -> Planned:
     InvalidInput
     """
     effect = plan.baseline * plan.minimum_effect
-    if not effect:
+    if abs(effect) < _LEAST_EFFECT:
         raise InvalidInput("an effect of 0 is never found", field="minimum_effect")
     kept = {"share": plan.share, "alpha": plan.alpha, "power": plan.power}
     if plan.kind == "proportion":
@@ -58,7 +59,7 @@ def planned(plan: Plan) -> Planned:
         units, method = units_for_means(effect, plan.deviation, **kept), "welch"
     units = max(units, 2)
     if units > _MOST:
-        raise InvalidInput(f"that takes {units:,} units: look for a larger effect", field="minimum_effect")
+        raise InvalidInput(f"that takes over {_MOST:,} units: look for a larger effect", field="minimum_effect")
     treated = ceil(units * plan.share)
     days = ceil(units / plan.units_a_day) if plan.units_a_day else None
     return Planned(units, units - treated, treated, days, method)

@@ -109,6 +109,7 @@ class AbTest(Struct, frozen=True, kw_only=True):
     """One test. Times in ms since 1970; `coverage` is the share of units that is in it, `ranges` never change.
 
     `harmed` has the guardrails that were found broken, as "metric/arm": what was found stays found.
+    `undecided_because` is what the registry said against the choice that the test would have made by itself.
     """
 
     name: str
@@ -137,6 +138,7 @@ class AbTest(Struct, frozen=True, kw_only=True):
     looks: list[Look] = field(default_factory=list)
     harmed: list[str] = field(default_factory=list)
     decision: Decision | None = None
+    undecided_because: str | None = None
     revision: int = 0
 
 
@@ -247,7 +249,13 @@ def _ranges(order: Order, treatments: dict[str, int], traffic: dict[str, float])
         elif share:
             raise InvalidInput(f"{variant} would get less than a ten-thousandth of the test", field="traffic")
         first = last + 1
-    return arms, min(1.0, total) if wanted else 0.0
+    return arms, _coverage(total) if wanted else 0.0
+
+
+def _coverage(share: float) -> float:
+    if share and round(share * BUCKETS) == 0:
+        raise InvalidInput("less than a ten-thousandth of the units would be in the test: nobody", field="traffic")
+    return min(1.0, share)
 
 
 def ramp(test: AbTest, traffic: float | dict[str, float]) -> AbTest:
@@ -276,7 +284,7 @@ def ramp(test: AbTest, traffic: float | dict[str, float]) -> AbTest:
             code="traffic_moves_units",
             field="traffic",
         )
-    return replace(test, traffic=shares, coverage=min(1.0, max(coverages)))
+    return replace(test, traffic=shares, coverage=_coverage(max(coverages)))
 
 
 def running(test: AbTest) -> Running:
@@ -373,10 +381,17 @@ def release(test: AbTest, decision: Decision) -> AbTest:
     return replace(test, decision=None) if test.decision == decision else test
 
 
+def refused(test: AbTest, because: str) -> AbTest:
+    """The test that would have decided itself."""
+    return replace(test, undecided_because=because)
+
+
 def decided(test: AbTest, decision: Decision, at: int) -> AbTest:
     """The test with its decision applied."""
+    if test.decision != decision:
+        return test
     over = test if test.stopped_at is not None else stop(test, at, "decided")
-    return replace(over, decision=replace(decision, applied=True)) if test.decision == decision else test
+    return replace(over, decision=replace(decision, applied=True), undecided_because=None)
 
 
 def _instant(given: int | str | None, where: str) -> int | None:

@@ -22,6 +22,8 @@ from zeroloop.stats.undetermined import Undetermined
 ACTOR = "zeroloop:abtest"
 _CLAIM_MS = 60_000
 """A decision that isn't applied after this long was broken off, and is gone on with."""
+_OVERTAKEN = {Conflict.code, "busy", "decided"}
+"""Others were faster: that says nothing against what was to be done."""
 
 
 class Known(NamedTuple):
@@ -131,7 +133,7 @@ class AbTests:
         Conflict
             `draft`, `decided`, `undetermined`, or what the registry refuses: then nothing was decided.
         """
-        if choice is not None:
+        if choice is not None or reason.strip():
             lineups.check_reason(reason)
 
         def attempt() -> tuple[AbTest, Analysis]:
@@ -190,8 +192,8 @@ class AbTests:
     def _begin_late(self, test: AbTest, at: int) -> None:
         try:
             self._begin(test, at, ACTOR)
-        except Conflict as refused:
-            if refused.code == Conflict.code:
+        except (Conflict, NotFound) as refused:
+            if refused.code in _OVERTAKEN:
                 raise  # too many at once: the next tick tries again
             because = f"it could not begin: {refused.message}"
             self._write(test.name, lambda now: rules.stop(now, at, because), active=False)
@@ -207,7 +209,7 @@ class AbTests:
         because = f"guardrail: {first.metric} of {first.arm} is worse by more than {first.max_harm:.4g}"
         self._stop(known, ACTOR, at, because, _evidence(found))
         if known.test.auto_decide and _chosen(found):
-            self.decide(name, None, actor=ACTOR, at=at, reason="")
+            self._decide_itself(known.test, at)
 
     def _judge(self, known: Known, at: int) -> None:
         """A look, and its end, may decide a test that runs."""
@@ -218,16 +220,29 @@ class AbTests:
         known, found = self._look(known, at, final=over)
         because = "it reached its end"
         if test.auto_decide and _chosen(found):
-            try:
-                self.decide(test.name, None, actor=ACTOR, at=at, reason="")
-            except Conflict as refused:
-                if not over:
-                    raise
-                because = f"it reached its end, and was not decided: {refused.message}"[:2000]
-            else:
+            refusal = self._decide_itself(known.test, at)
+            if refusal is None:
                 return
+            because = f"it reached its end, and was not decided: {refusal}"[:2000]
         if over:
             self._stop(known, ACTOR, at, because, _evidence(found))
+
+    def _decide_itself(self, test: AbTest, at: int) -> str | None:
+        """Nothing if it is decided, else what the registry says against it: the test keeps that, and it is told once.
+
+        Each tick tries again, so that an approval or an evaluation is all that has to be added.
+        """
+        try:
+            self.decide(test.name, None, actor=ACTOR, at=at, reason="")
+        except Conflict as refused:
+            if refused.code in _OVERTAKEN:
+                raise
+            because = refused.message
+            if because != test.undecided_because:
+                self._write(test.name, lambda now: rules.refused(now, because))
+                self._failed(test.name, refused)
+            return because
+        return None
 
     def _look(self, known: Known, at: int, *, final: bool = False) -> tuple[Known, Analysis]:
         """The analysis, as a planned look if one is due, which is kept before anything follows from it."""
@@ -248,15 +263,19 @@ class AbTests:
         return Known(rules.as_it_runs(test, lineup), lineup)
 
     def _begin(self, test: AbTest, at: int, actor: str) -> Known:
-        lineup = self._registry.find_lineup(test.model_id)
-        if lineup is None:
-            raise NotFound(f"the model of {test.name} was deleted", code="unknown_model")
+        lineup = self._lineup(test)
         change = self._change(actor, at, f"the test {test.name} begins", {"test": test.name, "traffic": test.traffic})
         until_it_holds(
             test.name,
             lambda: self._registry.begin_test(lineup.model, rules.running(test), test.control, change),
         )
         return self._write(test.name, lambda now: rules.begin(now, at))
+
+    def _lineup(self, test: AbTest) -> Lineup:
+        lineup = self._registry.find_lineup(test.model_id)
+        if lineup is None:
+            raise NotFound(f"the model of {test.name} was deleted", code="unknown_model")
+        return lineup
 
     def _stop(self, known: Known, actor: str, at: int, because: str, evidence: dict[str, Any]) -> Known:
         if known.state == State.RUNNING and known.lineup:
@@ -282,10 +301,10 @@ class AbTests:
         self._write(test.name, lambda now: rules.decided(now, decision, at), active=False)
 
     def _follow(self, test: AbTest, decision: Decision, change: Change) -> None:
-        lineup = self._registry.find_lineup(test.model_id)
-        runs = bool(lineup and lineup.test and lineup.test.test_id == test.name)
-        if decision.choice == CONTROL or lineup is None:
-            if runs and lineup:
+        lineup = self._lineup(test)
+        runs = bool(lineup.test and lineup.test.test_id == test.name)
+        if decision.choice == CONTROL:
+            if runs:
                 self._registry.end_test(lineup.model, test.name, change)
             return
         version = test.treatments[decision.choice]

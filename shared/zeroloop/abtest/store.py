@@ -67,7 +67,7 @@ class AbTestStore:
         self._table.write(
             f"test {test.name}",
             dynamo.save(_row(test), "attribute_not_exists(pk)"),
-            dynamo.save({"pk": "ACTIVE", "sk": test.name}),
+            dynamo.save(_keyed(("ACTIVE", test.name))),
         )
 
     def save(self, test: AbTest, *, active: bool = True) -> AbTest:
@@ -77,7 +77,7 @@ class AbTestStore:
         self._table.write(
             f"test {test.name}",
             dynamo.save(_row(after), "revision = :read", read=test.revision),
-            dynamo.save({"pk": key[0], "sk": key[1]}) if active else dynamo.remove(key),
+            dynamo.save(_keyed(key)) if active else dynamo.remove(key),
         )
         return after
 
@@ -111,13 +111,10 @@ class AbTestStore:
             "rev": held.rev + 1,
             "gone_at": gone_at,
         }
+        new = "attribute_not_exists(pk)"
         actions = [
-            dynamo.save(mark, "body = :read", read=_json(held.seen))
-            if held.seen
-            else dynamo.save(mark, "attribute_not_exists(pk)"),
-            dynamo.save(unit, "rev = :read", read=held.rev)
-            if held.rev
-            else dynamo.save(unit, "attribute_not_exists(pk)"),
+            dynamo.save(mark, "body = :read", read=_json(held.seen)) if held.seen else dynamo.save(mark, new),
+            dynamo.save(unit, "rev = :read", read=held.rev) if held.rev else dynamo.save(unit, new),
         ]
         if added:
             names = {f"#n{i}": field for i, field in enumerate(added)}
