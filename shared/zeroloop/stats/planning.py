@@ -2,7 +2,7 @@
 
 from math import ceil, sqrt
 
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from zeroloop.stats.intervals import critical
 
@@ -29,9 +29,3 @@ def units_for_proportions(
     null = critical(alpha) * sqrt(pooled * (1 - pooled) / (share * (1 - share)))
     own = sqrt(control * (1 - control) / (1 - share) + treatment * (1 - treatment) / share)
     return ceil(((null + float(ndtri(power)) * own) / (treatment - control)) ** 2)
-
-
-def power_for_means(effect: float, deviation: float, units: int, *, share: float = 0.5, alpha: float = 0.05) -> float:
-    """The chance that `units` of both arms find the difference `effect`, two-sided."""
-    z = effect / deviation * sqrt(units * share * (1 - share))
-    return float(ndtr(z - critical(alpha)) + ndtr(-z - critical(alpha)))
