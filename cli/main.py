@@ -1,5 +1,7 @@
 """The command `zeroloop` and its groups."""
 
+from typing import Any
+
 import click
 
 from cli.ab import ab
@@ -22,7 +24,20 @@ from cli.runs import runs
 from cli.trace import trace_command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Told(click.Group):
+    """A file that can't be read or written is told in a line, as what a command itself refuses is."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+
+
+@click.group(cls=Told, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="zeroloop")
 def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""

@@ -4,6 +4,7 @@ Each exits 0 or stops the pipeline with another code, leaves its result as JSON 
 people or with --json for programs. The same commands run on a laptop and in .github/workflows/ml-pipeline.yml.
 """
 
+import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,8 +72,6 @@ def validate_command(  # noqa: PLR0913 - click's form
 @with_uv
 def train_command(place: Place, data: Path | None, python: str | None, uv: str | None, *, as_json: bool) -> None:
     """Train the candidate of PROJECT, and say how it compares with a training before."""
-    if (place.work / "data.json").exists() and not place.read("data")["passed"]:
-        raise click.ClickException("the data did not pass its validation")
     run(place, "train", *_file("--data", data), python=python, uv=python or tools.find_uv(uv))
     result = place.read("trained")
     show(result, as_json, f"package {result['digest']}{_repeated(result['repeated'])}")
@@ -220,11 +219,12 @@ def registered(api: Api, place: Place, env: str) -> dict[str, Any]:
 
 def submitted(api: Api, place: Place, env: str) -> dict[str, Any]:
     """The version that the candidate's bytes are in `env`, READY and judged there."""
+    evaluation = msgspec.to_builtins(_evaluation(place))
     version = model.register(api, place.package, place.model)
     if version["state"] != "READY":
         raise click.ClickException(f"version {version['version']} is {version['state']}: {version['reason']}")
     here = path("models", place.model, "versions", version["version"], "evaluation")
-    told = api.post(here, place.read("evaluation"), repeat=True)
+    told = api.post(here, evaluation, repeat=True)
     result = {"env": env, **{name: version[name] for name in ("version", "version_id", "digest", "state")}}
     result["verdict"] = told["verdict"]
     place.write(f"registered-{env}", result)
@@ -255,12 +255,9 @@ def promote_command(place: Place, env: str, reason: str, *, as_json: bool) -> No
     Exits 3 where it waits for an approval (`zeroloop model approve`); then run it again.
     """
     proved = place.read(f"deployed-{STAGING}")
-    if proved["digest"] != package_digest(model.manifest(place.package)):
-        raise click.ClickException("these are not the bytes that were proved on staging")
+    _same_bytes(proved["digest"], place, f"deployed-{STAGING}.json", f"deploy --env {STAGING}")
     api = environment_api(env)
-    version = registered(api, place, env)
-    if version["digest"] != proved["digest"]:
-        raise click.ClickException(f"{env} has {version['digest']}, staging {proved['digest']}")
+    registered(api, place, env)
     try:
         result = served(api, place, env, reason)
     except ApiError as error:
@@ -279,6 +276,7 @@ def _serving(place: Place, result: dict[str, Any]) -> str:
 def served(api: Api, place: Place, env: str, reason: str) -> dict[str, Any]:
     """Promote what was registered in `env`, unless it serves already, and see that it answers."""
     version = place.read(f"registered-{env}")
+    _same_bytes(version["digest"], place, f"registered-{env}.json", f"register --env {env}")
     number = version["version"]
     if api.get(path("models", place.model, "lineup"))["champion"] != number:
         api.post(path("models", place.model, "promote"), {"version": number, "reason": reason})
@@ -317,8 +315,7 @@ def champions_package(api: Api, place: Place, env: str) -> Path | None:
     if number is None:
         return None
     folder = place.work / f"champion-{env}"
-    for old in folder.glob("*"):
-        old.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
     model.download(api, place.model, number, folder)
     return folder
 
@@ -328,28 +325,36 @@ def champions_evaluation(api: Api, place: Place) -> Path | None:
     number = _champion(api, place.model)
     if number is None:
         return None
-    try:
-        found = api.get(path("models", place.model, "versions", number, "evaluation"))["evaluation"]
-    except ApiError as error:
-        if error.status != 404:
-            raise
+    found = api.find(path("models", place.model, "versions", number, "evaluation"))
+    if found is None:
         return None
-    place.write("champion", found)
+    place.write("champion", found["evaluation"])
     return place.work / "champion.json"
 
 
 def _champion(api: Api, name: str) -> int | None:
-    try:
-        champion = api.get(path("models", name, "lineup"))["champion"]
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return None
-    return None if champion is None else int(champion)
+    lineup = api.find(path("models", name, "lineup"))
+    return lineup["champion"] if lineup else None
 
 
 def _evaluation(place: Place) -> Evaluation:
-    return msgspec.convert(place.read("evaluation"), Evaluation)
+    """What was found of the candidate; that of a package before it says nothing of this one."""
+    try:
+        found = msgspec.convert(place.read("evaluation"), Evaluation)
+    except msgspec.ValidationError as error:
+        raise click.ClickException(f"{place.work / 'evaluation.json'}: {error}; run `zeroloop evaluate`") from error
+    _same_bytes(found.digest, place, "evaluation.json", "evaluate")
+    return found
+
+
+def _same_bytes(digest: str, place: Place, file: str, step: str) -> None:
+    """Refuse the result of a step that was run on another package than the one that is there now."""
+    candidate = package_digest(model.manifest(place.package))
+    if digest != candidate:
+        raise click.ClickException(
+            f"{place.work / file} is of the package {digest[:12]}, the candidate is {candidate[:12]}: "
+            f"run `zeroloop {step}` on it first"
+        )
 
 
 def read_gates(file: Path) -> dict[str, Any]:
@@ -360,7 +365,7 @@ def read_gates(file: Path) -> dict[str, Any]:
 def _gates(file: Path) -> gates.Gates:
     try:
         return gates.read(tomllib.loads(file.read_text()))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise click.ClickException(f"{file}: {error}") from error
     except InvalidInput as error:
         raise click.ClickException(f"{file}: {error.message}") from error

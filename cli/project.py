@@ -37,12 +37,20 @@ class Place(NamedTuple):
         file = self.work / f"{name}.json"
         if not file.exists():
             raise click.ClickException(f"{file} is missing: the step that writes it has not run")
-        return dict(json.loads(file.read_text()))
+        return result(file)
 
     def write(self, name: str, result: dict[str, Any]) -> None:
         """Keep the result of a step."""
         self.work.mkdir(parents=True, exist_ok=True)
         (self.work / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+def result(file: Path) -> dict[str, Any]:
+    """What a step wrote."""
+    try:
+        return dict(json.loads(file.read_text()))
+    except (TypeError, ValueError) as error:
+        raise click.ClickException(f"{file} is not what a step wrote: {error}") from error
 
 
 def in_project(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,15 +65,26 @@ def in_project(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @wraps(command)
     def placed(project: Path, work: Path | None, **rest: Any) -> Any:
-        file = project / "pipeline.toml"
-        if not file.exists():
-            raise click.ClickException(f"{file} is missing: docs/pipeline.md says what it holds")
-        name = tomllib.loads(file.read_text())["model"]
+        name = model_of(project)
         return command(
             place=Place(name, project.resolve(), (work or PROJECT / ".zeroloop/pipeline" / name).resolve()), **rest
         )
 
     return placed
+
+
+def model_of(project: Path) -> str:
+    """The name of the model that `project` makes."""
+    file = project / "pipeline.toml"
+    if not file.exists():
+        raise click.ClickException(f"{file} is missing: docs/pipeline.md says what it holds")
+    try:
+        name = tomllib.loads(file.read_text()).get("model")
+    except ValueError as error:
+        raise click.ClickException(f"{file} is not TOML: {error}") from error
+    if not isinstance(name, str) or not name:
+        raise click.ClickException(f"{file}: the field `model` must say the name that the model is registered by")
+    return name
 
 
 def run(place: Place, step: str, *options: str, python: str | None, uv: str | None) -> bool:

@@ -1,6 +1,5 @@
 """`zeroloop retrain MODEL`: from archived traffic and its labels to a registered candidate. It never promotes."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from cli.api import path
 from cli.local import tools
 from cli.local.home import PROJECT
 from cli.pipeline import with_python, with_uv
-from cli.project import Place, run
+from cli.project import Place, model_of, run
 from cli.show import show
 from cli.window import Window, in_window
 
@@ -74,7 +73,7 @@ def retrain_command(  # noqa: PLR0913 - click's form
 def of_model(name: str) -> Path:
     """The example whose pipeline.toml names the model."""
     for file in sorted(PROJECT.glob("examples/*/pipeline.toml")):
-        if tomllib.loads(file.read_text())["model"] == name:
+        if model_of(file.parent) == name:
             return file.parent
     raise click.UsageError(f"no example makes {name}: name its folder with --project")
 
@@ -91,7 +90,8 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
     made = assemble.write(assemble.assemble(account, place.model, span), folder)
     if made["rows"] < least:
         raise click.ClickException(
-            f"{made['rows']} predictions have a label, of {least} that are asked for; left out: {made['left_out']}"
+            f"{made['rows']} predictions of {span} have a label, {least} are asked for (--window, --least); left out: "
+            f"{assemble.left_out(made)}"
         )
     training.run(place, "combine", "--data", str(folder))
     data = ["--data", str(place.work / "combined")]
@@ -104,7 +104,8 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
     beside = ["--champion", str(champion)] if champion else []
     run(place, "evaluate", *data, *beside, python=None, uv=None)
     evaluation = place.read("evaluation")
-    evaluation["made"] |= {"assembled": {key: made[key] for key in ("digest", "rows", "window")}}
+    evaluation["data"]["assembled"] = made["digest"]
+    evaluation["made"]["assembled"] = {key: made[key] for key in ("rows", "window")}
     place.write("evaluation", evaluation)
     verdict = pipeline.checked(place)
     if not verdict["passed"]:

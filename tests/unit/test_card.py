@@ -52,7 +52,13 @@ EVALUATION: dict[str, Any] = {
         "against": [],
     },
     "card": {"license": "mit", "description": 'It says: "yes"', "data": "rated sentences"},
-    "data": {"digest": "e" * 64, "source": "b" * 64, "splits": {"train": "f" * 64}, "rows": {"train": 6384}},
+    "data": {
+        "digest": "e" * 64,
+        "source": "b" * 64,
+        "splits": {"train": "f" * 64},
+        "rows": {"train": 6384},
+        "assembled": "a" * 64,
+    },
 }
 VERDICT = {"passed": True, "checks": [{"name": "accuracy at_least 0.76", "passed": True, "says": "0.78"}]}
 
@@ -89,6 +95,7 @@ def test_a_card_tells_facts_and_what_is_unknown() -> None:
     assert "| length | long | suppressed | - | 12 |" in text
     assert "undetermined: fewer than 2 slices of 30 rows" in text
     assert f"| train | 6,384 | {'f' * 64} |" in text
+    assert f"| assembled of predictions | {'a' * 64} |" in text
     assert "| git commit | unknown |" in text
     assert "## Bias, Risks, and Limitations\n\nunknown\n" in text
     assert "Approved by ada on 1970-01-01 00:01:00 UTC: read &lt;it> | well" in text
@@ -159,7 +166,8 @@ def test_when_version_1_served(after: list[tuple[int, int | None]], periods: lis
 
 
 @pytest.mark.parametrize(
-    ("digest", "role"), [("b" * 8, "source"), ("e" * 64, "data"), ("f" * 10, "train"), ("c" * 8, None)]
+    ("digest", "role"),
+    [("b" * 8, "source"), ("e" * 64, "data"), ("f" * 10, "train"), ("a" * 8, "assembled"), ("c" * 8, None)],
 )
 def test_data_is_known_by_any_of_its_digests(digest: str, role: str | None) -> None:
     assert lineage._role(VERSION, EVALUATION["data"], digest) == role
