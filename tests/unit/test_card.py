@@ -146,6 +146,12 @@ def test_the_page_is_whole_and_says_nothing_as_markup() -> None:
     assert "read &lt;it&gt; | well" in page
 
 
+def test_wide_tables_scroll_by_themselves_and_a_head_without_names_is_none() -> None:
+    page = render.html("x", [Section(1, "x", [Table(["", ""], [["digest", "d" * 64]])])])
+    assert "table{display:block;overflow-x:auto}" in page
+    assert "thead" not in page
+
+
 def test_cells_do_not_break_their_table() -> None:
     text = render.markdown({}, [Section(1, "x", [Table(["a"], [["1|2\n3"]])])])
     assert "| 1\\|2 3 |" in text

@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 from cli.local.home import PROJECT
 from cli.main import main
+from cli.model import manifest
+from zeroloop.digests import package_digest
 
 EXAMPLE = PROJECT / "examples" / "sentiment"
 SMALL = EXAMPLE / "packages/small"
@@ -98,3 +100,11 @@ def test_a_package_that_was_trained_since_is_not_taken_for_the_one_before(tmp_pa
 )
 def test_bad_input_is_told_in_a_line(words: list[str], says: str) -> None:
     assert says in refused(typed(*words))
+
+
+def test_a_file_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:
+    shutil.copytree(SMALL, tmp_path / "package")
+    digest = package_digest(manifest(tmp_path / "package"))
+    (tmp_path / "evaluation.json").write_text(json.dumps({"digest": digest, "metrics": {}}))
+    (tmp_path / "gate.json").mkdir()
+    assert "gate.json: Is a directory" in refused(typed("gate", "check", EXAMPLE, "--work", tmp_path))
