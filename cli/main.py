@@ -10,13 +10,14 @@ from cli.audit import audit
 from cli.batch import batch
 from cli.card import card
 from cli.demo import demo
+from cli.gate import gate
 from cli.gc import gc
 from cli.ingest import ingest
 from cli.lineage import used_command
 from cli.local.commands import local
 from cli.model import model
 from cli.monitor import monitor
-from cli.pipeline import data, deploy_command, evaluate_command, gate, promote_command, register_command, train_command
+from cli.pipeline import data, deploy_command, evaluate_command, promote_command, register_command, train_command
 from cli.predictions import predictions
 from cli.replay import replay_command
 from cli.retrain import retrain_command

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from cli import assemble, pipeline
+from cli import assemble, gate, pipeline
 from cli.account import Account, on_account
 from cli.api import path
 from cli.local import tools
@@ -107,9 +107,9 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
     evaluation["data"]["assembled"] = made["digest"]
     evaluation["made"]["assembled"] = {key: made[key] for key in ("rows", "window")}
     place.write("evaluation", evaluation)
-    verdict = pipeline.checked(place)
+    verdict = gate.checked(place)
     if not verdict["passed"]:
-        raise click.ClickException(f"the candidate was stopped by the gates:\n{pipeline.judged(verdict)}")
+        raise click.ClickException(f"the candidate was stopped by the gates:\n{gate.judged(verdict)}")
     return {**pipeline.registered(api, place, HERE), "metrics": evaluation["metrics"], "assembled": made}
 
 
