@@ -7,7 +7,7 @@ import click
 
 from cli import assemble, gate, pipeline
 from cli.account import Account, on_account
-from cli.api import path
+from cli.api import Api, path
 from cli.local import tools
 from cli.local.home import PROJECT
 from cli.pipeline import with_python, with_uv
@@ -39,7 +39,11 @@ class Training(NamedTuple):
 )
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Folder of this run's results.")
 @click.option("--least", default=200, show_default=True, help="Labelled predictions below which nothing is trained.")
-@click.option("--traffic", type=click.FloatRange(0, 1), help="Begin an A/B test of the candidate with this share.")
+@click.option(
+    "--traffic",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Begin an A/B test of the candidate with this share.",
+)
 @with_python
 @with_uv
 @in_window
@@ -64,9 +68,10 @@ def retrain_command(  # noqa: PLR0913 - click's form
     folder = (project or of_model(name)).resolve()
     place = Place(name, folder, (work or PROJECT / ".zeroloop/retrain" / name).resolve())
     result = retrain(account, place, span, least, Training(python, python or tools.find_uv(uv)))
-    if traffic is not None:
-        result["test"] = begin_test(account, name, result["version"], traffic)
     place.write("retrained", result)
+    if traffic is not None:
+        result["test"] = begin_test(account.api, name, result["version"], traffic)
+        place.write("retrained", result)
     show(result, as_json, told(result))
 
 
@@ -113,9 +118,9 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
     return {**pipeline.registered(api, place, HERE), "metrics": evaluation["metrics"], "assembled": made}
 
 
-def begin_test(account: Account, name: str, candidate: int, traffic: float) -> str:
+def begin_test(api: Api, name: str, candidate: int, traffic: float) -> str:
     """An A/B test of the candidate against the champion, by the labels that come, which people decide; its name."""
-    champion = account.api.get(path("models", name, "lineup"))["champion"]
+    champion = api.get(path("models", name, "lineup"))["champion"]
     test = {
         "name": f"retrained-{name}-{candidate}"[:100],
         "model": name,
@@ -127,7 +132,7 @@ def begin_test(account: Account, name: str, candidate: int, traffic: float) -> s
         "guardrails": [{"metric": "accuracy", "max_harm": 0.1}],
         "auto_decide": False,
     }
-    return str(account.api.post("/ab-tests", test)["name"])
+    return str(api.post("/ab-tests", test)["name"])
 
 
 def told(result: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cli import retrain
 from examples.sentiment import dataset
 from tests.local_stack import Local
 from zeroloop import clock
@@ -109,3 +110,13 @@ def test_too_few_labels_train_nothing(traced: Traced, tmp_path: Path) -> None:
     done = traced.command(*few)
     assert (done.returncode, "have a label, 200 are asked for" in done.stderr) == (1, True), done.stderr
     assert traced.local.send("GET", f"/models/{NAME}/lineup").body["champion"] == 1
+
+
+def test_a_candidate_is_tried_on_users_beside_the_champion_that_still_decides(traced: Traced) -> None:
+    name = retrain.begin_test(traced.local.api, NAME, 2, 0.2)
+    begun = traced.local.send("GET", f"/ab-tests/{name}").body
+    assert (begun["state"], begun["control"], begun["treatments"], begun["mode"]) == (
+        "running", 1, {"treatment": 2}, "ab"
+    )  # fmt: skip
+    assert traced.local.send("GET", f"/models/{NAME}/lineup").body["champion"] == 1
+    assert traced.local.send("POST", f"/ab-tests/{name}/stop", {"reason": "test"}).status == 200

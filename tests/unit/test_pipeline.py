@@ -88,6 +88,10 @@ def test_a_package_that_was_trained_since_is_not_taken_for_the_one_before(tmp_pa
             ["ab", "check", "--model", "x", "--registered", str(SMALL / "package.json"), *STAGING],
             "--model and --version",
         ),
+        (
+            ["retrain", "sentiment", "--traffic", "1", "--home", "/nowhere"],
+            "'--traffic': 1.0 is not in the range 0<x<1",
+        ),
         (["replay", "x", "--window", "5", "--home", "/nowhere"], "Invalid value for --window: '5'"),
         (["gate", "show", "x", "--env", "nowhere"], "ZEROLOOP_NOWHERE_URL names another"),
         (["gate", "show", "x", "--env", "../x"], "no name of letters, digits and _"),
