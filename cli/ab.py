@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli import project
 from cli.api import Api, on_stack, path
 from cli.model import pages
 from cli.show import show, table, when
@@ -164,7 +165,7 @@ def check_command(  # noqa: PLR0913, PLR0917 - click's form
 ) -> None:
     """Exit 0 if the treatment wins or no test is required, 1 if it loses, 2 if that is undetermined: for a pipeline."""
     if registered:
-        version = int(json.loads(registered.read_text())["version"])
+        version = project.result(registered).get("version")
     names = [name] if name else tested(api, model_name, version)
     if not names:
         text = f"no test has version {version} of {model_name} as a treatment"

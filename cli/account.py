@@ -9,7 +9,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import environment
-from cli.api import Api, connect, local_api
+from cli.api import Api, connect, known, local_api
 from cli.local.commands import in_home
 from cli.local.deployment import CREDENTIALS
 from cli.local.deployment import STACK as LOCAL_STACK
@@ -60,9 +60,7 @@ def find(stack: str | None, home: Home, token: str = "") -> Account:
     """The stack of that name in the account that the caller's credentials are for, else the local one in `home`."""
     endpoint = ""
     if stack is None:
-        record = home.read()
-        if record is None or not record.api_url:
-            raise click.ClickException("no stack is known: `zeroloop local up` starts one, --stack names one on AWS")
+        record = known(home, "--home names another, --stack one on AWS")
         endpoint = record.endpoint_url
         environment.become(**CREDENTIALS, AWS_DEFAULT_REGION=record.region, AWS_ENDPOINT_URL=endpoint)
     caller = botocore.session.get_session()

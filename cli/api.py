@@ -15,7 +15,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from cli import environment
 from cli.local.deployment import CREDENTIALS
-from cli.local.home import PROJECT, Home
+from cli.local.home import PROJECT, Home, Record
 
 DEFAULT_HOME = Home(PROJECT / ".zeroloop")
 
@@ -66,6 +66,15 @@ class Api:
     def get(self, path: str) -> dict[str, Any]:
         """GET, tried again while the service is busy."""
         return self.call("GET", path, repeat=True)
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """GET; None for what isn't there."""
+        try:
+            return self.get(path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
 
     def post(self, path: str, body: dict[str, Any], *, repeat: bool = False) -> dict[str, Any]:
         """POST; `repeat` only where doing it twice is doing it once."""
@@ -144,17 +153,30 @@ def connect(url: str | None, token: str = "", home: Home = DEFAULT_HOME) -> Api:
 
 def environment_api(name: str, token: str = "") -> Api:
     """The API of the environment `name`: at ZEROLOOP_<NAME>_URL, else the local stack in .zeroloop/<name>."""
+    if not name.isidentifier():
+        raise click.BadParameter(f"{name!r} is no name of letters, digits and _", param_hint="--env")
     url = environment.url_of(name)
-    return connect(url, token) if url else local_api(Home(DEFAULT_HOME.path / name), token)
+    if url:
+        return connect(url, token)
+    return local_api(Home(DEFAULT_HOME.path / name), token, f"ZEROLOOP_{name.upper()}_URL names another")
 
 
-def local_api(home: Home, token: str = "") -> Api:
+def local_api(home: Home, token: str = "", another: str = "--url names another") -> Api:
     """The API of the local stack in `home`."""
-    record = home.read()
-    if record is None or not record.api_url:
-        raise click.ClickException("no stack is known: `zeroloop local up` starts one, --url names another")
+    record = known(home, another)
     credentials = _emulated if record.iam and not token else None
     return Api(record.api_url, credentials=credentials, token=token, region=record.region)
+
+
+def known(home: Home, another: str) -> Record:
+    """What runs in `home`; where nothing does, an error that says how to start it or to name `another`."""
+    record = home.read()
+    if record is None or not record.api_url:
+        where = "" if home == DEFAULT_HOME else f" --home {home.path}"
+        raise click.ClickException(
+            f"no stack is known in {home.path}: `zeroloop local up{where}` starts one, {another}"
+        )
+    return record
 
 
 def _own() -> ReadOnlyCredentials:

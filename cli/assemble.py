@@ -36,11 +36,19 @@ class Assembled(NamedTuple):
 def assemble_command(name: str, output: Path, span: Window, account: Account, *, as_json: bool) -> None:
     """Write the predictions of MODEL that have a label, and what is kept of their inputs; exits 1 if none has."""
     made = write(assemble(account, name, span), output)
-    left = ", ".join(f"{n} {why}" for why, n in made["left_out"].items()) or "none"
     labels = ", ".join(f"{n} {label}" for label, n in made["labels"].items())
-    show(made, as_json, f"{made['rows']} rows in {output} ({labels}), digest {made['digest']}\nleft out: {left}")
+    show(
+        made,
+        as_json,
+        f"{made['rows']} rows in {output} ({labels}), digest {made['digest']}\nleft out: {left_out(made)}",
+    )
     if not made["rows"]:
         raise SystemExit(1)
+
+
+def left_out(made: dict[str, Any]) -> str:
+    """What a manifest says was left out, and why."""
+    return ", ".join(f"{n} {why}" for why, n in made["left_out"].items()) or "none"
 
 
 def write(made: Assembled, folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli import serving
-from cli.api import Api, ApiError, on_stack, path
+from cli.api import Api, on_stack, path
 from cli.model import pages
 from cli.render import Section, Table, html, markdown
 from cli.show import show, when
@@ -45,7 +45,7 @@ def gather(api: Api, name: str, number: int) -> dict[str, Any]:
     records = serving.history(api, name)
     return {
         "version": api.get(here),
-        "evaluated": _found(api, f"{here}/evaluation"),
+        "evaluated": api.find(f"{here}/evaluation"),
         "alerts": [one for one in api.get(path("models", name, "alerts"))["alerts"] if one["version"] == number],
         "tests": [
             one
@@ -60,15 +60,6 @@ def gather(api: Api, name: str, number: int) -> dict[str, Any]:
             or (record["evidence"] or {}).get("version") == number
         ],
     }
-
-
-def _found(api: Api, where: str) -> dict[str, Any] | None:
-    try:
-        return api.get(where)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return None
 
 
 def front_matter(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,6 +124,7 @@ def _training(facts: Mapping[str, Any], said: Mapping[str, str]) -> Iterator[Sec
     yield Section(3, "Training Data", blocks)
     rows = [
         ("data set digest", version["dataset_hash"] or UNKNOWN),
+        *([("assembled of predictions", data["assembled"])] if data.get("assembled") else []),
         ("run", version["run_id"] or UNKNOWN),
         ("git commit", version["git_commit"] or UNKNOWN),
         *sorted(version["parameters"].items()),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from cli import batch, demo_abtest, demo_monitoring, demo_retraining, model, pipeline, progress, project
+from cli import batch, demo_abtest, demo_monitoring, demo_retraining, gate, model, pipeline, progress, project
 from cli.api import Api, local_api, path
 from cli.local import stack, tools
 from cli.local.commands import in_home
@@ -54,8 +54,8 @@ def demo(home: Home, uv: str | None, *, retrain: bool) -> None:
 def serve(api: Api, home: Home, name: str, packages: list[str]) -> list[Row]:
     """Register, admit, judge by its gates and promote each package in turn, so that there is a previous champion."""
     rows = []
-    gates = pipeline.read_gates(EXAMPLES / packages[0].partition("/")[0] / "gates.toml")
-    pipeline.set_gates(api, name, gates, "demo")
+    gates = gate.read_gates(EXAMPLES / packages[0].partition("/")[0] / "gates.toml")
+    gate.set_gates(api, name, gates, "demo")
     for package in packages:
         with progress.step(f"register {package} as {name}, admit, evaluate, promote"):
             version = judged(api, home, name, EXAMPLES / package)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import botocore.session
 import click
 
-from cli.api import Api, ApiError, on_stack, path
+from cli.api import Api, on_stack, path
 from cli.local import deployment
 from cli.model import pages
 from cli.show import show, table
@@ -40,7 +40,13 @@ class Referred(NamedTuple):
 @click.option("--bucket", help="The stack's ArtifactsBucket.  [default: a local stack's own]")
 @click.option("--delete", is_flag=True, help="Delete; without it, only look.")
 @click.option("--packages", is_flag=True, help="Packages, too; the bucket's policy must have been lifted for them.")
-@click.option("--older-than", default=1, show_default=True, help="Days that an object must have been there.")
+@click.option(
+    "--older-than",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Days that an object must have been there.",
+)
 @click.option("--function-versions", is_flag=True, help="Old published versions of the functions, and no objects.")
 @click.option(
     "--stack", envvar="ZEROLOOP_STACK", help="Whose functions, by its name on AWS.  [default: a local stack's]"
@@ -149,13 +155,7 @@ def _lives(api: Api, prefix: str) -> bool:
         if thing[0] == "models" and len(thing) > 1
         else f"/api/2.0/mlflow/runs/get?run_id={quote(thing[0], safe='')}"
     )
-    try:
-        api.get(where)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return False
-    return True
+    return api.find(where) is not None
 
 
 def _folders(s3: Any, bucket: str, top: str, depth: int) -> Iterator[Folder]:

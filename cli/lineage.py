@@ -1,5 +1,6 @@
 """`zeroloop data used DIGEST`: from data to the versions that were made of it, and when they served."""
 
+import re
 from typing import Any
 
 import click
@@ -9,17 +10,17 @@ from cli.api import Api, on_stack, path
 from cli.model import pages
 from cli.show import show, table
 
-LEAST_DIGITS = 8
+_DIGEST = re.compile("[0-9a-f]{8,64}")
 
 
 @click.command("used")
 @click.argument("digest")
 @on_stack
 def used_command(digest: str, api: Api, *, as_json: bool) -> None:
-    """List the versions of every model that DIGEST (of a file, of all data, or of a split) was used for."""
-    if len(digest) < LEAST_DIGITS:
-        raise click.UsageError(f"name at least {LEAST_DIGITS} digits of the digest")
-    found = used(api, digest)
+    """List the versions of every model that DIGEST (of a file, a data set, a split, an assembled one) was used for."""
+    if not _DIGEST.fullmatch(digest.lower()):
+        raise click.UsageError(f"{digest!r} is no SHA-256: name its hexadecimal digits, at least the first 8 digits")
+    found = used(api, digest.lower())
     rows = [
         [one["model"], one["version"], one["as"], one["stage"] or "-", "; ".join(map(str, one["served"])) or "never"]
         for one in found
@@ -53,6 +54,7 @@ def _role(version: dict[str, Any], traced: dict[str, Any], digest: str) -> str |
     known = {
         "source": version["dataset_hash"] or traced.get("source"),
         "data": traced.get("digest"),
+        "assembled": traced.get("assembled"),
         **traced.get("splits", {}),
     }
     return next((role for role, held in known.items() if held and held.startswith(digest)), None)

@@ -1,5 +1,7 @@
 """The command `zeroloop` and its groups."""
 
+from typing import Any
+
 import click
 
 from cli.ab import ab
@@ -8,13 +10,14 @@ from cli.audit import audit
 from cli.batch import batch
 from cli.card import card
 from cli.demo import demo
+from cli.gate import gate
 from cli.gc import gc
 from cli.ingest import ingest
 from cli.lineage import used_command
 from cli.local.commands import local
 from cli.model import model
 from cli.monitor import monitor
-from cli.pipeline import data, deploy_command, evaluate_command, gate, promote_command, register_command, train_command
+from cli.pipeline import data, deploy_command, evaluate_command, promote_command, register_command, train_command
 from cli.predictions import predictions
 from cli.replay import replay_command
 from cli.retrain import retrain_command
@@ -22,7 +25,20 @@ from cli.runs import runs
 from cli.trace import trace_command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Told(click.Group):
+    """A file that can't be read or written is told in a line, as what a command itself refuses is."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+
+
+@click.group(cls=Told, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="zeroloop")
 def main() -> None:
     """Track, register, serve and monitor models on a stack that scales to zero."""

@@ -1,10 +1,10 @@
-"""The pipeline, a command a step: `data validate`, `train`, `evaluate`, `gate check`, `register`, `deploy`, `promote`.
+"""The pipeline, a command a step: `data validate`, `train`, `evaluate`, `register`, `deploy`, `promote`.
 
 Each exits 0 or stops the pipeline with another code, leaves its result as JSON in the run's folder, and prints it for
 people or with --json for programs. The same commands run on a laptop and in .github/workflows/ml-pipeline.yml.
 """
 
-import tomllib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,14 @@ from typing import Any
 import click
 import msgspec
 
-from cli import model
-from cli.api import Api, ApiError, environment_api, on_stack, path
+from cli import gate, model
+from cli.api import Api, ApiError, environment_api, path
 from cli.local import tools
-from cli.project import PRODUCTION, STAGING, Place, in_project, run
+from cli.project import PRODUCTION, STAGING, Place, evaluation, in_project, run, same_bytes
 from cli.show import show, table
 from zeroloop import clock
-from zeroloop.digests import package_digest
-from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
-from zeroloop.registry import gates
-from zeroloop.registry.gates import Evaluation
+from zeroloop.registry.gates import Evaluation, Measured
 
 WAITS = 3
 """Exit code of a promotion that waits for an approval."""
@@ -71,8 +68,6 @@ def validate_command(  # noqa: PLR0913 - click's form
 @with_uv
 def train_command(place: Place, data: Path | None, python: str | None, uv: str | None, *, as_json: bool) -> None:
     """Train the candidate of PROJECT, and say how it compares with a training before."""
-    if (place.work / "data.json").exists() and not place.read("data")["passed"]:
-        raise click.ClickException("the data did not pass its validation")
     run(place, "train", *_file("--data", data), python=python, uv=python or tools.find_uv(uv))
     result = place.read("trained")
     show(result, as_json, f"package {result['digest']}{_repeated(result['repeated'])}")
@@ -100,7 +95,7 @@ def evaluate_command(
     champions = [found for env in against if (found := champions_package(environment_api(env), place, env))]
     options = [*_file("--data", data), *(word for folder in champions for word in ("--champion", str(folder)))]
     run(place, "evaluate", *options, python=python, uv=None)
-    show(place.read("evaluation"), as_json, evaluated(_evaluation(place)))
+    show(place.read("evaluation"), as_json, evaluated(evaluation(place)))
 
 
 def evaluated(found: Evaluation) -> str:
@@ -120,83 +115,8 @@ def evaluated(found: Evaluation) -> str:
     return "\n".join([table(["metric", "value", "95%", "n"], rows), f"p95 {found.p95_ms} ms", *beside])
 
 
-def _interval(measured: gates.Measured) -> str:
+def _interval(measured: Measured) -> str:
     return "-" if measured.lower is None else f"{measured.lower:.4f} to {measured.upper:.4f}"
-
-
-@click.group()
-def gate() -> None:
-    """What a version must have shown before it serves."""
-
-
-@gate.command("check")
-@in_project
-def check_command(place: Place, *, as_json: bool) -> None:
-    """Hold the evaluation against PROJECT's gates.toml, as the registry will; exits 1 if anything is missed."""
-    result = checked(place)
-    show(result, as_json, judged(result))
-    if not result["passed"]:
-        raise SystemExit(1)
-
-
-def checked(place: Place) -> dict[str, Any]:
-    """The verdict by the project's gates, beside each champion."""
-    asked, found = _gates(place.folder / "gates.toml"), _evaluation(place)
-    size = sum(file.size for file in model.manifest(place.package))
-    verdicts = [gates.hold(asked, found, size, champion) for champion in found.comparisons or (None,)]
-    checks = {check: None for verdict in verdicts for check in verdict.checks}
-    result = {"passed": all(check.passed for check in checks), "checks": msgspec.to_builtins([*checks])}
-    place.write("gate", result)
-    return result
-
-
-@gate.command("set")
-@click.argument("name")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
-@click.option("--reason", required=True, help="Why; the audit keeps it.")
-@click.option("--none", "nothing", is_flag=True, help="Ask for nothing any more.")
-@on_stack
-def set_command(  # noqa: PLR0913 - click's form
-    name: str, file: Path | None, reason: str, api: Api, *, nothing: bool, as_json: bool
-) -> None:
-    """Ask for the gates in FILE of every version of NAME that is to serve from now on."""
-    if nothing is (file is not None):
-        raise click.UsageError("name a FILE, or --none")
-    asked = read_gates(file) if file else None
-    lineup = set_gates(api, name, asked, reason)
-    show(lineup, as_json, f"{name}: {'gates set' if file else 'no gates'} (revision {lineup['revision']})")
-
-
-def set_gates(api: Api, name: str, asked: dict[str, Any] | None, reason: str) -> dict[str, Any]:
-    """Ask for gates; what is asked already leaves no record."""
-    return api.post(path("models", name, "gates"), {"gates": asked, "reason": reason}, repeat=True)
-
-
-@gate.command("show")
-@click.argument("name")
-@click.argument("version", type=int, required=False)
-@on_stack
-def show_command(name: str, version: int | None, api: Api, *, as_json: bool) -> None:
-    """Show the gates of NAME, or the verdict on its VERSION by today's gates and champion."""
-    if version is None:
-        asked = api.get(path("models", name, "gates"))
-        show(asked, as_json, _lines(asked["gates"]))
-        return
-    found = api.get(path("models", name, "versions", version, "evaluation"))
-    show(found, as_json, judged(found["verdict"]) if found["verdict"] else f"{name} has no gates")
-
-
-def judged(verdict: dict[str, Any]) -> str:
-    """A verdict, a line a check."""
-    rows = [["ok" if one["passed"] else "MISSED", one["name"], one["says"]] for one in verdict["checks"]]
-    return f"{table(['', 'asked', 'found'], rows)}\n{'passed' if verdict['passed'] else 'not passed'}"
-
-
-def _lines(asked: dict[str, Any], before: str = "") -> str:
-    lines = []
-    for name, value in asked.items():
-        lines += [_lines(value, f"{before}{name}.")] if isinstance(value, dict) else [f"{before}{name} = {value}"]
-    return "\n".join(line for line in lines if line)
 
 
 @click.command("register")
@@ -213,18 +133,19 @@ def registered(api: Api, place: Place, env: str) -> dict[str, Any]:
     result = submitted(api, place, env)
     if result["verdict"] and not result["verdict"]["passed"]:
         raise click.ClickException(
-            f"version {result['version']} was stopped by its gates:\n{judged(result['verdict'])}"
+            f"version {result['version']} was stopped by its gates:\n{gate.judged(result['verdict'])}"
         )
     return result
 
 
 def submitted(api: Api, place: Place, env: str) -> dict[str, Any]:
     """The version that the candidate's bytes are in `env`, READY and judged there."""
+    found = msgspec.to_builtins(evaluation(place))
     version = model.register(api, place.package, place.model)
     if version["state"] != "READY":
         raise click.ClickException(f"version {version['version']} is {version['state']}: {version['reason']}")
     here = path("models", place.model, "versions", version["version"], "evaluation")
-    told = api.post(here, place.read("evaluation"), repeat=True)
+    told = api.post(here, found, repeat=True)
     result = {"env": env, **{name: version[name] for name in ("version", "version_id", "digest", "state")}}
     result["verdict"] = told["verdict"]
     place.write(f"registered-{env}", result)
@@ -255,12 +176,9 @@ def promote_command(place: Place, env: str, reason: str, *, as_json: bool) -> No
     Exits 3 where it waits for an approval (`zeroloop model approve`); then run it again.
     """
     proved = place.read(f"deployed-{STAGING}")
-    if proved["digest"] != package_digest(model.manifest(place.package)):
-        raise click.ClickException("these are not the bytes that were proved on staging")
+    same_bytes(proved["digest"], place, f"deployed-{STAGING}.json", f"deploy --env {STAGING}")
     api = environment_api(env)
-    version = registered(api, place, env)
-    if version["digest"] != proved["digest"]:
-        raise click.ClickException(f"{env} has {version['digest']}, staging {proved['digest']}")
+    registered(api, place, env)
     try:
         result = served(api, place, env, reason)
     except ApiError as error:
@@ -279,6 +197,7 @@ def _serving(place: Place, result: dict[str, Any]) -> str:
 def served(api: Api, place: Place, env: str, reason: str) -> dict[str, Any]:
     """Promote what was registered in `env`, unless it serves already, and see that it answers."""
     version = place.read(f"registered-{env}")
+    same_bytes(version["digest"], place, f"registered-{env}.json", f"register --env {env}")
     number = version["version"]
     if api.get(path("models", place.model, "lineup"))["champion"] != number:
         api.post(path("models", place.model, "promote"), {"version": number, "reason": reason})
@@ -317,8 +236,7 @@ def champions_package(api: Api, place: Place, env: str) -> Path | None:
     if number is None:
         return None
     folder = place.work / f"champion-{env}"
-    for old in folder.glob("*"):
-        old.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
     model.download(api, place.model, number, folder)
     return folder
 
@@ -328,42 +246,16 @@ def champions_evaluation(api: Api, place: Place) -> Path | None:
     number = _champion(api, place.model)
     if number is None:
         return None
-    try:
-        found = api.get(path("models", place.model, "versions", number, "evaluation"))["evaluation"]
-    except ApiError as error:
-        if error.status != 404:
-            raise
+    found = api.find(path("models", place.model, "versions", number, "evaluation"))
+    if found is None:
         return None
-    place.write("champion", found)
+    place.write("champion", found["evaluation"])
     return place.work / "champion.json"
 
 
 def _champion(api: Api, name: str) -> int | None:
-    try:
-        champion = api.get(path("models", name, "lineup"))["champion"]
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return None
-    return None if champion is None else int(champion)
-
-
-def _evaluation(place: Place) -> Evaluation:
-    return msgspec.convert(place.read("evaluation"), Evaluation)
-
-
-def read_gates(file: Path) -> dict[str, Any]:
-    """The gates in a TOML file, as the API takes them."""
-    return dict(msgspec.to_builtins(_gates(file)))
-
-
-def _gates(file: Path) -> gates.Gates:
-    try:
-        return gates.read(tomllib.loads(file.read_text()))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise click.ClickException(f"{file}: {error}") from error
-    except InvalidInput as error:
-        raise click.ClickException(f"{file}: {error.message}") from error
+    lineup = api.find(path("models", name, "lineup"))
+    return lineup["champion"] if lineup else None
 
 
 def _file(option: str, file: Path | None) -> list[str]:

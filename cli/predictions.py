@@ -25,7 +25,7 @@ def erase_command(prediction_ids: Sequence[str], account: Account, as_json: bool
     try:
         receipts = [claimed(prediction_id) for prediction_id in prediction_ids]
     except InvalidInput as error:
-        raise click.BadParameter(error.message) from error
+        raise click.BadParameter(error.message, param_hint="PREDICTION_ID") from error
     ids = frozenset(prediction_ids)
     keys = sorted({key for receipt in receipts for key in places(account.archive, receipt)})
     erased = sum(account.archive.erase(key, ids) for key in keys)

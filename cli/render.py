@@ -6,9 +6,9 @@ from html import escape
 from typing import Any, NamedTuple
 
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:left}"
-    "th{background:#f4f4f4}code{overflow-wrap:anywhere}"
+    "th{background:#f4f4f4}table{display:block;overflow-x:auto}"
 )
 
 
@@ -43,16 +43,19 @@ def html(title: str, sections: Sequence[Section]) -> str:
         f"<h{section.level}>{escape(section.title)}</h{section.level}>" + "".join(map(_html_block, section.blocks))
         for section in sections
     )
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
+    )
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
 
 def _html_block(block: str | Table) -> str:
     if isinstance(block, str):
         return f"<p>{escape(block)}</p>"
-    head = "".join(f"<th>{escape(name)}</th>" for name in block.head)
+    head = "".join(f"<th>{escape(name)}</th>" for name in block.head) if any(block.head) else ""
     rows = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in block.rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{rows}</tbody></table>"
 
 
 def _markdown_table(block: Table) -> str:

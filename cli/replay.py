@@ -34,22 +34,20 @@ def replay_command(name: str, version: int | None, span: Window, account: Accoun
     Inputs are taken as sent where they are kept (LogInstances), else as the model saw them.
     """
     found = replay(account, name, span, version)
-    rows = [
-        [
-            one["answered_by"],
-            one["asked"],
-            one["predictions"],
-            one["same"],
-            one["same_label"],
-            one["largest_difference"],
-        ]
-        for one in found["compared"]
-    ]
-    head = ["answered by", "asked", "predictions", "same bits", "same label", "largest difference"]
-    left = [f"left out: {n}, {why}" for why, n in found["left_out"].items()]
-    show(found, as_json, "\n".join([f"{name}, {span}", table(head, rows), *left, _labels(found["labelled"])]))
+    show(found, as_json, f"{name}, {span}\n{told(found)}")
     if found["contradictions"]:
         raise SystemExit(1)
+
+
+def told(found: dict[str, Any]) -> str:
+    """A replay in lines."""
+    if not found["compared"]:
+        return "nothing was compared: no prediction of this time is in the archive"
+    parts = ("answered_by", "asked", "predictions", "same", "same_label")
+    rows = [[*(one[part] for part in parts), f"{one['largest_difference']:.6f}"] for one in found["compared"]]
+    head = ["answered by", "asked", "predictions", "same bits", "same label", "largest difference"]
+    left = [f"left out: {n}, {why}" for why, n in found["left_out"].items()]
+    return "\n".join([table(head, rows), *left, _labels(found["labelled"])])
 
 
 def replay(account: Account, name: str, span: Window, version: int | None) -> dict[str, Any]:

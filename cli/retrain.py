@@ -1,18 +1,17 @@
 """`zeroloop retrain MODEL`: from archived traffic and its labels to a registered candidate. It never promotes."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from cli import assemble, pipeline
+from cli import assemble, gate, pipeline
 from cli.account import Account, on_account
-from cli.api import path
+from cli.api import Api, path
 from cli.local import tools
 from cli.local.home import PROJECT
 from cli.pipeline import with_python, with_uv
-from cli.project import Place, run
+from cli.project import Place, model_of, run
 from cli.show import show
 from cli.window import Window, in_window
 
@@ -40,7 +39,11 @@ class Training(NamedTuple):
 )
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Folder of this run's results.")
 @click.option("--least", default=200, show_default=True, help="Labelled predictions below which nothing is trained.")
-@click.option("--traffic", type=click.FloatRange(0, 1), help="Begin an A/B test of the candidate with this share.")
+@click.option(
+    "--traffic",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Begin an A/B test of the candidate with this share.",
+)
 @with_python
 @with_uv
 @in_window
@@ -65,16 +68,17 @@ def retrain_command(  # noqa: PLR0913 - click's form
     folder = (project or of_model(name)).resolve()
     place = Place(name, folder, (work or PROJECT / ".zeroloop/retrain" / name).resolve())
     result = retrain(account, place, span, least, Training(python, python or tools.find_uv(uv)))
-    if traffic is not None:
-        result["test"] = begin_test(account, name, result["version"], traffic)
     place.write("retrained", result)
+    if traffic is not None:
+        result["test"] = begin_test(account.api, name, result["version"], traffic)
+        place.write("retrained", result)
     show(result, as_json, told(result))
 
 
 def of_model(name: str) -> Path:
     """The example whose pipeline.toml names the model."""
     for file in sorted(PROJECT.glob("examples/*/pipeline.toml")):
-        if tomllib.loads(file.read_text())["model"] == name:
+        if model_of(file.parent) == name:
             return file.parent
     raise click.UsageError(f"no example makes {name}: name its folder with --project")
 
@@ -91,7 +95,8 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
     made = assemble.write(assemble.assemble(account, place.model, span), folder)
     if made["rows"] < least:
         raise click.ClickException(
-            f"{made['rows']} predictions have a label, of {least} that are asked for; left out: {made['left_out']}"
+            f"{made['rows']} predictions of {span} have a label, {least} are asked for (--window, --least); left out: "
+            f"{assemble.left_out(made)}"
         )
     training.run(place, "combine", "--data", str(folder))
     data = ["--data", str(place.work / "combined")]
@@ -104,17 +109,18 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
     beside = ["--champion", str(champion)] if champion else []
     run(place, "evaluate", *data, *beside, python=None, uv=None)
     evaluation = place.read("evaluation")
-    evaluation["made"] |= {"assembled": {key: made[key] for key in ("digest", "rows", "window")}}
+    evaluation["data"]["assembled"] = made["digest"]
+    evaluation["made"]["assembled"] = {key: made[key] for key in ("rows", "window")}
     place.write("evaluation", evaluation)
-    verdict = pipeline.checked(place)
+    verdict = gate.checked(place)
     if not verdict["passed"]:
-        raise click.ClickException(f"the candidate was stopped by the gates:\n{pipeline.judged(verdict)}")
+        raise click.ClickException(f"the candidate was stopped by the gates:\n{gate.judged(verdict)}")
     return {**pipeline.registered(api, place, HERE), "metrics": evaluation["metrics"], "assembled": made}
 
 
-def begin_test(account: Account, name: str, candidate: int, traffic: float) -> str:
+def begin_test(api: Api, name: str, candidate: int, traffic: float) -> str:
     """An A/B test of the candidate against the champion, by the labels that come, which people decide; its name."""
-    champion = account.api.get(path("models", name, "lineup"))["champion"]
+    champion = api.get(path("models", name, "lineup"))["champion"]
     test = {
         "name": f"retrained-{name}-{candidate}"[:100],
         "model": name,
@@ -126,7 +132,7 @@ def begin_test(account: Account, name: str, candidate: int, traffic: float) -> s
         "guardrails": [{"metric": "accuracy", "max_harm": 0.1}],
         "auto_decide": False,
     }
-    return str(account.api.post("/ab-tests", test)["name"])
+    return str(api.post("/ab-tests", test)["name"])
 
 
 def told(result: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from cli import account, serving
 from cli.account import Account
-from cli.api import Api, ApiError, connect, path
+from cli.api import Api, connect, path
 from cli.local.commands import in_home
 from cli.local.home import Home
 from cli.model import pages
@@ -107,7 +107,7 @@ def trace(api: Api, receipt: Receipt) -> Found:
         return Found(facts, {"model": f"no model has the id {receipt.model_id}: it was deleted, or is another stack's"})
     facts["model"] = name
     here = path("models", name, "versions", receipt.version)
-    version = _found(api, here)
+    version = api.find(here)
     if version is None:
         return Found(facts, {"version": f"{name} has no version {receipt.version}: it was deleted"})
     shown = ("version", "version_id", "digest", "state", "stage", "created_by", "created_at")
@@ -117,7 +117,7 @@ def trace(api: Api, receipt: Receipt) -> Found:
     facts["git_commit"] = version["git_commit"]
     if not version["git_commit"]:
         broken["git commit"] = "the package names none"
-    facts["data"] = _data(_found(api, f"{here}/evaluation"), version, broken)
+    facts["data"] = _data(api.find(f"{here}/evaluation"), version, broken)
     facts |= _let(api, name, receipt, broken)
     facts["approval"] = version.get("approval")
     return Found(facts, broken)
@@ -128,7 +128,7 @@ def _run(api: Api, version: Mapping[str, Any], broken: dict[str, str]) -> dict[s
     if not run_id:
         broken["run"] = "neither the package nor the registration names one"
         return None
-    found = _found(api, f"/api/2.0/mlflow/runs/get?run_id={run_id}")
+    found = api.find(f"/api/2.0/mlflow/runs/get?run_id={run_id}")
     if found is None:
         broken["run"] = f"run {run_id} is not tracked here, or was deleted"
         return {"run_id": run_id}
@@ -139,6 +139,7 @@ def _run(api: Api, version: Mapping[str, Any], broken: dict[str, str]) -> dict[s
 def _data(found: dict[str, Any] | None, version: Mapping[str, Any], broken: dict[str, str]) -> dict[str, Any]:
     data = (found["evaluation"]["data"] if found else None) or {}
     told = {"source": version["dataset_hash"], "digest": data.get("digest"), "splits": data.get("splits", {})}
+    told["assembled"] = data.get("assembled")
     if not told["source"]:
         broken["data"] = "the package names no data"
     if not found:
@@ -187,15 +188,6 @@ def _took(record: Mapping[str, Any], role: str, number: int) -> bool:
     return bool(record["after"][role] == number != record["before"][role])
 
 
-def _found(api: Api, where: str) -> dict[str, Any] | None:
-    try:
-        return api.get(where)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return None
-
-
 def told(facts: Mapping[str, Any], broken: Mapping[str, str]) -> str:
     """The chain, a line a link; what is unknown stands in its place."""
     said, version = facts["prediction"], facts["version"]
@@ -212,6 +204,7 @@ def told(facts: Mapping[str, Any], broken: Mapping[str, str]) -> str:
         rows += [["run", f"{run['run_id']} ({run['status']})"]] if run and "status" in run else []
         rows += [["git commit", facts["git_commit"]]] if facts["git_commit"] else []
         rows += [["data", data["source"]]] if data["source"] else []
+        rows += [["data, assembled", data["assembled"]]] if data["assembled"] else []
         rows += [[f"data, {name}", digest] for name, digest in data["splits"].items()]
         if gate:
             verdict = gate["verdict"]

@@ -32,10 +32,10 @@ def window(since: str | None, until: str | None, length: str) -> Window:
     else:
         found = re.fullmatch(r"([1-9]\d{0,5})([mhd])", length)
         if not found:
-            raise click.BadParameter(f"{length!r} is no length like 60m, 24h or 7d")
+            raise click.BadParameter(f"{length!r} is no length like 60m, 24h or 7d", param_hint="--window")
         start = end - int(found[1]) * _UNITS_MS[found[2]]
     if start >= end:
-        raise click.BadParameter("the window ends before it begins")
+        raise click.BadParameter("the window ends before it begins", param_hint="--from and --to")
     return Window(start, end)
 
 

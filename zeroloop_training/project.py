@@ -2,6 +2,7 @@
 
 import importlib
 import tomllib
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -95,17 +96,40 @@ def read(directory: Path) -> Project:
 
 
 def named(name: str) -> Any:
-    """What `module:name` names."""
+    """What `module:name` names.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such thing, or it can't be imported here.
+    """
     module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidInput(f"{FILE}: the step {name!r} is not a function that can be imported: {error}") from error
+
+
+class Unreadable(InvalidInput):
+    """Data that no rows can be read from."""
 
 
 def rows(project: Project, file: Path | None) -> list[Labelled]:
-    """All rows of `file`, or of the project's own data."""
+    """All rows of `file`, or of the project's own data.
+
+    Raises
+    ------
+    Unreadable
+        There are none, or the project's reader fails on them.
+    """
     reader: Callable[[Path | None], list[Labelled]] = named(project.steps.rows)
-    found = reader(file)
+    try:
+        found = reader(file)
+    except (ValueError, LookupError, OSError, EOFError, zlib.error) as error:
+        says = repr(error) if isinstance(error, LookupError) else str(error)
+        raise Unreadable(f"the data can't be read: {says}"[:300], field="data") from error
     if not found:
-        raise ValueError("there are no rows")
+        raise Unreadable("the data can't be read: there are no rows", field="data")
     return found
 
 

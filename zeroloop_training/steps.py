@@ -20,7 +20,7 @@ from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
 from zeroloop.registry.gates import Data
 from zeroloop_training import packaging, project
-from zeroloop_training.project import Project
+from zeroloop_training.project import Labelled, Project, Unreadable
 
 PACKAGE = "package"
 COMBINED = "combined"
@@ -68,8 +68,8 @@ def validate(asked: Project, file: Path | None, work: Path, last: Path | None) -
 
     try:
         rows = project.rows(asked, file)
-    except (ValueError, OSError, EOFError) as error:
-        findings, data = [checks.Finding("readable", passed=False, says=f"the data can't be read: {error}"[:300])], None
+    except Unreadable as error:
+        findings, data = [checks.Finding("readable", passed=False, says=error.message)], None
     else:
         champion = _profile(last) if last else None
         findings = checks.check(rows, project.named(asked.steps.schema), asked.data, champion)
@@ -85,6 +85,7 @@ def train(asked: Project, file: Path | None, work: Path) -> int:
     """Train, write the package, and say how it compares with what was trained from the same data before."""
     from zeroloop_training import evaluation, repeated  # noqa: PLC0415
 
+    _fit(asked, file, work)
     files = project.named(asked.steps.train)(file)
     folder = work / PACKAGE
     before = packaging.files(folder) if (folder / "package.json").exists() else {}
@@ -107,12 +108,11 @@ def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[
     """Evaluate the package on the data that was validated: the same digests, or nothing."""
     from zeroloop_training import evaluation  # noqa: PLC0415
 
-    rows = project.rows(asked, file)
-    now = project.manifest(rows, _source(asked, file))
-    validated = _validated(work) or now
-    if validated.splits != now.splits:
-        raise InvalidInput("the data is not what was validated: `zeroloop data validate` first")
-    made_of = packages.read((work / PACKAGE / "package.json").read_bytes()).dataset.digest
+    rows, validated = _fit(asked, file, work)
+    described = work / PACKAGE / "package.json"
+    if not described.exists():
+        raise InvalidInput(f"{described} is missing: `zeroloop train` makes it")
+    made_of = packages.read(described.read_bytes()).dataset.digest
     if validated.source != made_of:
         raise InvalidInput(
             f"the package was made of {made_of[:12]}, validated was {validated.source[:12]}: train again"
@@ -122,11 +122,20 @@ def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[
     return 0
 
 
-def _validated(work: Path) -> Data | None:
-    file = work / "data.json"
-    if not file.exists():
-        return None
-    return msgspec.convert(json.loads(file.read_text())["data"], Data | None)
+def _fit(asked: Project, file: Path | None, work: Path) -> tuple[list[Labelled], Data]:
+    """The rows and their manifest; where data was validated in `work`, these must be it, and fit."""
+    rows = project.rows(asked, file)
+    now = project.manifest(rows, _source(asked, file))
+    told = work / "data.json"
+    if not told.exists():
+        return rows, now
+    found = json.loads(told.read_text())
+    if not found["passed"]:
+        raise InvalidInput(f"{told}: the data did not pass its validation: `zeroloop data validate` says why")
+    validated = msgspec.convert(found["data"], Data)
+    if validated.splits != now.splits:
+        raise InvalidInput("the data is not what was validated: `zeroloop data validate` first, with the same --data")
+    return rows, validated
 
 
 def _profile(last: Path) -> Any:

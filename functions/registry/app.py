@@ -296,8 +296,9 @@ def change(order: Promotion | Rollback | Challenge) -> Change:
 
 def traced(found: Evaluation) -> dict[str, Any] | None:
     """The digests of the data behind an evaluation."""
-    data = found.data
-    return {"digest": data.digest, "source": data.source, "splits": data.splits} if data else None
+    if found.data is None:
+        return None
+    return {name: getattr(found.data, name) for name in ("digest", "source", "splits", "assembled")}
 
 
 def present_evaluation(kept: Kept, verdict: Verdict | None) -> dict[str, Any]:

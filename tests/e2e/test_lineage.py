@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cli import retrain
 from examples.sentiment import dataset
 from tests.local_stack import Local
 from zeroloop import clock
@@ -107,5 +108,15 @@ def test_the_same_archive_makes_the_same_data_with_its_prediction_ids(traced: Tr
 def test_too_few_labels_train_nothing(traced: Traced, tmp_path: Path) -> None:
     few = ("retrain", NAME, "--project", "examples/sentiment", "--work", tmp_path, "--python", sys.executable)
     done = traced.command(*few)
-    assert (done.returncode, "10 predictions have a label, of 200" in done.stderr) == (1, True), done.stderr
+    assert (done.returncode, "have a label, 200 are asked for" in done.stderr) == (1, True), done.stderr
     assert traced.local.send("GET", f"/models/{NAME}/lineup").body["champion"] == 1
+
+
+def test_a_candidate_is_tried_on_users_beside_the_champion_that_still_decides(traced: Traced) -> None:
+    name = retrain.begin_test(traced.local.api, NAME, 2, 0.2)
+    begun = traced.local.send("GET", f"/ab-tests/{name}").body
+    assert (begun["state"], begun["control"], begun["treatments"], begun["mode"]) == (
+        "running", 1, {"treatment": 2}, "ab"
+    )  # fmt: skip
+    assert traced.local.send("GET", f"/models/{NAME}/lineup").body["champion"] == 1
+    assert traced.local.send("POST", f"/ab-tests/{name}/stop", {"reason": "test"}).status == 200

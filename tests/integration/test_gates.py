@@ -158,7 +158,8 @@ def test_an_evaluation_is_of_the_versions_own_bytes(call: Call, ready: Callable[
 
 
 def test_evaluations_tell_the_data_behind_versions(call: Call, ready: Callable[[int], str]) -> None:
-    data = {"digest": "1" * 64, "source": "2" * 64, "splits": {"train": "3" * 64}, "profile": {"n": 5}}
+    data = {"digest": "1" * 64, "source": "2" * 64, "splits": {"train": "3" * 64}, "assembled": "4" * 64}
+    data["profile"] = {"n": 5}
     call("evaluate", body=found(ready(1), GOOD, data=data))
     [told] = call("list_evaluations")[1]["evaluations"]
     assert told["version"] == 1

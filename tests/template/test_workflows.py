@@ -57,6 +57,11 @@ def test_only_main_deploys_and_each_environment_has_its_approval() -> None:
         assert not touching & set(shlex.split(re.sub(r"\$\{\{.*?\}\}", "", step.get("run", ""))))
 
 
+def test_only_main_retrains() -> None:
+    [job] = yaml.safe_load((ROOT / ".github/workflows/retrain.yml").read_text())["jobs"].values()
+    assert (job["if"], job["environment"]) == ("github.ref == 'refs/heads/main'", "retraining")
+
+
 def test_every_command_exists_with_its_options() -> None:
     context = click.Context(main)
     for words in commands():

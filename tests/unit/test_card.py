@@ -52,7 +52,13 @@ EVALUATION: dict[str, Any] = {
         "against": [],
     },
     "card": {"license": "mit", "description": 'It says: "yes"', "data": "rated sentences"},
-    "data": {"digest": "e" * 64, "source": "b" * 64, "splits": {"train": "f" * 64}, "rows": {"train": 6384}},
+    "data": {
+        "digest": "e" * 64,
+        "source": "b" * 64,
+        "splits": {"train": "f" * 64},
+        "rows": {"train": 6384},
+        "assembled": "a" * 64,
+    },
 }
 VERDICT = {"passed": True, "checks": [{"name": "accuracy at_least 0.76", "passed": True, "says": "0.78"}]}
 
@@ -89,6 +95,7 @@ def test_a_card_tells_facts_and_what_is_unknown() -> None:
     assert "| length | long | suppressed | - | 12 |" in text
     assert "undetermined: fewer than 2 slices of 30 rows" in text
     assert f"| train | 6,384 | {'f' * 64} |" in text
+    assert f"| assembled of predictions | {'a' * 64} |" in text
     assert "| git commit | unknown |" in text
     assert "## Bias, Risks, and Limitations\n\nunknown\n" in text
     assert "Approved by ada on 1970-01-01 00:01:00 UTC: read &lt;it> | well" in text
@@ -139,6 +146,12 @@ def test_the_page_is_whole_and_says_nothing_as_markup() -> None:
     assert "read &lt;it&gt; | well" in page
 
 
+def test_wide_tables_scroll_by_themselves_and_a_head_without_names_is_none() -> None:
+    page = render.html("x", [Section(1, "x", [Table(["", ""], [["digest", "d" * 64]])])])
+    assert "table{display:block;overflow-x:auto}" in page
+    assert "thead" not in page
+
+
 def test_cells_do_not_break_their_table() -> None:
     text = render.markdown({}, [Section(1, "x", [Table(["a"], [["1|2\n3"]])])])
     assert "| 1\\|2 3 |" in text
@@ -159,7 +172,8 @@ def test_when_version_1_served(after: list[tuple[int, int | None]], periods: lis
 
 
 @pytest.mark.parametrize(
-    ("digest", "role"), [("b" * 8, "source"), ("e" * 64, "data"), ("f" * 10, "train"), ("c" * 8, None)]
+    ("digest", "role"),
+    [("b" * 8, "source"), ("e" * 64, "data"), ("f" * 10, "train"), ("a" * 8, "assembled"), ("c" * 8, None)],
 )
 def test_data_is_known_by_any_of_its_digests(digest: str, role: str | None) -> None:
     assert lineage._role(VERSION, EVALUATION["data"], digest) == role

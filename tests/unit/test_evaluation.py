@@ -1,6 +1,9 @@
 """What is found of a package, its manifest of data, and drift of data."""
 
+import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +11,7 @@ from examples.sentiment import dataset
 from examples.tabular import machines
 from zeroloop.errors import InvalidInput
 from zeroloop.registry.gates import Evaluation
-from zeroloop_training import evaluation, packaging, profile, project
+from zeroloop_training import evaluation, packaging, profile, project, steps
 from zeroloop_training.profile import Drift
 from zeroloop_training.project import Labelled
 
@@ -97,3 +100,46 @@ def test_what_is_no_project_is_told(tmp_path: Path) -> None:
     (tmp_path / "pipeline.toml").write_text('model = "x"\nstep = 1\n')
     with pytest.raises(InvalidInput, match="step"):
         project.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nowhere:x", "examples.sentiment.dataset:nothing", "examples.sentiment.dataset", ""])
+def test_a_step_that_is_no_function_is_told(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"pipeline\.toml: the step .* is not a function that can be imported"):
+        project.named(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no rows"),
+        (b"no gzip", "Not a gzipped file"),
+        (gzip.compress(b"x" * 1000)[:-12] + b"zzzzzzzzzzzz", "data can't be read"),
+        (gzip.compress(b"id\tmean_sentiment\ttext\n1\tx\ty\n"), "could not convert"),
+    ],
+)
+@pytest.mark.parametrize("step", ["train", "evaluate"])
+def test_data_that_cannot_be_read_is_told_by_each_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str, content: bytes, says: str
+) -> None:
+    (tmp_path / "data").write_bytes(content)
+    words = [step, str(EXAMPLES / "sentiment"), "--work", str(tmp_path), "--data", str(tmp_path / "data")]
+    assert steps.main(words) == 1
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"passed": False, "data": None}, "did not pass its validation"),
+        ({"passed": True, "data": {"digest": "0" * 64, "source": "0" * 64, "splits": {}}}, "not what was validated"),
+        (None, "package.json is missing: `zeroloop train` makes it"),
+    ],
+)
+def test_what_was_not_validated_or_not_trained_is_not_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: dict[str, Any] | None, says: str
+) -> None:
+    if data is not None:
+        (tmp_path / "data.json").write_text(json.dumps(data))
+    assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "evaluation.json").exists()

@@ -48,6 +48,12 @@ def missed(asked: dict[str, Any], evaluation: Evaluation, champion: str | None =
     return names
 
 
+def test_a_floor_of_slices_is_not_passed_where_no_slice_is_shown() -> None:
+    asked = {"slices": {"at_least": 0.6}}
+    assert missed(asked, found()) == ["accuracy in each slice at_least 0.6"]
+    assert missed(asked, found(slices=[Slice("length", "long", 12)])) == ["accuracy in each slice at_least 0.6"]
+
+
 def test_the_seeds_gate_is_an_accuracy_of_at_least_0_9() -> None:
     assert missed(SEED, found()) == ["accuracy at_least 0.9"]
     assert missed(SEED, Evaluation(digest="d" * 64, metrics={"accuracy": Measured(0.9)})) == []
@@ -92,7 +98,12 @@ def test_a_version_is_compared_with_who_serves(champion: str | None, p_worse: fl
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [({"metric": {}}, "metric"), ({"metrics": {"accuracy": {"atleast": 1}}}, "atleast"), ([], "object")],
+    [
+        ({"metric": {}}, "metric"),
+        ({"metrics": {"accuracy": {"atleast": 1}}}, "atleast"),
+        ([], "object"),
+        ({"metrics": {"accuracy": {}}}, "accuracy asks for nothing"),
+    ],
 )
 def test_gates_that_are_not_understood_are_refused(given: Any, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):

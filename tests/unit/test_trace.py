@@ -6,7 +6,7 @@ import click
 import pytest
 
 from cli import trace
-from cli.api import ApiError
+from cli.api import Api, ApiError
 from cli.window import Window, window
 from zeroloop.errors import InvalidInput, Unavailable
 from zeroloop.inference.receipts import Key, Receipt, sign
@@ -89,7 +89,7 @@ RUN = {"run": {"info": {"run_id": "r1", "status": "FINISHED"}}}
 DATA = {"digest": "f" * 64, "source": "e" * 64, "splits": {"train": "a" * 64}}
 
 
-class Registry:
+class Registry(Api):
     """GET by path, as the API answers; what isn't here is 404."""
 
     def __init__(self, **changes: Any) -> None:
@@ -104,14 +104,14 @@ class Registry:
         }
         self.known = {where: said for where, said in known.items() if where not in changes.get("gone", ())}
 
-    def get(self, where: str) -> Any:
-        if where not in self.known:
+    def get(self, path: str) -> Any:
+        if path not in self.known:
             raise ApiError(404, {"code": "not_found"})
-        return self.known[where]
+        return self.known[path]
 
 
 def traced(asked: Receipt | None = None, **changes: Any) -> trace.Found:
-    return trace.trace(Registry(**changes), asked or receipt())  # type: ignore[arg-type] # its part
+    return trace.trace(Registry(**changes), asked or receipt())
 
 
 def test_every_link_of_a_whole_chain_is_told() -> None:
@@ -120,7 +120,7 @@ def test_every_link_of_a_whole_chain_is_told() -> None:
     facts = found.facts
     assert facts["version"]["digest"] == "d" * 64
     assert facts["run"]["status"] == "FINISHED"
-    assert facts["data"] == {"source": "e" * 64, "digest": "f" * 64, "splits": {"train": "a" * 64}}
+    assert facts["data"] == {"source": "e" * 64, "digest": "f" * 64, "splits": {"train": "a" * 64}, "assembled": None}
     assert facts["git_commit"] == "c" * 40
     assert (facts["gate"]["revision"], facts["gate"]["verdict"]["verdict"]) == (2, "green")
     assert facts["approval"]["actor"] == "eve"
@@ -162,6 +162,12 @@ def test_a_broken_link_is_said_and_not_invented(asked: Receipt, changes: dict[st
     assert [*found.broken] == [link]
     text = trace.told({"signature": "verified", "archive": None, **found.facts}, found.broken)
     assert found.broken[link].lower() in text.lower()
+
+
+def test_a_retrained_version_names_what_was_assembled_for_it() -> None:
+    found = traced(data={"assembled": "b" * 64})
+    text = trace.told({"signature": "verified", "archive": None, **found.facts}, found.broken)
+    assert f"data, assembled  {'b' * 64}" in text
 
 
 def test_a_treatment_was_let_serve_by_its_test() -> None:

@@ -4,6 +4,7 @@ The same rule judges before anything is registered (`zeroloop gate`) and when a 
 """
 
 from collections.abc import Iterable, Iterator
+from operator import ge, le
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -90,11 +91,15 @@ class Slice(Struct, frozen=True):
 
 
 class Data(Struct, frozen=True, kw_only=True):
-    """What a version was made of and measured on: digests of the source, of the whole and of each split."""
+    """What a version was made of and measured on: digests of the source, of the whole and of each split.
+
+    `assembled` is the digest of what a retraining took from the archive.
+    """
 
     digest: Sha256
     source: Sha256
     splits: dict[str, Sha256]
+    assembled: Sha256 | None = None
     rows: dict[str, Count] = field(default_factory=dict)
     profile: dict[str, Any] = field(default_factory=dict)
 
@@ -141,8 +146,22 @@ class Verdict(Struct, frozen=True, kw_only=True):
     checks: list[Check]
 
 
+def check(asked: Gates) -> Gates:
+    """Gates that ask for what they name.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    for name, bounds in asked.metrics.items():
+        if bounds == Bounds():
+            known = ", ".join(Bounds.__struct_fields__)
+            raise InvalidInput(f"gates: metrics.{name} asks for nothing: say one of {known}", field="gates.metrics")
+    return asked
+
+
 def read(given: Any) -> Gates:
-    """Gates as `gates.toml` or a request has them.
+    """Gates as `gates.toml` has them.
 
     Raises
     ------
@@ -150,7 +169,7 @@ def read(given: Any) -> Gates:
         Names what isn't known, or can't be read.
     """
     try:
-        return msgspec.convert(given, Gates)
+        return check(msgspec.convert(given, Gates))
     except msgspec.ValidationError as error:
         raise InvalidInput(f"gates: {error}", field="gates") from error
 
@@ -176,26 +195,32 @@ def _metrics(gates: Gates, evaluation: Evaluation) -> Iterator[Check]:
 
 
 def _slices(bounds: Bounds, slices: Iterable[Slice]) -> Iterator[Check]:
-    for one in slices:
-        if one.accuracy is not None:
-            yield from _bounded(f"accuracy where {one.of} is {one.name}", bounds, one.accuracy)
+    shown = [one for one in slices if one.accuracy]
+    for one in shown:
+        yield from _bounded(f"accuracy where {one.of} is {one.name}", bounds, one.accuracy)
+    if not shown:
+        yield from _bounded("accuracy in each slice", bounds, None)
 
 
 def _bounded(name: str, bounds: Bounds, found: Measured | None) -> Iterator[Check]:
     """A check for each bound; what wasn't measured, or has no interval, passes none."""
-    values = {} if found is None else {"": found.value, "lower": found.lower, "upper": found.upper}
-    for rule, bound in msgspec.structs.asdict(bounds).items():
-        if bound is None:
-            continue
-        value = values.get(rule.rpartition("at_")[0].rstrip("_"))
-        passed = value is not None and (value >= bound if rule.endswith("at_least") else value <= bound)
-        yield Check(f"{name} {rule} {bound:g}", passed, "not measured" if value is None else f"{value:.4g}")
+    asked = (
+        ("at_least", bounds.at_least, "value", ge),
+        ("at_most", bounds.at_most, "value", le),
+        ("lower_at_least", bounds.lower_at_least, "lower", ge),
+        ("upper_at_most", bounds.upper_at_most, "upper", le),
+    )
+    for rule, bound, part, holds in asked:
+        if bound is not None:
+            value = getattr(found, part, None)
+            passed = value is not None and holds(value, bound)
+            yield Check(f"{name} {rule} {bound:g}", passed, "not measured" if value is None else f"{value:.4g}")
 
 
 def _champion(against: Against, evaluation: Evaluation, champion: str | None) -> Check:
     name = "not worse than the champion"
     if champion in {None, evaluation.digest}:
-        return Check(name, passed=True, says="nobody else serves")
+        return Check(name, passed=True, says="no other champion to compare with")
     found = evaluation.comparisons.get(champion or "")
     if found is None:
         return Check(name, passed=False, says=f"not compared with the package {champion} that serves: evaluate again")

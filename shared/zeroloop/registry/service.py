@@ -240,6 +240,8 @@ class Registry:
         The model comes into being with its gates, so that no version of it can be faster.
         """
         rules.check_reason(change.reason)
+        if asked:
+            gates.check(asked)
 
         def decide() -> Lineup:
             model = self._model_or_new(name, change.at)
