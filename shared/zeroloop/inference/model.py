@@ -69,6 +69,7 @@ class Model:
         self.rows = signature.inputs[0].shape[:1] == [-1] or declared.kind != preprocessing.TENSORS
         raw = {i for i, output in enumerate(signature.outputs) if output.dtype != "float32"}
         self._runner = Runner(files["model.tflite"], raw - {self.package.answered} if self._headed else raw)
+        self._run = self._runner.run if self.rows else self._runner.once
         self.size = sum(len(data) for data in files.values())
         self.baseline = files.get(BASELINE)
         self.encoder = self._reader.encoder
@@ -163,7 +164,7 @@ class Model:
     def columns(self, values: Sequence[Any], where: Sequence[str]) -> Answers:
         """As `run`, of many rows and by column; of a model of tensors, `predictions` are its outputs by name."""
         taken = self._reader.take(values, where)
-        outputs = self._outputs(taken)
+        outputs = self._run(taken.arrays)
         if self._headed:
             return answers(self.package, outputs[self.package.answered].reshape(len(values), -1))
         names = [output.name for output in self.package.signature.outputs]
@@ -171,11 +172,8 @@ class Model:
         told = [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
         return Answers(told, [None] * len(told), [{}] * len(told))
 
-    def _outputs(self, taken: Taken) -> list[Array]:
-        return self._runner.run(taken.arrays) if self.rows else self._runner.once(taken.arrays)
-
     def _result(self, taken: Taken) -> Result:
-        outputs = self._outputs(taken)
+        outputs = self._run(taken.arrays)
         n = len(taken.values)
         if self._headed:
             rows = outputs[self.package.answered].reshape(n, -1).tolist()

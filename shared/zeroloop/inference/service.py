@@ -14,7 +14,7 @@ from zeroloop.inference.answers import Answer
 from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.model import Model, Result
-from zeroloop.inference.receipts import Key, Receipt
+from zeroloop.inference.receipts import Receipt
 from zeroloop.inference.record import LogRecord, Prediction, Shadow, input_digest
 from zeroloop.inference.requests import PredictRequest, check_size, inputs
 from zeroloop.inference.v2 import InferRequest
@@ -137,14 +137,29 @@ class Predictor:
     def _sign(
         self, unit: str | None, served: Served, result: Result, record: LogRecord, shadows: Sequence[Shadow | None]
     ) -> None:
+        """Put each answer into the record, with its receipt."""
         key = self._signing_key.get()
         record.unit_hash = receipts.unit_hash(unit, key) if unit else None
-        record.predictions = [
-            self._told(answer, record, key, served, value, seen, shadow)
-            for answer, value, seen, shadow in zip(
-                result.answers, result.values, result.features(), shadows, strict=True
+        of, version, told = served.model.field, served.version, []
+        for answer, value, seen, shadow in zip(result.answers, result.values, result.features(), shadows, strict=True):
+            said, sure = label(answer), score(answer)
+            receipt = Receipt(
+                kid=key.kid,
+                id=clock.new_id(),
+                model_id=version.model_id,
+                version=version.version,
+                variant=record.variant or "",
+                label=said,
+                score=sure,
+                time=record.time,
+                test_id=record.test_id,
+                unit_hash=record.unit_hash,
+                slice=record.slice,
             )
-        ]
+            kept = value if self._log_instances else None
+            signed, digest = receipts.sign(receipt, key), input_digest(of, value)
+            told.append(Prediction(signed, said, sure, digest, seen, kept, shadow))
+        record.predictions = told
 
     def preload(self, name: str) -> None:
         """Load the champion of the model called `name`, and have it answer its first golden case.
@@ -163,34 +178,6 @@ class Predictor:
         self._lineups.expire()
         self._signing_key.forget()
 
-    def _told(  # noqa: PLR0913, PLR0917 - what an answer is made of
-        self, answer: Answer, record: LogRecord, key: Key, served: Served, value: Any, seen: Any, shadow: Shadow | None
-    ) -> Prediction:
-        """An answer for the record, with its receipt."""
-        said, sure = label(answer), score(answer)
-        receipt = Receipt(
-            kid=key.kid,
-            id=clock.new_id(),
-            model_id=served.version.model_id,
-            version=served.version.version,
-            variant=record.variant or "",
-            label=said,
-            score=sure,
-            time=record.time,
-            test_id=record.test_id,
-            unit_hash=record.unit_hash,
-            slice=record.slice,
-        )
-        return Prediction(
-            receipts.sign(receipt, key),
-            said,
-            sure,
-            input_digest(served.model.field, value),
-            seen,
-            value if self._log_instances else None,
-            shadow,
-        )
-
 
 def label(answer: Answer) -> str | None:
     """The answered label as one string; several are joined by `|`; None where there are no labels."""
@@ -206,21 +193,19 @@ def score(answer: Answer) -> float | None:
 
 def present(outcome: Outcome, record: LogRecord, *, many: bool) -> dict[str, Any]:
     """The body of the answer: flat for one instance, `predictions` for a list."""
-    said = [
-        {"prediction": answer.prediction, "confidence": answer.confidence, "scores": answer.scores}
-        for answer in outcome.answers
-    ]
     common = {
         "model": record.model,
         "model_version": record.version,
         "version_id": outcome.served.version.version_id,
         "variant": record.variant,
     }
-    if not many:
-        return {**said[0], **common, "prediction_id": record.predictions[0].prediction_id}
+    said = [
+        {"prediction": answer.prediction, "confidence": answer.confidence, "scores": answer.scores}
+        for answer in outcome.answers
+    ]
     for body, told in zip(said, record.predictions, strict=True):
         body["prediction_id"] = told.prediction_id
-    return {"predictions": said, **common}
+    return {"predictions": said, **common} if many else {**said[0], **common}
 
 
 def present_inferred(
