@@ -1,6 +1,7 @@
 """A version ready to answer: its package, its preprocessing and its interpreter."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ class Model:
         self.rows = signature.inputs[0].shape[:1] == [-1] or declared.kind != preprocessing.TENSORS
         raw = {i for i, output in enumerate(signature.outputs) if output.dtype != "float32"}
         self._runner = Runner(files["model.tflite"], raw - {self.package.answered} if self._headed else raw)
+        self._answer = partial(answer, self.package)
         self._run = self._runner.run if self.rows else self._runner.once
         self.size = sum(len(data) for data in files.values())
         self.baseline = files.get(BASELINE)
@@ -177,7 +179,7 @@ class Model:
         n = len(taken.values)
         if self._headed:
             rows = outputs[self.package.answered].reshape(n, -1).tolist()
-            told = [answer(self.package, row) for row in rows]
+            told = list(map(self._answer, rows))
         else:
             told = [UNLABELLED] * n
         return Result(taken.values, told, taken.features, outputs)

@@ -96,7 +96,8 @@ class Runner:
         """
         rows, fixed, step = len(inputs[0]), self._fixed_rows, self._step
         if rows <= step:
-            return self._checked(self.once(inputs), rows) if fixed in {None, rows} else self._filled(inputs, fixed)
+            whole = fixed is None or fixed == rows
+            return self._checked(self.once(inputs), rows) if whole else self._filled(inputs, step)
         parts = [self.run([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
         return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)]
 

@@ -82,7 +82,7 @@ class HashedNgrams:
             rows = self.encode(values, where)
             return rows, partial(self.features, values, rows)
         ids = self._few(self._bytes(values, where))
-        return self._rows(ids), lambda: ids
+        return self._rows(ids), ids.copy
 
     def _bytes(self, values: Sequence[Any], where: Sequence[str]) -> list[bytes]:
         most = self.max_characters
