@@ -109,7 +109,8 @@ def _predict(event: dict[str, Any], record: LogRecord) -> dict[str, Any]:
     name = http.name(event["pathParameters"]["model"])
     record.model = name[:128]
     request = http.parse(http.body(event), PredictRequest)
-    return service.present(predictor.predict(name, request, record), record, many=request.many)
+    served, answers = predictor.predict(name, request, record)
+    return service.present(served, answers, record, many=request.many)
 
 
 def _open_inference(event: dict[str, Any], record: LogRecord) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 
@@ -22,7 +23,7 @@ def canonical(value: Any) -> bytes:
     ValueError
         NaN or an infinity: they have no JSON.
     """
-    return _encoder.encode(value).encode()
+    return (encode_basestring(value) if type(value) is str else _encoder.encode(value)).encode()
 
 
 # Made once: json.dumps makes one each time.

@@ -66,7 +66,7 @@ def test_every_answer_comes_from_one_version_while_the_lineup_changes() -> None:
     columns = [Input(name, [1], "FP64", [value]) for name, value in FEATURES.items()]
 
     def friendly(record: LogRecord) -> tuple[int, float, str]:
-        body = present(predictor.predict("m", PredictRequest(features=FEATURES), record), record, many=False)
+        body = present(*predictor.predict("m", PredictRequest(features=FEATURES), record), record, many=False)
         return body["model_version"], body["prediction"], body["prediction_id"]
 
     def open_inference(record: LogRecord) -> tuple[int, float, str]:
@@ -100,7 +100,7 @@ def ask_both_ways(predictor: Predictor, unit: str | None) -> list[LogRecord]:
     """The records of a friendly request and one of the open protocol, both answered by version 1."""
     records = [LogRecord(time=1, request_id=f"r{i}", model="m", status=200, latency_ms=0.0) for i in range(2)]
     asked = PredictRequest(instances=[{"features": FEATURES}] * 2, unit=unit)
-    told = present(predictor.predict("m", asked, records[0]), records[0], many=True)
+    told = present(*predictor.predict("m", asked, records[0]), records[0], many=True)
     assert [one["prediction"] for one in told["predictions"]] == [ANSWERS[1]] * 2
     columns = [Input(name, [1], "FP64", [value]) for name, value in FEATURES.items()]
     served, outputs = predictor.infer("m", None, InferRequest(columns, parameters=Parameters(unit=unit)), records[1])
@@ -163,7 +163,7 @@ def test_a_shadow_that_answers_another_number_of_instances_has_failed(monkeypatc
     monkeypatch.setitem(MODELS, 2, cast("Model", Short))
     record = LogRecord(time=1, request_id="r", model="m", status=200, latency_ms=0.0)
     asked = PredictRequest(instances=[{"features": FEATURES}] * 2, unit="user-1")
-    assert len(shadowed(2).predict("m", asked, record).answers) == 2
+    assert len(shadowed(2).predict("m", asked, record)[1]) == 2
     assert [told.shadow for told in record.predictions] == [Shadow(2, code="internal")] * 2
 
 

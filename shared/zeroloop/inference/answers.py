@@ -73,22 +73,23 @@ def answers(package: Package, rows: NDArray[np.floating]) -> Answers:
         raise NotANumber("the model answered NaN or an infinity for this input")
     labels = package.labels
     if package.task == "multiclass":
-        best = values.argmax(1)
-    else:
-        high = values[:, -1:]
-        values = np.hstack([values[:, :1] if values.shape[1] > 1 else 1.0 - high, high])
-        best = (high[:, 0] >= package.threshold).astype(np.intp)
-    # Rounded as `answer` does it: by integers, which know no negative zero.
-    scores = np.rint(values * _UNITS) / _UNITS + 0.0
-    confidences = scores[np.arange(len(best)), best].tolist()
-    return Answers([labels[i] for i in best.tolist()], confidences, _named(labels, scores.tolist()))
+        scores, best = _rounded(values), values.argmax(1)
+        confidences = scores[np.arange(len(best)), best].tolist()
+        named = [dict(zip(labels, row, strict=True)) for row in scores.tolist()]
+        return Answers([labels[i] for i in best.tolist()], confidences, named)
+    (first, second), high = labels, values[:, -1]  # written out, since most models are such
+    low, positive = values[:, 0] if values.shape[1] > 1 else 1.0 - high, high >= package.threshold
+    p_low, p_high = _rounded(low), _rounded(high)
+    return Answers(
+        [second if yes else first for yes in positive.tolist()],
+        np.where(positive, p_high, p_low).tolist(),
+        [{first: one, second: other} for one, other in zip(p_low.tolist(), p_high.tolist(), strict=True)],
+    )
 
 
-def _named(labels: list[str], rows: list[list[float]]) -> list[dict[str, float]]:
-    if len(labels) == 2:  # twice as fast as what follows
-        first, second = labels
-        return [{first: one, second: other} for one, other in rows]
-    return [dict(zip(labels, row, strict=True)) for row in rows]
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rounded as `answer` does it: by integers, which know no negative zero."""
+    return np.rint(values * _UNITS) / _UNITS + 0.0
 
 
 def answer(package: Package, values: list[float]) -> Answer:

@@ -1,6 +1,7 @@
 """A version ready to answer: its package, its preprocessing and its interpreter."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,8 @@ class Model:
         self.rows = signature.inputs[0].shape[:1] == [-1] or declared.kind != preprocessing.TENSORS
         raw = {i for i, output in enumerate(signature.outputs) if output.dtype != "float32"}
         self._runner = Runner(files["model.tflite"], raw - {self.package.answered} if self._headed else raw)
+        self._answer = partial(answer, self.package)
+        self._run = self._runner.run if self.rows else self._runner.once
         self.size = sum(len(data) for data in files.values())
         self.baseline = files.get(BASELINE)
         self.encoder = self._reader.encoder
@@ -163,7 +166,7 @@ class Model:
     def columns(self, values: Sequence[Any], where: Sequence[str]) -> Answers:
         """As `run`, of many rows and by column; of a model of tensors, `predictions` are its outputs by name."""
         taken = self._reader.take(values, where)
-        outputs = self._outputs(taken)
+        outputs = self._run(taken.arrays)
         if self._headed:
             return answers(self.package, outputs[self.package.answered].reshape(len(values), -1))
         names = [output.name for output in self.package.signature.outputs]
@@ -171,15 +174,12 @@ class Model:
         told = [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
         return Answers(told, [None] * len(told), [{}] * len(told))
 
-    def _outputs(self, taken: Taken) -> list[Array]:
-        return self._runner.run(taken.arrays) if self.rows else self._runner.once(taken.arrays)
-
     def _result(self, taken: Taken) -> Result:
-        outputs = self._outputs(taken)
+        outputs = self._run(taken.arrays)
         n = len(taken.values)
         if self._headed:
             rows = outputs[self.package.answered].reshape(n, -1).tolist()
-            told = [answer(self.package, row) for row in rows]
+            told = list(map(self._answer, rows))
         else:
             told = [UNLABELLED] * n
         return Result(taken.values, told, taken.features, outputs)

@@ -102,7 +102,7 @@ def lines(record: LogRecord, *, share: float = 1.0, stale: bool = False) -> list
 
 def input_digest(field: str, value: Any) -> str:
     """SHA-256 of the canonical JSON of the instance `{field: value}`, first 16 bytes in hex."""
-    return sha256(b'{"%b":%b}' % (field.encode(), canonical(value)))[:32]
+    return sha256(b"".join((b'{"', field.encode(), b'":', canonical(value), b"}")))[:32]
 
 
 def _cut(record: LogRecord) -> Iterator[LogRecord]:

@@ -51,15 +51,8 @@ _RECEIPT_BYTES = 700
 _SCORE_BYTES = 24
 
 
-class Inputs(Struct, frozen=True, gc=False):
-    """Values for a model's encoder, and where each stands in the request."""
-
-    values: list[Any]
-    where: list[str]
-
-
-def inputs(request: PredictRequest, field: str) -> Inputs:
-    """The values that a model which reads `field` ("text", "features" or "inputs") takes from `request`.
+def inputs(request: PredictRequest, field: str) -> tuple[list[Any], list[str]]:
+    """The values that a model which reads `field` ("text", "features" or "inputs") takes, and where each stands.
 
     Raises
     ------
@@ -75,11 +68,11 @@ def inputs(request: PredictRequest, field: str) -> Inputs:
         if value is UNSET:
             other = next(name for name in _ONE_OF if getattr(request, name) is not UNSET)
             raise InvalidInput(f"this model reads {field}, not {other}", field=other)
-        return Inputs([value], [field])
+        return [value], [field]
     if not 0 < len(request.instances) <= MAX_INSTANCES:
         raise InvalidInput(f"send 1 to {MAX_INSTANCES:,} instances, not {len(request.instances):,}", field="instances")
     values = [_value(instance, field, f"instances[{i}]") for i, instance in enumerate(request.instances)]
-    return Inputs(values, [f"instances[{i}].{field}" for i in range(len(values))])
+    return values, [f"instances[{i}].{field}" for i in range(len(values))]
 
 
 def instance(request: ExplainRequest, field: str) -> Any:

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Collection, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ SUB_BATCH = 100
 _SUB_BATCH_BYTES = 64_000_000
 
 IDENTIFIER = b"TFL3"
+
+_shape = attrgetter("shape")
 
 
 class ModelFailed(ZeroloopError):  # noqa: N818
@@ -72,10 +75,8 @@ class Runner:
         if not self.inputs or not self.outputs:
             raise InvalidInput("the model has no input or no output", code="bad_model")
         self._takes = [(details["index"], np.dtype(details["dtype"]), details) for details in self.inputs]
-        self._gives = [
-            (details["index"], details if details["quantization"][0] and i not in raw else None)
-            for i, details in enumerate(self.outputs)
-        ]
+        self._gives = [details["index"] for details in self.outputs]
+        self._real = [i for i, details in enumerate(self.outputs) if details["quantization"][0] and i not in raw]
         self._shapes = [tuple(map(int, details["shape"])) for details in self.inputs]
         self._fixed_rows = self._shapes[0][0] if _fixed(self.inputs[0]) else None
         free = sum(_bytes(details, 1) for details in self._interpreter.get_tensor_details() if _free(details))
@@ -95,7 +96,8 @@ class Runner:
         """
         rows, fixed, step = len(inputs[0]), self._fixed_rows, self._step
         if rows <= step:
-            return self._checked(self.once(inputs), rows) if fixed in {None, rows} else self._filled(inputs, fixed)
+            whole = fixed is None or fixed == rows
+            return self._checked(self.once(inputs), rows) if whole else self._filled(inputs, step)
         parts = [self.run([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
         return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)]
 
@@ -125,20 +127,21 @@ class Runner:
         return outputs
 
     def _answers(self, inputs: Sequence[Array]) -> list[Array]:
-        shapes = [array.shape for array in inputs]
+        shapes = list(map(_shape, inputs))
         resized = shapes != self._shapes
         if resized:
             self._resize(shapes)
         interpreter = self._interpreter
-        for (index, dtype, details), array in zip(self._takes, inputs, strict=True):
-            interpreter.set_tensor(index, array if array.dtype == dtype else _quantised(array, details))
+        for i, array in enumerate(inputs):
+            index, dtype, details = self._takes[i]
+            interpreter.set_tensor(index, array if array.dtype is dtype else _quantised(array, details))
         interpreter.invoke()
         if resized:
             self._measure(shapes)
-        return [
-            _real(interpreter.get_tensor(index), quantised) if quantised else interpreter.get_tensor(index)
-            for index, quantised in self._gives
-        ]
+        outputs = list(map(interpreter.get_tensor, self._gives))
+        for i in self._real:
+            outputs[i] = _real(outputs[i], self.outputs[i])
+        return outputs
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:
         self._shapes = []  # unknown until the tensors are allocated

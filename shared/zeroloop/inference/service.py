@@ -3,9 +3,9 @@
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import repeat
 from typing import Any
-
-from msgspec import Struct
 
 from zeroloop import clock
 from zeroloop.errors import InvalidInput, ZeroloopError
@@ -14,18 +14,11 @@ from zeroloop.inference.answers import Answer
 from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.model import Model, Result
-from zeroloop.inference.receipts import Key, Receipt
+from zeroloop.inference.receipts import Receipt
 from zeroloop.inference.record import LogRecord, Prediction, Shadow, input_digest
 from zeroloop.inference.requests import PredictRequest, check_size, inputs
 from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import Served, WarmModels
-
-
-class Outcome(Struct, frozen=True, gc=False):
-    """What a request came to: all its answers come from one version. Their receipts are in the record."""
-
-    served: Served
-    answers: list[Answer]
 
 
 class Predictor:
@@ -42,8 +35,8 @@ class Predictor:
         self._signing_key = signing_key
         self._log_instances = log_instances
 
-    def predict(self, name: str, request: PredictRequest, record: LogRecord) -> Outcome:
-        """The predictions that `request` asks of the model called `name`; `record` is filled on the way.
+    def predict(self, name: str, request: PredictRequest, record: LogRecord) -> tuple[Served, list[Answer]]:
+        """Who answers `request` to the model called `name`, and what; `record` is filled on the way, with the receipts.
 
         The record's `request_id` stands in for the unit where none is given.
 
@@ -60,12 +53,15 @@ class Predictor:
         """
         record.slice = request.slice
         served, shadow = self._choose(name, request.unit, request.version, record)
-        asked = inputs(request, served.model.field)
-        check_size(len(asked.values), served.model.package)
-        result = served.model.answers(asked.values, asked.where)
-        shadows = self._score_beside(served, shadow, result, lambda model: model.answers(asked.values, asked.where))
+        values, where = inputs(request, served.model.field)
+        check_size(len(values), served.model.package)
+        result = served.model.answers(values, where)
+        shadows = None
+        if shadow is not None:
+            run = partial(Model.answers, values=values, where=where)
+            shadows = self._score_beside(served, shadow, result, run)
         self._sign(request.unit, served, result, record, shadows)
-        return Outcome(served, result.answers)
+        return served, result.answers
 
     def infer(
         self, name: str, version: int | None, request: InferRequest, record: LogRecord
@@ -79,7 +75,9 @@ class Predictor:
         wanted, given = v2.wanted(request, model.package), v2.given(request, model)
         result = model.infer(given)
         outputs = v2.tensors(wanted, model.package, result)
-        shadows = self._score_beside(served, shadow, result, lambda other: other.infer(v2.given(request, other)))
+        shadows = None
+        if shadow is not None:
+            shadows = self._score_beside(served, shadow, result, lambda other: other.infer(v2.given(request, other)))
         self._sign(unit, served, result, record, shadows)
         return served, outputs
 
@@ -116,11 +114,9 @@ class Predictor:
         return served, assigned.shadow
 
     def _score_beside(
-        self, served: Served, number: int | None, result: Result, run: Callable[[Model], Result]
-    ) -> Sequence[Shadow | None]:
+        self, served: Served, number: int, result: Result, run: Callable[[Model], Result]
+    ) -> list[Shadow]:
         """What version `number` says of the same instances. Whatever happens to it, the caller has an answer."""
-        if number is None:
-            return [None] * len(result.answers)
         try:
             found = run(self._models.get(served.version.model_id, number).model)
             return [
@@ -135,16 +131,32 @@ class Predictor:
         return [Shadow(number, code=code)] * len(result.answers)
 
     def _sign(
-        self, unit: str | None, served: Served, result: Result, record: LogRecord, shadows: Sequence[Shadow | None]
+        self, unit: str | None, served: Served, result: Result, record: LogRecord, shadows: list[Shadow] | None
     ) -> None:
+        """Put each answer into the record, with its receipt."""
         key = self._signing_key.get()
         record.unit_hash = receipts.unit_hash(unit, key) if unit else None
-        record.predictions = [
-            self._told(answer, record, key, served, value, seen, shadow)
-            for answer, value, seen, shadow in zip(
-                result.answers, result.values, result.features(), shadows, strict=True
+        of, version, told = served.model.field, served.version, []
+        beside: Sequence[Shadow | None] = shadows or [None] * len(result.answers)
+        for answer, value, seen, shadow in zip(result.answers, result.values, result.features(), beside, strict=True):
+            said, sure = label(answer), score(answer)
+            receipt = Receipt(
+                kid=key.kid,
+                id=clock.new_id(),
+                model_id=version.model_id,
+                version=version.version,
+                variant=record.variant or "",
+                label=said,
+                score=sure,
+                time=record.time,
+                test_id=record.test_id,
+                unit_hash=record.unit_hash,
+                slice=record.slice,
             )
-        ]
+            kept = value if self._log_instances else None
+            signed, digest = receipts.sign(receipt, key), input_digest(of, value)
+            told.append(Prediction(signed, said, sure, digest, seen, kept, shadow))
+        record.predictions = told
 
     def preload(self, name: str) -> None:
         """Load the champion of the model called `name`, and have it answer its first golden case.
@@ -163,40 +175,13 @@ class Predictor:
         self._lineups.expire()
         self._signing_key.forget()
 
-    def _told(  # noqa: PLR0913, PLR0917 - what an answer is made of
-        self, answer: Answer, record: LogRecord, key: Key, served: Served, value: Any, seen: Any, shadow: Shadow | None
-    ) -> Prediction:
-        """An answer for the record, with its receipt."""
-        said, sure = label(answer), score(answer)
-        receipt = Receipt(
-            kid=key.kid,
-            id=clock.new_id(),
-            model_id=served.version.model_id,
-            version=served.version.version,
-            variant=record.variant or "",
-            label=said,
-            score=sure,
-            time=record.time,
-            test_id=record.test_id,
-            unit_hash=record.unit_hash,
-            slice=record.slice,
-        )
-        return Prediction(
-            receipts.sign(receipt, key),
-            said,
-            sure,
-            input_digest(served.model.field, value),
-            seen,
-            value if self._log_instances else None,
-            shadow,
-        )
-
 
 def label(answer: Answer) -> str | None:
     """The answered label as one string; several are joined by `|`; None where there are no labels."""
-    if answer.prediction is None or isinstance(answer.prediction, float):
-        return None
-    return "|".join(answer.prediction) if isinstance(answer.prediction, list) else answer.prediction
+    said = answer.prediction
+    if isinstance(said, list):
+        return "|".join(said)
+    return None if isinstance(said, float) else said
 
 
 def score(answer: Answer) -> float | None:
@@ -204,23 +189,27 @@ def score(answer: Answer) -> float | None:
     return answer.prediction if isinstance(answer.prediction, float) else answer.confidence
 
 
-def present(outcome: Outcome, record: LogRecord, *, many: bool) -> dict[str, Any]:
+def present(served: Served, answers: list[Answer], record: LogRecord, *, many: bool) -> dict[str, Any]:
     """The body of the answer: flat for one instance, `predictions` for a list."""
-    said = [
-        {"prediction": answer.prediction, "confidence": answer.confidence, "scores": answer.scores}
-        for answer in outcome.answers
-    ]
     common = {
         "model": record.model,
         "model_version": record.version,
-        "version_id": outcome.served.version.version_id,
+        "version_id": served.version.version_id,
         "variant": record.variant,
     }
-    if not many:
-        return {**said[0], **common, "prediction_id": record.predictions[0].prediction_id}
-    for body, told in zip(said, record.predictions, strict=True):
-        body["prediction_id"] = told.prediction_id
-    return {"predictions": said, **common}
+    if many:
+        return {"predictions": list(map(_one, answers, repeat({}), record.predictions)), **common}
+    return _one(answers[0], common, record.predictions[0])
+
+
+def _one(answer: Answer, common: dict[str, Any], told: Prediction) -> dict[str, Any]:
+    return {
+        "prediction": answer.prediction,
+        "confidence": answer.confidence,
+        "scores": answer.scores,
+        **common,
+        "prediction_id": told.prediction_id,
+    }
 
 
 def present_inferred(

@@ -18,7 +18,9 @@ FEW_ROWS = 12
 LONG_TOKEN = 16
 """Bytes; a longer token is hashed by itself: 1 in 7,000 in English."""
 
-_TOKEN = re.compile(rb"[a-z0-9\x80-\xff]+(?:'[a-z0-9\x80-\xff]+)*")
+_IN_TOKENS = b"'0123456789abcdefghijklmnopqrstuvwxyz" + bytes(range(0x80, 0x100))
+_SPACED = bytes(byte if byte in _IN_TOKENS else 0x20 for byte in bytes(range(0x100)).lower())
+"""Lower-cases ASCII, and makes a space of all that stands in no token."""
 _SEPARATORS = re.compile("[\x80-\xbf\u2000-\u206f\u3000-\u303f]")
 
 
@@ -80,7 +82,7 @@ class HashedNgrams:
             rows = self.encode(values, where)
             return rows, partial(self.features, values, rows)
         ids = self._few(self._bytes(values, where))
-        return self._rows(ids), lambda: ids
+        return self._rows(ids), ids.copy
 
     def _bytes(self, values: Sequence[Any], where: Sequence[str]) -> list[bytes]:
         most = self.max_characters
@@ -117,7 +119,7 @@ class HashedNgrams:
         of the text without those tokens: their neighbours form a pair, and what was cut off may move up.
         """
         [text] = texts([text], [where], self.max_characters)
-        tokens = _TOKEN.findall(utf8(text, where))
+        tokens = _tokens(utf8(text, where))
         n_read = min(len(tokens), self.width)
         n, tokens = min(n_read, most), tokens[: self.width + most]
         left = [tokens, tokens[n:], *(tokens[:i] + tokens[i + 1 :] for i in range(n))]
@@ -127,7 +129,7 @@ class HashedNgrams:
         """The ids of each row, without the filling."""
         rows = []
         for text in data:
-            tokens = _TOKEN.findall(text.lower())[: self.width]
+            tokens = _tokens(text)[: self.width]
             hashes = list(map(zlib.crc32, tokens))
             if self.ngrams == 2:
                 hashes += [zlib.crc32(b" " + last, first) for first, last in zip(hashes, tokens[1:], strict=False)]
@@ -136,8 +138,8 @@ class HashedNgrams:
 
     def _rows(self, ids: Sequence[Sequence[int]]) -> NDArray[np.int32]:
         rows = np.zeros((len(ids), self.width), np.int32)
-        for row, some in zip(rows, ids, strict=True):
-            row[: len(some)] = some
+        for i, some in enumerate(ids):
+            rows[i, : len(some)] = some
         return rows
 
     def _many(self, lengths: list[int], data: bytes) -> NDArray[np.int32]:
@@ -203,6 +205,14 @@ def encoded(text: str, place: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         raise InvalidInput("holds half a surrogate pair, which is no character", field=place) from None
+
+
+def _tokens(text: bytes) -> list[bytes]:
+    """The tokens of step 3, in a third of the time of a regular expression."""
+    spaced = text.translate(_SPACED)
+    if b"'" in spaced:  # none stays but single ones between word characters
+        spaced = spaced.strip(b" '").replace(b"''", b"  ").replace(b" '", b"  ").replace(b"' ", b"  ")
+    return spaced.split()
 
 
 _BEFORE = b"\n" * (LONG_TOKEN - 1)
