@@ -9,7 +9,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from time import process_time
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ SEED, TRAINED, HELD = 20261128, 1604, 3000
 BUCKETS = 65_536
 LEARNED = 40
 """Healthy windows from which phi is learned, where it is."""
-WORLDS = 40
+WORLDS = 20
 """Times that sentences are dealt anew: one baseline would be off in its own way for all windows."""
 
 Spreads = dict[str, Dispersion]
@@ -212,19 +212,14 @@ def made(held: Sequence[Row], pools: dict[str, Sequence[Row]]) -> World:
     return World(of_answers(answered, ["positive"] * len(held), frame), frame, held, pools)
 
 
+ENCODER = HashedNgrams({"buckets": BUCKETS, "length": 64})
 PLAIN: list[Frame] = []
 
 
 def seeing(trained: Sequence[Sentence]) -> Callable[[Sequence[Sentence]], list[Row]]:
     """Naive Bayes on words of `trained`, and what it makes of sentences."""
-    encoder = HashedNgrams({"buckets": BUCKETS, "length": 64})
-
-    def ids(sentences: Sequence[Sentence]) -> list[list[int]]:
-        texts = [one.text for one in sentences]
-        return encoder.features(texts, encoder.encode(texts, [""] * len(texts)))
-
     right = np.ones((2, BUCKETS))
-    for one, words in zip(trained, ids(trained), strict=True):
+    for one, words in zip(trained, map(ids, trained), strict=True):
         right[int(one.label == "positive"), words] += 1
     weights = np.log(right[1] / right[1].sum()) - np.log(right[0] / right[0].sum())
     seen = bytes((right.sum(axis=0) > 2).astype(np.uint8))
@@ -236,7 +231,14 @@ def seeing(trained: Sequence[Sentence]) -> Callable[[Sequence[Sentence]], list[R
         unseen = 1 - sum(seen[i] for i in words) / max(1, len(words))
         return Row(Answered(label, sure, words), cluster, (len(words), unseen, sure))
 
-    return lambda sentences: [answer(words, review(one)) for one, words in zip(sentences, ids(sentences), strict=True)]
+    return lambda sentences: [answer(ids(one), review(one)) for one in sentences]
+
+
+@cache
+def ids(sentence: Sentence) -> list[int]:
+    """A sentence's words, which are the same in all worlds."""
+    [words] = ENCODER.features([sentence.text], ENCODER.encode([sentence.text], [""]))
+    return words
 
 
 def costs(of: World) -> None:

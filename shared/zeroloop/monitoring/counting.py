@@ -17,6 +17,7 @@ from zeroloop.stats.quantiles import buckets
 
 TOKEN_UNIT = 10_000
 
+_AT_ONCE = 1000  # rows whose ids stay in the processor's cache
 _NUMBERS = frozenset({int, float})
 
 
@@ -153,26 +154,36 @@ def _texts(texts: Sequence[list[int]], frame: Frame) -> tuple[dict[str, Feature]
     """Their features, and the sums of their token vectors. Rows of one length weigh the same: they go together."""
     if not texts:
         return {}, []
-    by_length: list[list[int]] = sorted(texts, key=len)
-    ids = list(chain.from_iterable(by_length))
-    low, flags = _low_bytes(ids), _seen(ids, frame.seen) if frame.seen else b""
-    lengths = Counter(map(len, texts))
-    unseen: Counter[int] = Counter()
+    rows: list[list[int]] = sorted(texts, key=len)
     sums = [0] * BUCKETS
+    known: Counter[tuple[int, int]] = Counter()
+    for start in range(0, len(rows), _AT_ONCE):
+        known.update(_add_texts(sums, rows[start : start + _AT_ONCE], frame.seen))
+    features = {"length": _feature(_places(frame.length, Counter(map(len, rows))))}
+    if frame.seen:
+        usual = frame.unseen.centre
+        shares: Counter[float] = Counter()
+        for (length, k), n in known.items():
+            shares[usual + (1 - k / length - usual) * sqrt(length)] += n
+        features["unseen"] = _feature(_places(frame.unseen, shares))
+    return features, sums
+
+
+def _add_texts(sums: list[int], rows: Sequence[list[int]], seen: bytes) -> list[tuple[int, int]]:
+    """Add the token vectors of `rows`, sorted by their lengths, to `sums`; each one's length, and how much is seen."""
+    ids = list(chain.from_iterable(rows))
+    low, flags = _low_bytes(ids), _seen(ids, seen) if seen else b""
+    known: list[tuple[int, int]] = []
     start = 0
-    for length, rows in sorted(lengths.items()):
-        end = start + length * rows
+    for length, n in Counter(map(len, rows)).items():
+        end = start + length * n
         weight = round(TOKEN_UNIT / max(1, length) ** 0.5)
-        for place, n in Counter(low[start:end]).items():
-            sums[place] += weight * n
+        for place in low[start:end]:
+            sums[place] += weight
         if flags and length:
-            usual, root = frame.unseen.centre, sqrt(length)
-            known = Counter([flags.count(1, at, at + length) for at in range(start, end, length)])
-            for k, n in known.items():
-                unseen[frame.unseen.thousandths(usual + (1 - k / length - usual) * root)] += n
+            known += [(length, flags.count(1, at, at + length)) for at in range(start, end, length)]
         start = end
-    features = {"length": _feature(_places(frame.length, lengths))}
-    return features | ({"unseen": _feature(unseen)} if frame.seen else {}), sums
+    return known
 
 
 def _low_bytes(ids: list[int]) -> Sequence[int]:
