@@ -81,6 +81,17 @@ def test_of_words_and_their_pairs_only_the_words_are_counted() -> None:
     )
 
 
+def test_ids_that_no_model_has_are_counted_all_the_same() -> None:
+    made = count([line(Answered(features=[2**32 + 3, 9, -1, 9]))], FRAME)
+    assert {place: n for place, n in enumerate(made.tokens) if n} == {3: 5000, 9: 10_000, 255: 5000}
+
+
+def test_more_texts_than_go_at_once_are_counted_as_one_by_one() -> None:
+    dice = random.Random(5)
+    lines = [line(Answered(features=[dice.randrange(20) for _ in range(dice.randrange(9))])) for _ in range(2500)]
+    assert count(lines, FRAME) == reduce(merge, [count([one], FRAME) for one in lines])
+
+
 def test_a_regression_is_counted_by_its_numbers() -> None:
     made = count([line(Answered(None, 130.0)), line(Answered(None, 90.0))], Frame(answer=Scale(100.0, 10.0)))
     assert made.answer == Feature(n=2, sum=2000, sum_squares=10_000_000, bins={"11": 1, "-4": 1})
