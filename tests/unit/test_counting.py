@@ -61,10 +61,12 @@ def test_rows_are_counted_as_worked_out_by_hand() -> None:
 
 
 def test_texts_are_counted_as_worked_out_by_hand() -> None:
-    made = count([line(Answered("yes", 0.5, [3, 259, 9, 10])), line(Answered("yes", 0.5, []))], ids_only())
-    # four words add 10,000 / 2 each, 3 and 259 to the same place
-    assert {place: n for place, n in enumerate(made.tokens) if n} == {3: 10_000, 9: 5000, 10: 5000}
-    assert made.features["length"].n == 2
+    made = count(
+        [line(Answered("yes", 0.5, [3, 259, 9, 10]), *(Answered("yes", 0.5, ids) for ids in ([], [9])))], ids_only()
+    )
+    # four words add 10,000 / 2 each, 3 and 259 to the same place; one word 10,000
+    assert {place: n for place, n in enumerate(made.tokens) if n} == {3: 10_000, 9: 15_000, 10: 5000}
+    assert made.features["length"].n == 3
 
 
 def test_the_share_of_unseen_words_is_of_texts_with_words() -> None:
