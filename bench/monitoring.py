@@ -9,7 +9,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from time import process_time
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ BUCKETS = 65_536
 LEARNED = 40
 """Healthy windows from which phi is learned, where it is."""
 WORLDS = 20
-"""Times that movie sentences are dealt anew: one baseline would be off in its own way for all windows."""
+"""Times that sentences are dealt anew: one baseline would be off in its own way for all windows."""
 
 Spreads = dict[str, Dispersion]
 
@@ -46,6 +46,14 @@ class Row(NamedTuple):
     answered: Answered
     cluster: str
     raw: tuple[float, float, float]
+
+
+class Window(NamedTuple):
+    """A window as ingest counts it, beside which baseline it stands, and the p-value of its raw numbers."""
+
+    of: "World"
+    counted: Aggregate
+    raw: float
 
 
 class World(NamedTuple):
@@ -60,55 +68,70 @@ class World(NamedTuple):
 def main(runs: int = 400) -> None:
     """Print the tables."""
     rng = np.random.default_rng(SEED)
-    print(f"drift, {runs} windows a row: rejected at .05, .01, .001; alarms (.001 and large); raw KS at .05")
+    print(f"drift, {runs} windows a row, rejected at: .05 (standard error)  .01  .001   alarms   raw KS at .05")
     print("i.i.d. movie sentences, alone or with another domain mixed in; no phi")
     worlds = [world(rng) for _ in range(WORLDS)]
     for n in (200, 1000, 4000):
-        tell(f"movie n={n}", [(of, draw(rng, of.pools["movie"], n)) for of in worlds for _ in range(runs // WORLDS)])
+        tell(
+            f"movie n={n}", [seen(of, draw(rng, of.pools["movie"], n)) for of in worlds for _ in range(runs // WORLDS)]
+        )
     for other in ("nyt", "amazon"):
         for n, share in ((1000, 0.05), (1000, 0.1), (200, 0.2), (1000, 0.2)):
-            windows = [(of, mixed(rng, of, other, n, share)) for of in worlds for _ in range(runs // WORLDS)]
+            windows = [seen(of, mixed(rng, of, other, n, share)) for of in worlds for _ in range(runs // WORLDS)]
             tell(f"{share:.0%} {other} n={n}", windows)
     for domain in ("amazon", "nyt"):
-        own = domain_world(rng, domain)
-        by_review(rng, own, domain, worlds[0].pools["movie"], runs)
+        own = [domain_world(rng, domain) for _ in range(WORLDS)]
+        by_review(rng, own, domain, worlds[0].pools["movie"], runs // WORLDS)
     costs(worlds[0])
 
 
-def by_review(rng: np.random.Generator, of: World, domain: str, other: Sequence[Row], runs: int) -> None:
-    """Print what whole reviews do to a baseline of their own domain, and what phi costs."""
+def by_review(rng: np.random.Generator, worlds: Sequence[World], domain: str, other: Sequence[Row], each: int) -> None:
+    """Print what whole reviews do to baselines of their own domain, and what phi costs; `each` windows of a world."""
     print(f"{domain}, its own baseline, whole reviews; phi of blocks of the baseline, or of {LEARNED} windows")
-    blocks = drifting.dispersions(of.baseline)
+    blocks = [drifting.dispersions(of.baseline) for of in worlds]
     for n in (200, 1000):
-        learned = learn(of, [clustered(rng, of.pools[domain], n) for _ in range(LEARNED)])
-        healthy = [(of, clustered(rng, of.pools[domain], n)) for _ in range(runs)]
-        for name, spread in (("no phi", {}), ("blocks' phi", blocks), ("phi", learned)):
-            tell(f"{domain} n={n}, {name}", healthy, spread)
+        learned = [learn(of, [clustered(rng, of.pools[domain], n) for _ in range(LEARNED)]) for of in worlds]
+        healthy = [seen(of, clustered(rng, of.pools[domain], n)) for of in worlds for _ in range(each)]
+        for name, spreads in (("no phi", [{}]), ("blocks' phi", blocks), ("phi", learned)):
+            tell(f"{domain} n={n}, {name}", healthy, spreads)
         for share in (0.1, 0.2, 0.5):
             kept = round(n * (1 - share))
-            part = [(of, clustered(rng, of.pools[domain], kept) + draw(rng, other, n - kept)) for _ in range(runs)]
-            for name, spread in (("no phi", {}), ("phi", learned)):
-                tell(f"{share:.0%} movie n={n}, {name}", part, spread)
+            part = [
+                seen(of, clustered(rng, of.pools[domain], kept) + draw(rng, other, n - kept))
+                for of in worlds
+                for _ in range(each)
+            ]
+            for name, spreads in (("no phi", [{}]), ("phi", learned)):
+                tell(f"{share:.0%} movie n={n}, {name}", part, spreads)
 
 
-def tell(name: str, windows: Sequence[tuple[World, Sequence[Row]]], spread: Spreads | None = None) -> None:
-    """Print how often windows are rejected."""
-    verdicts = [judged(of, window, spread or {}) for of, window in windows]
+def tell(name: str, windows: Sequence[Window], spreads: Sequence[Spreads] = ({},)) -> None:
+    """Print how often windows are rejected, which come in as many equal parts as there are `spreads`.
+
+    The error is that of a mean over worlds, each of which has as many windows.
+    """
+    each = len(windows) // len(spreads)
+    verdicts = [judged(window, spreads[i // each]) for i, window in enumerate(windows)]
     p_values = np.array([one.p_value if isinstance(one.p_value, float) else 1.0 for one in verdicts])
-    rates = "  ".join(f"{(p_values < alpha).mean():.3f}" for alpha in (0.05, 0.01, 0.001))
+    first, *others = (f"{(p_values < alpha).mean():.3f}" for alpha in (0.05, 0.01, 0.001))
+    error = (p_values < 0.05).reshape(WORLDS, -1).mean(axis=1).std(ddof=1) / math.sqrt(WORLDS)
     alarms = np.mean([one.status == "drifted" for one in verdicts])
-    plain = np.mean([raw_ks(of.held, window) < 0.05 for of, window in windows])
-    print(f"  {name:<28}{rates}   {alarms:.3f}   {plain:.3f}", flush=True)
+    plain = np.mean([window.raw < 0.05 for window in windows])
+    print(f"  {name:<28}{first} ({error:.3f})  {'  '.join(others)}   {alarms:.3f}   {plain:.3f}", flush=True)
 
 
-def judged(of: World, window: Sequence[Row], spread: Spreads) -> drifting.Verdict:
+def judged(window: Window, spread: Spreads) -> drifting.Verdict:
     """The verdict of a window."""
-    counted = counts(window, of.frame)
-    return drifting.judge(drifting.compare(counted, of.baseline, spread), counted.n)
+    return drifting.judge(drifting.compare(window.counted, window.of.baseline, spread), window.counted.n)
+
+
+def seen(of: World, rows: Sequence[Row]) -> Window:
+    """Rows as a window."""
+    return Window(of, counts(rows, of.frame), raw_ks(of.held, rows))
 
 
 def counts(rows: Sequence[Row], frame: Frame) -> Aggregate:
-    """A window as ingest counts it."""
+    """Rows as ingest counts them."""
     return count([Line(status=200, latency_ms=1.0, predictions=[row.answered for row in rows])], frame)
 
 
@@ -189,19 +212,14 @@ def made(held: Sequence[Row], pools: dict[str, Sequence[Row]]) -> World:
     return World(of_answers(answered, ["positive"] * len(held), frame), frame, held, pools)
 
 
+ENCODER = HashedNgrams({"buckets": BUCKETS, "length": 64})
 PLAIN: list[Frame] = []
 
 
 def seeing(trained: Sequence[Sentence]) -> Callable[[Sequence[Sentence]], list[Row]]:
     """Naive Bayes on words of `trained`, and what it makes of sentences."""
-    encoder = HashedNgrams({"buckets": BUCKETS, "length": 64})
-
-    def ids(sentences: Sequence[Sentence]) -> list[list[int]]:
-        texts = [one.text for one in sentences]
-        return encoder.features(texts, encoder.encode(texts, [""] * len(texts)))
-
     right = np.ones((2, BUCKETS))
-    for one, words in zip(trained, ids(trained), strict=True):
+    for one, words in zip(trained, map(ids, trained), strict=True):
         right[int(one.label == "positive"), words] += 1
     weights = np.log(right[1] / right[1].sum()) - np.log(right[0] / right[0].sum())
     seen = bytes((right.sum(axis=0) > 2).astype(np.uint8))
@@ -213,7 +231,14 @@ def seeing(trained: Sequence[Sentence]) -> Callable[[Sequence[Sentence]], list[R
         unseen = 1 - sum(seen[i] for i in words) / max(1, len(words))
         return Row(Answered(label, sure, words), cluster, (len(words), unseen, sure))
 
-    return lambda sentences: [answer(words, review(one)) for one, words in zip(sentences, ids(sentences), strict=True)]
+    return lambda sentences: [answer(ids(one), review(one)) for one in sentences]
+
+
+@cache
+def ids(sentence: Sentence) -> list[int]:
+    """A sentence's words, which are the same in all worlds."""
+    [words] = ENCODER.features([sentence.text], ENCODER.encode([sentence.text], [""]))
+    return words
 
 
 def costs(of: World) -> None:

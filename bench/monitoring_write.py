@@ -18,7 +18,7 @@ from cli.local.home import Home
 from examples.sentiment import dataset
 from tests import traffic
 from tests.aws_chaos import Chaos
-from tests.aws_dynamodb_items import item_bytes
+from tests.aws_dynamodb_items import item_bytes, number_bytes
 from zeroloop.digests import sha256
 from zeroloop.dynamo import Action, Item
 from zeroloop.inference import package, preprocessing
@@ -42,7 +42,7 @@ class Memory:
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
         self.write_units = 0
-        self.read: list[int] = []
+        self.read: list[tuple[int, int]] = []
 
     def write(self, _what: str, *actions: Action) -> None:
         """All of `actions`, at two units a KB of each item."""
@@ -62,10 +62,11 @@ class Memory:
         return {**row, "gone_at": {"N": str(1 << 40)}}
 
     def query(self, pk: str, *, first: str, last: str) -> Iterator[Item]:
-        """A range of a partition; notes the bytes of each item."""
+        """A range of a partition; notes the bytes of each item, and of its numbers."""
         for (own, sk), row in sorted(self.items.items()):
             if own == pk and first <= sk <= last:
-                self.read.append(item_bytes(row))
+                numbers = sum(number_bytes(value["N"]) for value in row.values() if "N" in value)
+                self.read.append((item_bytes(row), numbers))
                 yield {name: int(v["N"]) if "N" in v else v["S"] for name, v in row.items()}
 
 
@@ -82,10 +83,10 @@ def main() -> None:
     for size in DELIVERIES:
         units = write_units(made, size)
         print(f"  {f'deliveries of {size:,}':<38}{units:>10,.1f}{units * 1000 * 0.625 / 1e6:>10.4f}")
-    print(f"\n{'one hour read':<40}{'items':>8}{'bytes':>10}")
+    print(f"\n{'one hour read':<40}{'items':>8}{'bytes':>10}{'of digits':>11}{'of names':>10}")
     for rate, size in ((10, 100), (10_000, 10_000)):
-        items, read = hour(made, rate, size)
-        print(f"  {f'{rate:,} requests/s':<38}{items:>8}{read:>10,}")
+        items, read, digits = hour(made, rate, size)
+        print(f"  {f'{rate:,} requests/s':<38}{items:>8}{read:>10,}{digits:>11,}{read - digits:>10,}")
 
 
 def predicted(n: int) -> list[Line]:
@@ -129,8 +130,8 @@ def write_units(made: list[Line], size: int) -> float:
 CELL = Cell("m-0123456789abcdef", 1, "champion", MINUTE)
 
 
-def hour(made: list[Line], rate: int, size: int) -> tuple[int, int]:
-    """Items and bytes that the report of an hour reads, at `rate` requests/s in deliveries of `size`."""
+def hour(made: list[Line], rate: int, size: int) -> tuple[int, int, int]:
+    """Items, bytes and bytes of digits that an hour's report reads, at `rate` requests/s in deliveries of `size`."""
     table = Memory()
     store = MonitoringStore(table)  # type: ignore[arg-type] # as above
     kinds = [count(made[at : at + size], FRAME) for at in range(0, len(made), size)]
@@ -142,7 +143,7 @@ def hour(made: list[Line], rate: int, size: int) -> tuple[int, int]:
     turns = [len(range(i, deliveries, len(kinds))) for i in range(len(kinds))]
     if whole != reduce(merge, map(times, kinds, turns), EMPTY):
         raise AssertionError("an hour isn't the sum of its deliveries")
-    return len(table.read), sum(table.read)
+    return len(table.read), sum(read for read, _ in table.read), sum(digits for _, digits in table.read)
 
 
 def times(one: Aggregate, n: int) -> Aggregate:

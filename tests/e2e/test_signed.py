@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
 
 from cli import batch
 from cli.api import ApiError
+from examples.sentiment import dataset
+from tests.e2e.test_ingest import within_a_minute
+from tests.e2e.test_monitor import eventually
 from tests.e2e.test_readme import SIGNED, run
 from tests.local_stack import PACKAGES, Local
 from zeroloop import clock
@@ -46,10 +50,39 @@ def test_the_whole_loop_runs_with_each_functions_own_role(signed: Local) -> None
     assert signed.api.get("/models/enforced/history")["history"][0]["action"] == "rollback"
 
 
-def test_a_label_is_counted_with_feedbacks_own_role(signed: Local) -> None:
-    answer = signed.api.post("/predict/enforced", {"text": "A wonderful, moving film."})
-    told = {"prediction_id": answer["prediction_id"], "label": "positive"}
-    assert [signed.api.post("/feedback", told)["label"] for _ in range(2)] == ["counted", "known"]
+def test_what_is_predicted_is_counted_and_watched_with_each_functions_own_role(signed: Local) -> None:
+    """Ingest keeps and counts what the log brings; the monitor reads it, and its alert reaches topic and bus."""
+    version = signed.register(SMALL, "enforced_watched")
+    signed.api.post("/models/enforced_watched/promote", {"version": version["version"], "reason": "test"})
+    soon = {"drift_minutes": 1, "settle_seconds": 0, "running": 1}
+    signed.api.call("PUT", "/models/enforced_watched/monitor", soon, repeat=False)
+    texts = [{"text": one.text} for one in dataset.read(dataset.DATA / "nyt_editorials.tsv.gz")[:400]]
+    for start in range(0, 400, 100):
+        signed.api.post("/predict/enforced_watched", {"instances": texts[start : start + 100]})
+    told = signed.api.post("/predict/enforced_watched", texts[0])
+    label = {"prediction_id": told["prediction_id"], "label": "positive"}
+    assert [signed.api.post("/feedback", label)["label"] for _ in range(2)] == ["counted", "known"]
+
+    def kept(kind: str) -> int:
+        folder = f"{kind}/model={version['model_id']}/"
+        return int(signed.aws("s3").list_objects_v2(Bucket=signed.record.data_bucket, Prefix=folder)["KeyCount"])
+
+    within_a_minute(lambda: signed.api.get("/models/enforced_watched/metrics")["total"], 401)
+    within_a_minute(lambda: (kept("predictions") > 0, kept("feedback")), (True, 2))
+    report = signed.api.post("/models/enforced_watched/reports", {"window": "60m"})
+    assert (report["n"], report["status"], report["metrics"]["labelled"]) == (401, "drifted", 1)
+    row = eventually(lambda: [one for one in alerts(signed, version["model_id"]) if "left" in one])[0]
+    assert row["left"] == {"L": []}
+
+
+def alerts(local: Local, model_id: str) -> list[dict[str, Any]]:
+    """The rows of a model's alerts: `left` are the ways on which nobody was reached."""
+    found = local.aws("dynamodb").query(
+        TableName=local.record.tables["monitoring"],
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={":pk": {"S": f"W#{model_id}"}, ":sk": {"S": "ALERT#"}},
+    )
+    return list(found["Items"])
 
 
 def test_a_batch_runs_with_the_functions_own_role(signed: Local, tmp_path: Path) -> None:

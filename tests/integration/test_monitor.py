@@ -368,6 +368,14 @@ def test_crashes_count_as_errors(world: Monitored) -> None:
     assert world.outbox.sent[0].value == pytest.approx(20 / 220, rel=1e-5)
 
 
+def test_crashes_are_no_errors_of_a_model_without_requests(world: Monitored) -> None:
+    """Others' calls all crash: of what has no line nobody knows whose it was, and a quiet model isn't blamed."""
+    assert windows(world, [requests(200), requests(200)]) == []
+    world.cloud.of_function = Called(5000, 5000)
+    assert windows(world, [[], [], []], START + 10) == [("silence", "ALERT")]
+    assert world.ask("metrics", queryStringParameters={"window": "5m"})["requests"]["crashes"] == 0
+
+
 def test_silence_is_an_alert_where_something_was_due_and_lasts_until_something_comes(world: Monitored) -> None:
     assert windows(world, [requests(120), [], [], *[[]] * 14, requests(60), requests(60)]) == [
         ("silence", "ALERT"), ("silence", "OK")

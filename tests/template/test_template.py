@@ -249,10 +249,7 @@ ACTIONS = {
 
 
 def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
-    """Each of these is seen in use by the e2e test that runs the loop with policies enforced; no other is allowed.
-
-    But ingest's (docs/unverified.md).
-    """
+    """Each of these is seen in use by the e2e tests that run with policies enforced; no other is allowed."""
     given = {
         name: {action for policy in role["Policies"] for action in _actions(policy["PolicyDocument"]["Statement"])}
         for name, role in reader.of_type(reader.read(), "AWS::IAM::Role").items()

@@ -1,6 +1,7 @@
 """baseline.json: written by training, read by ingest and monitor."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,16 @@ def test_rows_that_come_in_clusters_start_with_a_larger_phi() -> None:
     clustered = baselines.baseline(model, together, ["healthy"] * 600)
     assert mixed.spread["torque:mean"].phi < 2
     assert clustered.spread["torque:mean"].phi > 4
+
+
+def test_what_blocks_miss_of_clusters_that_they_cut_is_made_up_for() -> None:
+    """Of 12 rows that are the same a mean varies 12 times as much; blocks of 24 rows alone say 8.6."""
+    model, dice = packaging.load(MACHINE), random.Random(1)
+    rows = [{"temperature": 300.0, "torque": dice.gauss(40, 10), "quality": "L"} for _ in range(50)]
+    cut = [rows[(i + 5) // 12 % 50] for i in range(600)]
+    found = baselines.baseline(model, cut, ["healthy"] * 600).spread["torque:mean"]
+    assert found.phi == pytest.approx(12, rel=0.15)
+    assert found.windows == 24
 
 
 def test_few_rows_say_nothing_of_clusters() -> None:

@@ -61,10 +61,12 @@ def test_rows_are_counted_as_worked_out_by_hand() -> None:
 
 
 def test_texts_are_counted_as_worked_out_by_hand() -> None:
-    made = count([line(Answered("yes", 0.5, [3, 259, 9, 10])), line(Answered("yes", 0.5, []))], ids_only())
-    # four words add 10,000 / 2 each, 3 and 259 to the same place
-    assert {place: n for place, n in enumerate(made.tokens) if n} == {3: 10_000, 9: 5000, 10: 5000}
-    assert made.features["length"].n == 2
+    made = count(
+        [line(Answered("yes", 0.5, [3, 259, 9, 10]), *(Answered("yes", 0.5, ids) for ids in ([], [9])))], ids_only()
+    )
+    # four words add 10,000 / 2 each, 3 and 259 to the same place; one word 10,000
+    assert {place: n for place, n in enumerate(made.tokens) if n} == {3: 10_000, 9: 15_000, 10: 5000}
+    assert made.features["length"].n == 3
 
 
 def test_the_share_of_unseen_words_is_of_texts_with_words() -> None:
@@ -79,6 +81,17 @@ def test_of_words_and_their_pairs_only_the_words_are_counted() -> None:
     assert count([line(Answered(features=with_pairs))], ids_only(2)) == count(
         [line(Answered(features=words))], ids_only()
     )
+
+
+def test_ids_that_no_model_has_are_counted_all_the_same() -> None:
+    made = count([line(Answered(features=[2**32 + 3, 9, -1, 9]))], FRAME)
+    assert {place: n for place, n in enumerate(made.tokens) if n} == {3: 5000, 9: 10_000, 255: 5000}
+
+
+def test_more_texts_than_go_at_once_are_counted_as_one_by_one() -> None:
+    dice = random.Random(5)
+    lines = [line(Answered(features=[dice.randrange(20) for _ in range(dice.randrange(9))])) for _ in range(2500)]
+    assert count(lines, FRAME) == reduce(merge, [count([one], FRAME) for one in lines])
 
 
 def test_a_regression_is_counted_by_its_numbers() -> None:

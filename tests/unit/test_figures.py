@@ -57,6 +57,7 @@ def test_outcomes_are_those_worked_out_by_hand() -> None:
         (figures.behind(served(89), 100), True),
         (figures.behind(served(90), 100), False),
         (figures.behind(EMPTY, 19), None),
+        (figures.behind(EMPTY, 20), True),
     ],
 )  # fmt: skip
 def test_windows_breach_beyond_their_limits(found: Any, breach: bool | None) -> None:

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from zeroloop.errors import InvalidInput
 
-Kind = Literal["latency", "errors", "accuracy", "drift", "silence", "ingest"]
 Format = Literal["slack", "pagerduty"]
 
 KEPT = 3
@@ -64,7 +63,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     webhooks: Annotated[list[Webhook], Meta(max_length=5)] = field(default_factory=list)
     rollback: Guardrail = Guardrail()
 
-    def rule(self, kind: Kind) -> tuple[int, int]:
+    def rule(self, kind: str) -> tuple[int, int]:
         """How many of how many windows."""
         return (self.running, self.running) if kind == "drift" else (self.of_three, KEPT)
 

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from math import sqrt
 from operator import itemgetter
@@ -13,10 +13,11 @@ from msgspec import Struct, field
 
 from zeroloop.monitoring.aggregate import BUCKETS, SCORE_BINS, Aggregate, Feature
 from zeroloop.monitoring.frame import OTHER, Frame, Scale, bin_of
-from zeroloop.stats.quantiles import bucket
+from zeroloop.stats.quantiles import buckets
 
 TOKEN_UNIT = 10_000
 
+_AT_ONCE = 1000  # rows whose ids stay in the processor's cache
 _NUMBERS = frozenset({int, float})
 
 
@@ -80,7 +81,7 @@ def count(lines: Iterable[Line], frame: Frame) -> Aggregate:
         n=len(predictions),
         requests=requests,
         errors=Counter([line.code for line in begun if line.code is not None]),
-        latency=Counter(map(bucket, [line.latency_ms for line in begun if line.code is None])),
+        latency=buckets([line.latency_ms for line in begun if line.code is None]),
         labels=_named(labels, frame),
         scores={} if frame.answer else _score_bins(scores),
         slices=slices,
@@ -153,63 +154,79 @@ def _texts(texts: Sequence[list[int]], frame: Frame) -> tuple[dict[str, Feature]
     """Their features, and the sums of their token vectors. Rows of one length weigh the same: they go together."""
     if not texts:
         return {}, []
-    by_length: dict[int, list[list[int]]] = {}
-    for row in texts:
-        by_length.setdefault(len(row), []).append(row)
-    shares: list[float] = []
+    rows: list[list[int]] = sorted(texts, key=len)
     sums = [0] * BUCKETS
-    for length, rows in by_length.items():
-        ids = list(chain.from_iterable(rows))
+    known: Counter[tuple[int, int]] = Counter()
+    for start in range(0, len(rows), _AT_ONCE):
+        known.update(_add_texts(sums, rows[start : start + _AT_ONCE], frame.seen))
+    features = {"length": _feature(_places(frame.length, Counter(map(len, rows))))}
+    if frame.seen:
+        usual = frame.unseen.centre
+        shares: Counter[float] = Counter()
+        for (length, k), n in known.items():
+            shares[usual + (1 - k / length - usual) * sqrt(length)] += n
+        features["unseen"] = _feature(_places(frame.unseen, shares))
+    return features, sums
+
+
+def _add_texts(sums: list[int], rows: Sequence[list[int]], seen: bytes) -> list[tuple[int, int]]:
+    """Add the token vectors of `rows`, sorted by their lengths, to `sums`; each one's length, and how much is seen."""
+    ids = list(chain.from_iterable(rows))
+    low, flags = _low_bytes(ids), _seen(ids, seen) if seen else b""
+    known: list[tuple[int, int]] = []
+    start = 0
+    for length, n in Counter(map(len, rows)).items():
+        end = start + length * n
         weight = round(TOKEN_UNIT / max(1, length) ** 0.5)
-        for place, n in Counter(_low_bytes(ids)).items():
-            sums[place] += weight * n
-        if frame.seen and length:
-            usual = frame.unseen.centre
-            share = [usual + (1 - k / length - usual) * sqrt(length) for k in range(length + 1)]
-            shares += [share[k] for k in _seen(ids, length, frame.seen)]
-    features = {"length": _numbers([len(row) for row in texts], frame.length)}
-    return features | ({"unseen": _numbers(shares, frame.unseen)} if frame.seen else {}), sums
+        for place in low[start:end]:
+            sums[place] += weight
+        if flags and length:
+            known += [(length, flags.count(1, at, at + length)) for at in range(start, end, length)]
+        start = end
+    return known
 
 
-def _low_bytes(ids: list[int]) -> Iterable[int]:
+def _low_bytes(ids: list[int]) -> Sequence[int]:
     """`ids` modulo 256: out of their memory, which takes half the time of as many operations."""
     try:
         four = array("I", ids).tobytes()
     except OverflowError:  # beyond 32 bits: no id of ours, and counted all the same
-        return map((BUCKETS - 1).__and__, ids)
+        return [BUCKETS - 1 & i for i in ids]
     return four[::4] if byteorder == "little" else four[3::4]
 
 
-def _seen(ids: list[int], length: int, seen: bytes) -> list[int]:
-    """How many ids of each row are seen; one that no id of the version's can be is not, and stops no batch."""
+def _seen(ids: list[int], seen: bytes) -> bytes:
+    """For each id 1 where it is seen; one that no id of the version's can be is not, and stops no batch."""
     try:
-        flags = bytes(itemgetter(0, *ids)(seen))  # one look-up for all; of a single id it would give no tuple
+        return bytes(itemgetter(0, *ids)(seen))[1:]  # one look-up for all; of a single id it would give no tuple
     except IndexError:
-        flags = bytes([0, *(seen[i] if i < len(seen) else 0 for i in ids)])
-    return [flags.count(1, at, at + length) for at in range(1, len(flags), length)]
+        return bytes([seen[i] if i < len(seen) else 0 for i in ids])
 
 
 def _numbers(values: Sequence[Any], scale: Scale) -> Feature:
-    scaled = _places(scale.thousandths, [value for value in values if type(value) in _NUMBERS])
-    n = sum(scaled.values())
-    bins: Counter[str] = Counter()
-    for value, times in scaled.items():
-        bins[str(bin_of(value))] += times
-    return Feature(
-        n=n,
-        missing=len(values) - n,
-        sum=sum(value * times for value, times in scaled.items()),
-        sum_squares=sum(value * value * times for value, times in scaled.items()),
-        bins=bins,
-    )
+    numbers = [value for value in values if type(value) in _NUMBERS]
+    return _feature(_places(scale, Counter(numbers)), missing=len(values) - len(numbers))
 
 
-def _places(place: Callable[[float], int], values: Iterable[float]) -> Counter[int]:
+def _places(scale: Scale, values: Mapping[Any, int]) -> Counter[int]:
     """How many of `values` have each place, which is worked out once for each value: most are repeated."""
     places: Counter[int] = Counter()
-    for value, n in Counter(values).items():
-        places[place(value)] += n
+    for value, n in values.items():
+        places[scale.thousandths(value)] += n
     return places
+
+
+def _feature(places: Counter[int], missing: int = 0) -> Feature:
+    bins: Counter[str] = Counter()
+    for value, n in places.items():
+        bins[str(bin_of(value))] += n
+    return Feature(
+        n=places.total(),
+        missing=missing,
+        sum=sum([value * n for value, n in places.items()]),
+        sum_squares=sum([value * value * n for value, n in places.items()]),
+        bins=bins,
+    )
 
 
 def _categories(values: Sequence[Any], known: frozenset[str]) -> Feature:

@@ -185,21 +185,11 @@ def significantly_worse(
     Errors by a percentage point, answers slower than the predecessor's p95 by five, accuracy by two. A confidence
     sequence at alpha .01 holds however often it is looked at.
     """
-    a, b = requests(before, crashes_before), requests(now, crashes)
     p95 = quantile(before.latency, 0.95)
-    slow = [
-        (sum(n for i, n in one.latency.items() if GAMMA ** (i - 1) >= limit), sum(one.latency.values()))
-        for one in (before, now)
-        for limit in ([] if isinstance(p95, Undetermined) else [p95])
-    ]
     right, then = accuracy(now), accuracy(before)
     shares = {
-        "errors": (
-            (round(a.failed + a.crashes), round(a.answered + a.failed + a.crashes)),
-            (round(b.failed + b.crashes), round(b.answered + b.failed + b.crashes)),
-            0.01,
-        ),
-        "latency": (slow[0], slow[1], 0.05) if slow else None,
+        "errors": (_bad(requests(before, crashes_before)), _bad(requests(now, crashes)), 0.01),
+        "latency": None if isinstance(p95, Undetermined) else (_slow(before, p95), _slow(now, p95), 0.05),
         "accuracy": None
         if isinstance(right, Undetermined) or isinstance(then, Undetermined)
         else (_wrong(then), _wrong(right), 0.02),
@@ -209,6 +199,15 @@ def significantly_worse(
         if found:
             return {"guardrail": what, **found}
     return None
+
+
+def _bad(seen: Requests) -> tuple[int, int]:
+    bad = seen.failed + seen.crashes
+    return round(bad), round(seen.answered + bad)
+
+
+def _slow(of: Aggregate, limit: float) -> tuple[int, int]:
+    return sum(n for i, n in of.latency.items() if GAMMA ** (i - 1) >= limit), sum(of.latency.values())
 
 
 def _wrong(of: Sample) -> tuple[int, int]:

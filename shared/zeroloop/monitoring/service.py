@@ -1,5 +1,6 @@
 """Monitoring's use cases: what the API asks, and what the schedules do. Read, judge, write once, tell."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import reduce
@@ -167,7 +168,7 @@ class Monitor:
         What fails of one model doesn't keep the others from being judged: it is raised at the end, so that the
         function's own alarm tells of it. Alerts are sent when all are judged.
         """
-        done = {"models": 0, "windows": 0, "alerts": 0}
+        done = Counter(models=0, windows=0, alerts=0)
         failed: list[Exception] = []
         subjects = []
         for name in self._names():
@@ -184,11 +185,7 @@ class Monitor:
             except Exception as error:  # noqa: BLE001 - of one model
                 failed.append(error)
             else:
-                done = {
-                    "models": done["models"] + 1,
-                    "windows": done["windows"] + windows,
-                    "alerts": done["alerts"] + changes,
-                }
+                done.update(models=1, windows=windows, alerts=changes)
         failed += self._send(subjects, now)
         for one in failed:
             self._log_failure(one)
@@ -307,14 +304,9 @@ class Monitor:
             if version != champion:
                 self._watch.conclude(subject.model_id, report=made)
                 continue
-            status = made[0].status
-            p_value = made[0].p_value
-            drifted = Judged(
-                None if status == "undetermined" else status == "drifted",
-                p_value,
-                n=made[0].n,
-                why=made[0].reason or "",
-            )
+            report = made[0]
+            breach = None if report.status == "undetermined" else report.status == "drifted"
+            drifted = Judged(breach, report.p_value, n=report.n, why=report.reason or "")
             found = {}
             if schedule == "hour":
                 day = (window[1] - DAY_MINUTES, window[1])
@@ -375,7 +367,7 @@ class Monitor:
                     break
                 if made and self._watch.has_report(subject.model_id, report_key(made[0], made[1])):
                     made = None
-                rule = subject.settings.rule(kind) if kind in _RULED else (1, 1)  # type: ignore[arg-type]
+                rule = subject.settings.rule(kind) if judged else (1, 1)
                 version = subject.lineup.champion or 0
                 after = alerts.advance(watch, window[1], judged.breach if judged else None, rule, version)
                 alert = None
@@ -506,8 +498,6 @@ class Monitor:
                 return (record["at"], lineup.champion, was) if fits else None
         return None
 
-
-_RULED = frozenset({"latency", "errors", "accuracy", "drift", "silence", "ingest"})
 
 _SENTENCES = {
     "latency": "p95 is {value:g} ms, the limit {limit:g} ms, of {n} answers",

@@ -5,7 +5,9 @@ reading before writing, as a serialised sketch does.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import partial
 from math import ceil, log
 
 from zeroloop.stats.undetermined import Undetermined
@@ -21,6 +23,11 @@ _ENDS = [GAMMA**i for i in range(_FIRST, _LAST)]  # of all but the last bucket
 def bucket(value: float) -> int:
     """The bucket of `value`: looked up, which takes a third of the time of a logarithm."""
     return bisect_left(_ENDS, value) + _FIRST
+
+
+def buckets(values: Iterable[float]) -> dict[int, int]:
+    """How many of `values` each bucket holds."""
+    return {place + _FIRST: n for place, n in Counter(map(partial(bisect_left, _ENDS), values)).items()}
 
 
 def quantile(buckets: Mapping[int, int], q: float) -> float | Undetermined:
