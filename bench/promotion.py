@@ -7,20 +7,17 @@ and times nothing.
 
 import itertools
 import json
-import socket
-import tempfile
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import urllib3
 
+from bench.deployed import deployed
 from bench.workload import reviews
 from cli import model
 from cli.api import local_api
-from cli.local import stack, tools
 from cli.local.home import PROJECT, Home
 
 REQUESTS, CLIENTS, TEXTS = 1_000, 16, 50
@@ -29,13 +26,8 @@ NAME, PACKAGES = "promoted", ("small", "large")
 
 def main() -> None:
     """Print what came of it."""
-    with tempfile.TemporaryDirectory(prefix="zeroloop-bench-") as folder:
-        home = Home(Path(folder))
-        try:
-            stack.up(home, uv=tools.find_uv(None), port=_free_port(), iam=False)
-            print(told(*under_load(home)))
-        finally:
-            stack.down(home)
+    with deployed() as (home, _):
+        print(told(*under_load(home)))
 
 
 def under_load(home: Home) -> tuple[list[str], Counter[int]]:
@@ -90,12 +82,6 @@ def told(wrong: list[str], versions: Counter[int]) -> str:
 
 def _scores(body: dict[str, Any]) -> list[Any]:
     return [one["scores"] for one in body.get("predictions", [])]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":
