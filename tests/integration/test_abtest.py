@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -212,6 +213,85 @@ def test_a_stop_returns_the_traffic_and_is_not_stopped_twice(begun: Ours) -> Non
     assert begun.lineup.test is None
     assert begun("stop")[1]["code"] == "not_running"
     assert begun("stop", reason=" ")[0] == 422
+
+
+def first(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, other: Callable[[], Any]) -> None:
+    """Let `other` happen before the next call of `name`, between what its caller read and what it writes."""
+    call = getattr(where, name)
+
+    def overtaken(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(where, name, call)
+        other()
+        return call(*args, **options)
+
+    monkeypatch.setattr(where, name, overtaken)
+
+
+def stop(ours: Ours) -> None:
+    assert ours.module.tests.stop(NAME, actor="other", at=2, reason="by another").state == "stopped"
+
+
+def test_who_is_stopped_before_the_lineup_names_it_does_not_run(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    first(monkeypatch, ours.registry, "begin_test", lambda: stop(ours))
+    status, body = ours("create")
+    assert (status, body["state"], body["stopped_because"], ours.lineup.test) == (201, "stopped", "by another", None)
+    assert ours("stop")[1]["code"] == "not_running"
+    assert ours("create", name="another")[0] == 201
+    ours.history()
+
+
+def test_a_stop_that_saw_a_draft_takes_what_began_meanwhile_out_of_the_lineup(
+    ours: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours("create", starts_at=clock.now_ms() + 3_600_000)
+    tests = ours.module.tests
+    first(monkeypatch, tests._store, "save", lambda: tests._begin(NAME, clock.now_ms(), "schedule"))
+    status, body = ours("stop")
+    assert (status, body["state"], ours.lineup.test) == (200, "stopped", None)
+    assert body["started_at"], "it did run"
+
+
+def test_a_stopped_test_that_the_lineup_names_runs_until_the_next_minute(begun: Ours) -> None:
+    tests = begun.module.tests
+    tests._store.save(rules.stop(tests.get(NAME).test, 9, "never mind"))
+    assert begun("get")[1]["state"] == "running"
+    begun.tick()
+    body = begun("get")[1]
+    assert (body["state"], body["stopped_because"], begun.lineup.test) == ("stopped", "never mind", None)
+    assert begun.history()[0]["reason"] == f"the test {NAME} stops: never mind"
+
+
+def test_a_stopped_draft_is_watched_until_nobody_can_be_about_to_begin_it(
+    ours: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours("create", starts_at=clock.now_ms() + 3_600_000)
+    test = ours.module.tests.get(NAME).test
+    ours("stop")
+    assert ours.tick() == 1
+    ours.registry.begin_test("sentiment", rules.running(test), 1, change("by one who died of it"))
+    assert ours.tick() == 1
+    assert (ours("get")[1]["state"], ours.lineup.test) == ("stopped", None)
+    ours.tick(0.1, monkeypatch)
+    assert ours.tick() == 0
+
+
+def test_of_two_stops_one_is_told_that_it_stopped(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    first(monkeypatch, begun.registry, "end_test", lambda: stop(begun))
+    assert begun("stop")[1]["code"] == "not_running"
+    assert begun("get")[1]["stopped_because"] == "by another"
+
+
+def test_a_ramp_of_a_draft_that_begins_meanwhile_is_not_lost(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    ramp = partial(ours.module.tests.ramp, NAME, 0.2, actor="other", at=2)
+    first(monkeypatch, ours.registry, "begin_test", ramp)
+    body = ours("create")[1]
+    assert (ours.lineup.test.coverage, body["coverage"], body["traffic"]) == (0.4, 0.4, {"treatment": 0.2})
+
+
+def test_a_ramp_of_what_is_over_by_then_is_refused(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    first(monkeypatch, begun.module.tests._store, "save", lambda: begun.registry.promote("sentiment", 3, change("n")))
+    refused = begun("traffic")
+    assert (refused[0], refused[1]["code"]) == (409, "not_running")
 
 
 def covered_unit(ours: Ours, arm: str) -> str:
@@ -530,7 +610,7 @@ def test_a_ramp_that_broke_off_shows_and_counts_by_what_predict_does(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(begun.module.tests, "_write", dies)
+        broken.setattr(begun.module.tests._store, "save", dies)
         with pytest.raises(KeyboardInterrupt):
             begun("traffic", traffic=0.5)
     body = begun("get")[1]
@@ -578,6 +658,33 @@ def test_what_the_registry_refuses_is_not_decided(begun: Ours) -> None:
     assert begun("get")[1]["decision"] is None
     assert begun("decision", choice="control")[0] == 200
     assert begun.lineup.champion == 3
+
+
+def test_control_is_decided_for_though_a_stop_was_faster(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    first(monkeypatch, begun.registry, "end_test", lambda: stop(begun))
+    status, body = begun("decision", choice="control")
+    assert (status, body["state"], body["decision"]["choice"]) == (200, "decided", "control")
+    assert begun.lineup.champion == 1
+
+
+def test_who_was_promoted_meanwhile_is_not_replaced_by_a_decision(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    promote = partial(begun.registry.promote, "sentiment", 3, change("other news"))
+    first(monkeypatch, begun.registry, "promote", promote)
+    refused = begun("decision", choice="treatment")
+    assert (refused[0], refused[1]["code"]) == (409, "control_replaced")
+    assert begun.lineup.champion == 3
+
+
+def test_a_guardrail_stops_at_once_though_another_changes_the_lineup(
+    begun: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken() -> None:
+        raise Conflict("the lineup was changed by someone else meanwhile")
+
+    first(monkeypatch, begun.registry, "end_test", overtaken)
+    begun.outcomes({"control": (140, 200), "treatment": (140, 200)}, {"control": 0.2, "treatment": 0.9})
+    begun.tick()
+    assert (begun("get")[1]["state"], begun.lineup.test) == ("stopped", None)
 
 
 def test_a_decision_that_broke_off_is_gone_on_with(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:

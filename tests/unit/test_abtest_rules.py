@@ -182,7 +182,9 @@ STATES = [
     (ab_test(), True, State.RUNNING),
     (rules.begin(ab_test(), 5), True, State.RUNNING),
     (rules.begin(ab_test(), 5), False, State.STOPPED),
-    (rules.stop(rules.begin(ab_test(), 5), 9, "enough"), True, State.STOPPED),
+    (rules.stop(rules.begin(ab_test(), 5), 9, "enough"), True, State.RUNNING),
+    (rules.stop(rules.begin(ab_test(), 5), 9, "enough"), False, State.STOPPED),
+    (rules.stop(ab_test(), 9, "never mind"), False, State.STOPPED),
 ]
 
 
@@ -309,7 +311,8 @@ def test_a_running_test_has_the_traffic_that_the_lineup_gives_it() -> None:
     assert rules.as_it_runs(test, ramped) == rules.ramp(test, 0.3)
     assert rules.as_it_runs(test, lineup(test)) == test
     stopped = rules.stop(test, 9, "enough")
-    assert rules.as_it_runs(stopped, ramped) == stopped
+    assert rules.as_it_runs(stopped, None) == stopped
+    assert rules.stop(stopped, 10, "enough of it") == stopped, "the first reason stands"
 
 
 def test_of_two_decisions_the_second_is_refused() -> None:

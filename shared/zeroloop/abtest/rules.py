@@ -321,10 +321,10 @@ def as_it_runs(test: AbTest, lineup: Lineup | None) -> AbTest:
 
 def state(test: AbTest, lineup: Lineup | None) -> State:
     """By construction: whatever changes the lineup otherwise has stopped the test in the same transaction."""
+    if lineup and lineup.test and lineup.test.test_id == test.name:
+        return State.RUNNING  # whatever the row says: users get the treatment
     if test.decision and test.decision.applied:
         return State.DECIDED
-    if test.stopped_at is None and lineup and lineup.test and lineup.test.test_id == test.name:
-        return State.RUNNING
     return State.DRAFT if test.started_at is None and test.stopped_at is None else State.STOPPED
 
 
@@ -355,8 +355,8 @@ def harmed(test: AbTest, keys: list[str]) -> AbTest:
 
 
 def stop(test: AbTest, at: int, because: str) -> AbTest:
-    """The test as it ended."""
-    return replace(test, stopped_at=at, stopped_because=because)
+    """The test as it ended, first."""
+    return test if test.stopped_at is not None else replace(test, stopped_at=at, stopped_because=because)
 
 
 def claim(test: AbTest, decision: Decision) -> AbTest:
@@ -390,8 +390,7 @@ def decided(test: AbTest, decision: Decision, at: int) -> AbTest:
     """The test with its decision applied."""
     if test.decision != decision:
         return test
-    over = test if test.stopped_at is not None else stop(test, at, "decided")
-    return replace(over, decision=replace(decision, applied=True), undecided_because=None)
+    return replace(stop(test, at, "decided"), decision=replace(decision, applied=True), undecided_because=None)
 
 
 def _instant(given: int | str | None, where: str) -> int | None:

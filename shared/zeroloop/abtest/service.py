@@ -15,7 +15,7 @@ from zeroloop.abtest.store import AbTestStore
 from zeroloop.errors import Conflict, NotFound, ZeroloopError
 from zeroloop.inference.assignment import CONTROL
 from zeroloop.registry import rules as lineups
-from zeroloop.registry.rules import Lineup, StaleRevision
+from zeroloop.registry.rules import Lineup, NotPromotable, StaleRevision
 from zeroloop.registry.service import Change, Registry, until_it_holds
 from zeroloop.stats.undetermined import Undetermined
 
@@ -75,17 +75,15 @@ class AbTests:
         if later:
             return self.get(test.name)
         try:
-            return self._begin(test, at, actor)
+            return self._begin(test.name, at, actor)
         except Conflict:  # somebody was faster; of any other failure nobody knows, and the next tick begins it
-            self._store.discard(test)
+            if self._known(test).state != State.RUNNING:
+                self._store.discard(test)
             raise
 
     def get(self, name: str) -> Known:
         """The test called `name`; NotFound."""
-        test = self._store.get(name)
-        if test is None:
-            raise NotFound(f"there is no test {name!r}", code="unknown_test", field="name")
-        return self._known(test)
+        return self._known(self._row(name))
 
     def page(self, after: str | None, limit: int) -> list[Known]:
         """A page of tests by name."""
@@ -109,21 +107,20 @@ class AbTests:
                     actor, at, f"traffic of the test {name}", {"test": name, "traffic": after.traffic}
                 )
                 self._registry.ramp_test(known.lineup.model, name, after.coverage, change)
-            return self._write(name, lambda test: rules.ramp(test, traffic))
+            saved = self._known(self._store.save(after))
+            if saved.state not in {State.DRAFT, State.RUNNING}:
+                raise Conflict(f"{name} is {saved.state}", code="not_running")
+            return saved
 
         return until_it_holds(name, decide)
 
     def stop(self, name: str, *, actor: str, at: int, reason: str) -> Known:
         """Return all traffic to control; Conflict if the test is over."""
         lineups.check_reason(reason)
-
-        def decide() -> Known:
-            known = self.get(name)
-            if known.state not in {State.DRAFT, State.RUNNING}:
-                raise Conflict(f"{name} is {known.state} already", code="not_running")
-            return self._stop(known, actor, at, reason.strip(), {"test": name, "step": "stop"})
-
-        return until_it_holds(name, decide)
+        known = self.get(name)
+        if known.state not in {State.DRAFT, State.RUNNING}:
+            raise Conflict(f"{name} is {known.state} already", code="not_running")
+        return self._stop(name, actor, at, reason.strip(), {"test": name, "step": "stop"})
 
     def decide(self, name: str, choice: str | None, *, actor: str, at: int, reason: str) -> tuple[Known, Analysis]:
         """Make `choice` (control or an arm) serve, or with None what the analysis says. Of racing decisions one holds.
@@ -181,17 +178,19 @@ class AbTests:
             case State.DRAFT:
                 if test.starts_at is None or test.starts_at <= at:
                     self._begin_late(test, at)
+            case State.RUNNING if test.started_at is None or test.stopped_at is not None:
+                self._begin(test.name, at, ACTOR)  # or its end: whoever was at it broke off
             case State.RUNNING:
-                begun = test if test.started_at else self._write(test.name, lambda now: rules.begin(now, at)).test
-                self._guard(Known(begun, known.lineup), at)
+                self._guard(known, at)
+            case _ if test.started_at is None and at - (test.stopped_at or 0) <= _CLAIM_MS:
+                pass  # who was to begin it may not know yet that it is stopped
             case _:
-                if test.stopped_at is None:
-                    test = rules.stop(test, at, "the lineup was changed by something else than this test")
-                self._store.save(test, active=False)
+                over = rules.stop(test, at, "the lineup was changed by something else than this test")
+                self._store.save(over, active=False)
 
     def _begin_late(self, test: AbTest, at: int) -> None:
         try:
-            self._begin(test, at, ACTOR)
+            self._begin(test.name, at, ACTOR)
         except (Conflict, NotFound) as refused:
             if refused.code in _OVERTAKEN:
                 raise  # too many at once: the next tick tries again
@@ -207,7 +206,7 @@ class AbTests:
         name, first = known.test.name, broken[0]
         known = self._write(name, lambda now: rules.harmed(now, [harm.key for harm in broken]))
         because = f"guardrail: {first.metric} of {first.arm} is worse by more than {first.max_harm:.4g}"
-        self._stop(known, ACTOR, at, because, _evidence(found))
+        self._stop(name, ACTOR, at, because, _evidence(found))
         if known.test.auto_decide and _chosen(found):
             self._decide_itself(known.test, at)
 
@@ -225,7 +224,7 @@ class AbTests:
                 return
             because = f"it reached its end, and was not decided: {refusal}"[:2000]
         if over:
-            self._stop(known, ACTOR, at, because, _evidence(found))
+            self._stop(test.name, ACTOR, at, because, _evidence(found))
 
     def _decide_itself(self, test: AbTest, at: int) -> str | None:
         """Nothing if it is decided, else what the registry says against it: the test keeps that, and it is told once.
@@ -262,14 +261,35 @@ class AbTests:
         lineup = self._registry.find_lineup(test.model_id)
         return Known(rules.as_it_runs(test, lineup), lineup)
 
-    def _begin(self, test: AbTest, at: int, actor: str) -> Known:
-        lineup = self._lineup(test)
-        change = self._change(actor, at, f"the test {test.name} begins", {"test": test.name, "traffic": test.traffic})
-        until_it_holds(
-            test.name,
-            lambda: self._registry.begin_test(lineup.model, rules.running(test), test.control, change),
-        )
-        return self._write(test.name, lambda now: rules.begin(now, at))
+    def _row(self, name: str) -> AbTest:
+        test = self._store.get(name)
+        if test is None:
+            raise NotFound(f"there is no test {name!r}", code="unknown_test", field="name")
+        return test
+
+    def _begin(self, name: str, at: int, actor: str) -> Known:
+        """Let the lineup say what the row says of a test that begins.
+
+        Here as in `ramp` and `_stop`, the row is saved after the lineup and as it was read before it: what another
+        says of the test meanwhile is seen, by the one who comes second, and followed.
+        """
+
+        def attempt() -> Known:
+            test = self._row(name)
+            lineup, now = self._lineup(test), rules.running(test)
+            if test.stopped_at is not None:
+                because = f"the test {name} stops: {test.stopped_because}"[:2000]
+                self._end(test, lineup, self._change(actor, at, because, {"test": name, "step": "stop"}))
+            if test.stopped_at is not None or test.decision:
+                return self._known(test)
+            change = self._change(actor, at, f"the test {name} begins", {"test": name, "traffic": test.traffic})
+            if _runs(test, lineup) and lineup.test != now:
+                self._registry.ramp_test(lineup.model, name, now.coverage, change)
+            else:
+                self._registry.begin_test(lineup.model, now, test.control, change)
+            return self._known(self._store.save(rules.begin(test, at)))
+
+        return until_it_holds(name, attempt)
 
     def _lineup(self, test: AbTest) -> Lineup:
         lineup = self._registry.find_lineup(test.model_id)
@@ -277,11 +297,29 @@ class AbTests:
             raise NotFound(f"the model of {test.name} was deleted", code="unknown_model")
         return lineup
 
-    def _stop(self, known: Known, actor: str, at: int, because: str, evidence: dict[str, Any]) -> Known:
-        if known.state == State.RUNNING and known.lineup:
-            change = self._change(actor, at, f"the test {known.test.name} stops: {because}"[:2000], evidence)
-            self._registry.end_test(known.lineup.model, known.test.name, change)
-        return self._write(known.test.name, lambda now: rules.stop(now, at, because), active=False)
+    def _stop(self, name: str, actor: str, at: int, because: str, evidence: dict[str, Any]) -> Known:
+        """Let control have all traffic; Conflict `not_running` if another stopped it meanwhile."""
+        change = self._change(actor, at, f"the test {name} stops: {because}"[:2000], evidence)
+
+        def attempt() -> Known:
+            known = self.get(name)
+            if known.test.stopped_at is not None and known.state != State.RUNNING:
+                raise Conflict(f"{name} is {known.state} already", code="not_running")
+            self._end(known.test, known.lineup, change)
+            draft = known.state == State.DRAFT  # is watched on: somebody may be about to begin it
+            return self._known(self._store.save(rules.stop(known.test, at, because), active=draft))
+
+        return until_it_holds(name, attempt)
+
+    def _end(self, test: AbTest, lineup: Lineup | None, change: Change) -> None:
+        """Take the test out of the lineup; who was faster did just that."""
+        if lineup is None or not _runs(test, lineup):
+            return
+        try:
+            self._registry.end_test(lineup.model, test.name, change)
+        except NotPromotable as over:
+            if over.code != "not_running":
+                raise
 
     def _write(self, name: str, change: Callable[[AbTest], AbTest], *, active: bool = True) -> Known:
         """`change` what is stored of a test, whatever else was changed meanwhile."""
@@ -302,13 +340,11 @@ class AbTests:
 
     def _follow(self, test: AbTest, decision: Decision, change: Change) -> None:
         lineup = self._lineup(test)
-        runs = bool(lineup.test and lineup.test.test_id == test.name)
         if decision.choice == CONTROL:
-            if runs:
-                self._registry.end_test(lineup.model, test.name, change)
+            self._end(test, lineup, change)
             return
         version = test.treatments[decision.choice]
-        if lineup.champion == version and not runs:
+        if lineup.champion == version and not _runs(test, lineup):
             return
         if lineup.champion != test.control:
             raise Conflict(
@@ -323,6 +359,10 @@ class AbTests:
     @staticmethod
     def _change(actor: str, at: int, reason: str, evidence: dict[str, Any]) -> Change:
         return Change(actor=actor, at=at, reason=reason, evidence=evidence)
+
+
+def _runs(test: AbTest, lineup: Lineup) -> bool:
+    return lineup.test is not None and lineup.test.test_id == test.name
 
 
 def _said(found: Analysis) -> str:
