@@ -170,19 +170,23 @@ def results(name: str) -> dict[str, Any]:
         raise Conflict(f"{known.test.name} is {known.state}", code="not_running")
     if "results" in http.parse(body, dict[str, msgspec.Raw]):
         given = http.parse(body, Results).results
-        return {"results": [count(known.test, one, f"results[{i}].") for i, one in enumerate(given)]}
-    return count(known.test, http.parse(body, Result), "")
+        return {"results": [one_of_several(known.test, one, number) for number, one in enumerate(given)]}
+    return count(known.test, http.parse(body, Result))
 
 
-def count(test: AbTest, result: Result, where: str) -> dict[str, Any]:
+def one_of_several(test: AbTest, result: Result, number: int) -> dict[str, Any]:
+    """What became of it: its refusal stands among the results, and the others count."""
+    try:
+        return count(test, result)
+    except (InvalidInput, Conflict) as error:
+        where = f"results[{number}]"
+        return {**http.refusal(error), "field": f"{where}.{error.field}" if error.field else where}
+
+
+def count(test: AbTest, result: Result) -> dict[str, Any]:
     """What became of one."""
     hashed = unit_hash(result.unit, signing_key.get())
-    try:
-        told = tests.outcomes.of_unit(
-            test, result.unit, hashed, result.idempotency_key, result.metrics, result.covariates
-        )
-    except InvalidInput as error:
-        raise InvalidInput(error.message, code=error.code, field=f"{where}{error.field or 'metrics'}") from error
+    told = tests.outcomes.of_unit(test, result.unit, hashed, result.idempotency_key, result.metrics, result.covariates)
     metrics.add_metric("Outcomes", MetricUnit.Count, told.counted and not told.duplicate)
     return dict(msgspec.to_builtins(told))
 

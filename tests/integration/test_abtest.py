@@ -121,6 +121,7 @@ REFUSED: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"control": 3}, 409, "control_not_champion", "control"),
     ({"traffic": 2}, 422, "invalid_input", "traffic"),
     ({"metrics": []}, 422, "invalid_input", "metrics"),
+    ({"metrics": [{"name": "accuracy\n", "kind": "mean"}]}, 422, "invalid_input", "metrics[0].name"),
     ({"metrics": [{"name": "a", "kind": "median"}]}, 422, "invalid_input", "metrics[0].kind"),
     ({"surprise": 1}, 422, "invalid_input", "surprise"),
     ({"planned_units": 10}, 422, "invalid_input", "planned_units"),
@@ -334,8 +335,23 @@ def test_results_in_a_list_name_the_one_at_fault(begun: Ours) -> None:
     status, body = begun(
         "results_list", results=[*json.loads(event("abtest", "results_list")["body"])["results"], *wrong]
     )
-    assert (status, body["field"]) == (422, "results[2].metrics.accuracy")
+    assert (status, [one.get("counted") for one in body["results"]]) == (200, [True, True, None])
+    assert (body["results"][2]["code"], body["results"][2]["field"]) == ("invalid_input", "results[2].metrics.accuracy")
     assert begun("results_unknown_metric")[1]["field"] == "metrics.clicks"
+
+
+def test_one_result_that_conflicts_keeps_no_other_from_counting(begun: Ours) -> None:
+    begun("traffic", traffic=0.5)
+    kept, other, third = (covered_unit(begun, arm) for arm in ("treatment", "control", "control"))
+    sent = [
+        {"unit": unit, "metrics": {"accuracy": 1}, "idempotency_key": key}
+        for unit, key in ((kept, "k"), (other, "k"), (third, "c"))
+    ]
+    status, body = begun("results_list", results=sent)
+    assert (status, [one.get("counted") for one in body["results"]]) == (200, [True, None, True])
+    assert (body["results"][1]["code"], body["results"][1]["field"]) == ("key_reused", "results[1].idempotency_key")
+    again = begun("results_list", results=sent)[1]["results"]
+    assert [one.get("duplicate") for one in again] == [True, None, True]
 
 
 def test_a_metric_may_be_called_results(ours: Ours) -> None:
@@ -383,6 +399,14 @@ def test_feedback_counts_by_receipt_and_what_it_says_later_replaces_it(begun: Ou
     assert (sums(begun)["0.n"], sums(begun)["0.y"], sums(begun)["0.yy"], sums(begun)["0.x"]) == (1, 1, 1, 3)
     outcomes.of_feedback(receipt(begun, unit, 1), None, {"seconds": 0.5})
     assert (sums(begun)["0.x"], sums(begun)["1.y"]) == (3, 500_000), "a metric that comes later replaces no other"
+
+
+@pytest.mark.parametrize("kind", ["mean", "ratio"])
+def test_a_label_feeds_accuracy_of_whatever_kind(ours: Ours, kind: str) -> None:
+    ours("create", metrics=[{"name": "accuracy", "kind": kind}])
+    said = receipt(ours, covered_unit(ours, "treatment"), 1)
+    ours.module.tests.outcomes.of_feedback(said, True, {})
+    assert (sums(ours)["0.n"], sums(ours)["0.y"]) == (1, counting.SCALE)
 
 
 def test_what_two_feedbacks_say_at_once_of_two_metrics_both_stands(

@@ -127,6 +127,16 @@ def test_without_a_plan_the_confidence_sequence_decides() -> None:
     assert (strong.outcome, strong.comparisons[0].method) == ("wins", "confidence sequence")
 
 
+def test_a_small_arm_that_saw_no_rare_event_is_no_difference() -> None:
+    """By its own variance, 0, the other arm's errors alone would speak: z is 6.7 then, and 2.2 by both arms' pooled."""
+    rare = ab_test(metrics=[Metric("m", "proportion", "decrease")], traffic=0.9)
+    sums = proportions(control=(0, 500), treatment=(45, 4500))
+    assert analyse(rare, sums).outcome == "undetermined"
+    [looked] = analyse(replace(rare, planned_units=7000), sums, looking=True, at=1).comparisons
+    assert isinstance(looked.look, Reading)
+    assert (looked.look.z, looked.worse) == (pytest.approx(2.2, abs=0.1), False)
+
+
 def test_every_number_names_its_method() -> None:
     found = at_horizon(WON)
     [one] = found.comparisons
@@ -253,6 +263,10 @@ def test_units_with_several_outcomes_are_one_unit_each() -> None:
 
 HARM = [
     ("increase", (900, 1000), (600, 1000), True),
+    ("decrease", (0, 500), (45, 4500), False),  # of 1% five were due: a small arm that saw none of them is no proof
+    ("increase", (500, 500), (4455, 4500), False),
+    ("decrease", (0, 200), (60, 200), True),  # of 30% none
+    ("decrease", (0, 200), (540, 1800), True),
     ("increase", (900, 1000), (880, 1000), False),
     ("increase", (600, 1000), (900, 1000), False),
     ("decrease", (100, 1000), (300, 1000), True),
@@ -354,6 +368,25 @@ def test_two_guardrails_share_alpha() -> None:
     other = Guardrail("seconds", 0.1, kind="mean", goal="decrease")
     beside = analyse(replace(test, guardrails=[*test.guardrails, other]), sums).guardrails[0]
     assert (alone.broken, beside.broken) == (True, False)
+
+
+def significant(found: Analysis) -> bool:
+    [one] = found.comparisons
+    assert isinstance(one.horizon, Reading)
+    return one.horizon.significant
+
+
+def test_the_plain_test_is_significant_by_a_last_look_that_was_the_only_one() -> None:
+    assert not significant(analyse(PLANNED, WON)), "no look was taken"
+    assert not significant(analyse(replace(PLANNED, planned_units=4000), WON, looking=True, at=1)), "an early look"
+    won = at_horizon(WON)
+    assert significant(won)
+    assert significant(analyse(replace(PLANNED, looks=won.looks), EQUAL)), "what it found stays found"
+    missed = at_horizon(EQUAL)
+    assert not significant(missed)
+    assert not significant(analyse(replace(PLANNED, looks=missed.looks), WON)), "units that came later are peeked at"
+    early = [Look(at=1, units=1000, share=0.5)]
+    assert not significant(at_horizon(WON, replace(PLANNED, looks=early))), "the look is what counts"
 
 
 def test_an_end_without_new_units_takes_its_last_look_again_with_all_that_is_left() -> None:

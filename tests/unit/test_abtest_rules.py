@@ -51,7 +51,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": "no/slash"}, "name"),
     ({"name": "plan"}, "name"),
     ({"treatment": {}}, "treatment"),
-    ({"treatment": {"control": 2}, "traffic": {"control": 0.1}}, "treatment"),
+    *(({"treatment": {arm: 2}, "traffic": {arm: 0.1}}, "treatment") for arm in ("control", "champion", "pinned")),
+    ({"treatment": {"challenger": 2}, "traffic": {"challenger": 0.1}}, "treatment"),
+    ({"treatment": {"a": 2, "b": 3}, "traffic": {"a": 0.5, "b": 0.0}}, "traffic"),
     ({"treatment": 1}, "treatment"),
     ({"treatment": {"a": 2, "b": 2}, "traffic": {"a": 0.1, "b": 0.1}}, "treatment"),
     ({"treatment": {"a": 2, "b": 3}}, "traffic"),
@@ -215,6 +217,9 @@ BAD: list[tuple[dict[str, Any], dict[str, float], str]] = [
     ({"spent": 1.1e9}, {}, "metrics.spent"),
     ({"spent": True}, {}, "metrics.spent"),
     ({"spent": "1"}, {}, "metrics.spent"),
+    ({"spent": 10**400}, {}, "metrics.spent"),
+    ({"spent": -(10**400)}, {}, "metrics.spent"),
+    ({"clicks": {"numerator": 1, "denominator": -1}}, {}, "metrics.clicks"),
     ({"clicks": {"numerator": 1}}, {}, "metrics.clicks"),
     ({"spent": 1}, {"clicks": 1}, "covariates.clicks"),
     ({"clicks": 1}, {"clicks": 1}, "covariates.clicks"),
@@ -288,7 +293,7 @@ def test_a_unit_of_endless_sums_is_refused() -> None:
     unit = Unit("control", 1, {1: (1, 10**16, 10**6)})
     with pytest.raises(InvalidInput) as refused:
         counting.told(unit, counting.outcome(MIXED, {"spent": 1}), None)
-    assert refused.value.code == "too_large"
+    assert (refused.value.code, refused.value.field) == ("too_large", "metrics")
 
 
 def test_looks_are_a_day_apart_until_the_horizon() -> None:

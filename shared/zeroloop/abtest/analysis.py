@@ -6,7 +6,7 @@ spending may end the test earlier; confidence sequences may be watched all the t
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import inf
+from math import inf, sqrt
 from typing import Literal
 
 from msgspec import Struct, field
@@ -140,10 +140,10 @@ def analyse(
     balance = _balance(test, units)
     found = [_compared(test, sums, i, metric, arm) for i, metric in enumerate(test.metrics) for arm in test.treatments]
     over = final or (share or 0.0) >= 1 or any(look.final for look in test.looks)
-    found = _adjusted(found, test.alpha, over=over)
+    found = _adjusted(found, test.alpha)
     looks = test.looks
     if looking and share is not None and not balance.broken:
-        found = _looked(found, [look.share for look in looks], share, test.alpha, last=over)
+        found = _looked(found, _earlier(looks, share, last=over), share, test.alpha, last=over)
         seen = [one for one in found if isinstance(one.look, Reading) and one.look.significant]
         looks = [
             *looks,
@@ -242,6 +242,18 @@ def _smoothed(arm: Sample) -> Sample:
     return replace(arm, variance=share * (1 - share))
 
 
+def _wary(effect: Effect, control: Sample, treatment: Sample, factor: Fraction = Fraction(1)) -> Effect:
+    """The `effect` of treatment - `factor` control for who looks often: its error is at least that of both arms' pooled
+    variance.
+
+    A small arm that has seen nothing of a rare event has no variance of its own, and by that alone would be sure of it.
+    Arms of one size have the same error either way; with units it is Welch's again.
+    """
+    n, m = control.n, treatment.n
+    pooled = ((n - 1) * control.variance + (m - 1) * treatment.variance) / (n + m - 2)
+    return replace(effect, error=max(effect.error, sqrt(pooled * (factor**2 / n + Fraction(1, m)))))
+
+
 def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric, arm: str) -> Comparison:
     own, other = sums.get(CONTROL, {}), sums.get(arm, {})
     a, b = counting.pairs(own, place), counting.pairs(other, place)
@@ -262,7 +274,8 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
         verdict, method = two_proportions(*arms.trials, test.alpha), "two-proportion z"
     relative = lift(arms.control, arms.treatment)
     lifted: Interval | Undetermined = relative if isinstance(relative, Undetermined) else _delta(relative, test.alpha)
-    watched = always_valid(effect, test.planned_units or WATCHED_UNITS, test.alpha)
+    wary = _wary(effect, arms.control, arms.treatment)
+    watched = always_valid(wary, test.planned_units or WATCHED_UNITS, test.alpha)
     best = _best(test, sums, place, metric)
     return replace(
         known,
@@ -273,7 +286,7 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
         horizon=verdict
         if isinstance(verdict, Undetermined)
         else Reading(method=method, p_value=verdict.p_value, significant=False),
-        watched=Reading(method="confidence sequence", p_value=watched.p_value, significant=False, z=effect.z),
+        watched=Reading(method="confidence sequence", p_value=watched.p_value, significant=False, z=wary.z),
         probability_best=best if isinstance(best, Undetermined) else best[arm],
     )
 
@@ -315,18 +328,26 @@ def _nothing(metric: Metric, arm: str, a: Pairs, b: Pairs, why: Undetermined) ->
     )
 
 
-def _adjusted(found: list[Comparison], alpha: float, *, over: bool) -> list[Comparison]:
+def _adjusted(found: list[Comparison], alpha: float) -> list[Comparison]:
     """With Holm's p-values over all comparisons that have one, of the plain test and of the confidence sequence.
 
-    The plain test is significant at the horizon only: before it, it would be peeking.
+    Only a last look makes the plain test significant: else it would be peeking.
     """
     for name in ("horizon", "watched"):
         known = [(i, tested) for i, one in enumerate(found) if isinstance(tested := getattr(one, name), Reading)]
         for (i, tested), p_value in zip(known, holm([tested.p_value for _, tested in known]), strict=True):
-            significant = p_value <= alpha and (over or name == "watched")
+            significant = p_value <= alpha and name == "watched"
             held = replace(tested, p_adjusted=p_value, adjusted_by="holm", significant=significant)
             found[i] = replace(found[i], **{name: held})
     return found
+
+
+def _earlier(looks: list[Look], share: float, *, last: bool) -> list[float]:
+    """Shares of the `looks` before one at `share`: a last one without new units is the one before, taken again with
+    all that is left.
+    """
+    before = [look.share for look in looks]
+    return before[:-1] if last and before and share <= before[-1] else before
 
 
 def _looked(
@@ -336,11 +357,8 @@ def _looked(
 
     Each hypothesis has its own spending at the level that Holm's step gives it (Ye, Li, Liu & Yao 2013). Where no look
     came before and the horizon is reached, this is the plain test: its p-values are exact and the look's are nominal.
-    After the first that holds no difference none is tested. A last look without new units is the one before, taken
-    again with all that is left.
+    After the first that holds no difference none is tested.
     """
-    if last and before and share <= before[-1]:
-        before = before[:-1]
     known = [(i, one.watched) for i, one in enumerate(found) if isinstance(one.watched, Reading)]
     known.sort(key=lambda item: -abs(item[1].z or 0.0))
     holds = True
@@ -348,7 +366,8 @@ def _looked(
         z = watched.z or 0.0
         plain = found[i].horizon
         if not before and last and isinstance(plain, Reading):
-            found[i] = replace(found[i], look=replace(plain, z=z))
+            significant = plain.p_adjusted is not None and plain.p_adjusted <= alpha
+            found[i] = replace(found[i], look=replace(plain, z=z, significant=significant))
             continue
         needed = None
         if holds:
@@ -371,6 +390,10 @@ def _spoken(one: Comparison, looks: list[Look], *, watched: bool) -> Comparison:
         if isinstance(one.watched, Reading) and one.watched.significant:
             return replace(one, better=one.improves, worse=not one.improves, method="confidence sequence")
         return replace(one, method="confidence sequence")
+    if looks and looks[-1].final and not _earlier(looks[:-1], looks[-1].share, last=True):
+        seen = one.key in looks[-1].better or one.key in looks[-1].worse
+        if isinstance(one.horizon, Reading):
+            one = replace(one, horizon=replace(one.horizon, significant=seen))
     better, worse = any(one.key in look.better for look in looks), any(one.key in look.worse for look in looks)
     method = one.look.method if isinstance(one.look, Reading) else "obrien-fleming"
     return replace(one, better=better and not worse, worse=worse and not better, method=method)
@@ -392,6 +415,7 @@ def _harm(test: AbTest, sums: Mapping[str, Sums], guardrail: Guardrail, arm: str
     effect = difference(allowed, arms.treatment)
     if isinstance(effect, Undetermined):
         return replace(found, excess=effect)
+    effect = _wary(effect, arms.control, arms.treatment, factor)
     worse = replace(effect, value=sign * effect.value)
     interval = always_valid(worse, test.planned_units or WATCHED_UNITS, test.alpha / family).interval
     return replace(found, excess=interval, broken=found.broken or interval.lower > 0)

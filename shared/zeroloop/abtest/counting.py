@@ -1,6 +1,5 @@
 """What an outcome adds to the sums of its arm, so that these are always those of its units as they stand. Pure."""
 
-import math
 from typing import Any
 
 from msgspec import Struct, field
@@ -70,7 +69,10 @@ def _taken(metric: Metric, value: Any, where: str) -> tuple[int, int]:
     if metric.kind == "ratio" and isinstance(value, dict):
         if value.keys() != {"numerator", "denominator"}:
             raise InvalidInput('a ratio is {"numerator", "denominator"}, or a number over 1', field=where)
-        return _scaled(value["numerator"], where), _scaled(value["denominator"], where)
+        over = _scaled(value["denominator"], where)
+        if over < 0:
+            raise InvalidInput("a ratio's denominator is 0 or more", field=where)
+        return _scaled(value["numerator"], where), over
     if metric.kind == "proportion":
         if isinstance(value, bool):
             return int(value), 1
@@ -81,10 +83,8 @@ def _taken(metric: Metric, value: Any, where: str) -> tuple[int, int]:
 
 
 def _scaled(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidInput("a finite number is needed", field=where)
-    if abs(value) > _FARTHEST:
-        raise InvalidInput("a number is within 1e9 of 0", field=where)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _FARTHEST:  # NaN is neither
+        raise InvalidInput("a number within 1e9 of 0 is needed", field=where)
     return round(value * SCALE)
 
 
@@ -103,9 +103,15 @@ def told(unit: Unit, new: Outcome, old: Outcome | None) -> Unit:
             sums[place] = (k0 + sign, y0 + sign * y, x0 + sign * x)
     for place, value in new.covariates.items():
         if unit.covariates.get(place, value) != value:
-            raise InvalidInput("a unit's covariate is from before the test: it has one value", code="covariate_changed")
+            raise InvalidInput(
+                "a unit's covariate is from before the test: it has one value",
+                code="covariate_changed",
+                field="covariates",
+            )
     if any(max(abs(y), abs(x)) > _MOST_OF_A_UNIT for _, y, x in sums.values()):
-        raise InvalidInput("the outcomes of this unit add up to more than can be summed", code="too_large")
+        raise InvalidInput(
+            "the outcomes of this unit add up to more than can be summed", code="too_large", field="metrics"
+        )
     covariates = {**unit.covariates, **new.covariates}
     return Unit(unit.arm, unit.n + (old is None), {p: s for p, s in sums.items() if s[0]}, covariates)
 

@@ -49,7 +49,7 @@ class Outcomes:
         """
         if receipt.test_id is None or receipt.unit_hash is None:
             return
-        measured = metrics if label_correct is None else {ACCURACY: label_correct, **metrics}
+        measured = metrics if label_correct is None else {ACCURACY: int(label_correct), **metrics}
         test = self._store.get(receipt.test_id)
         if test is None or (test.decision and test.decision.applied):
             return

@@ -15,12 +15,14 @@ from zeroloop.registry.rules import Test as Running
 
 TREATMENT = "treatment"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NO_ARMS = {CONTROL, "champion", "challenger", "pinned"}
+"""Variants that an answer outside of a test may have, and control."""
 _HOUR_MS = 3_600_000
 _LEAST_STEP = 0.01
 _LATEST_MS = 253_402_300_799_999
 """The end of the year 9999."""
 
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 Number = Annotated[int, Meta(ge=1, le=99_999_999)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Kind = Literal["proportion", "mean", "ratio"]
@@ -153,8 +155,8 @@ def draft(order: Order, model_id: str, *, at: int, actor: str) -> AbTest:
     if not _NAME.fullmatch(order.name) or order.name == "plan":
         raise InvalidInput("a test's name has letters, digits, dots, dashes and underscores, at most 100", field="name")
     treatments = order.treatment if isinstance(order.treatment, dict) else {TREATMENT: order.treatment}
-    if not 1 <= len(treatments) <= 5 or CONTROL in treatments:
-        raise InvalidInput("name 1 to 5 treatments, none of them control", field="treatment")
+    if not 1 <= len(treatments) <= 5 or treatments.keys() & _NO_ARMS:
+        raise InvalidInput(f"name 1 to 5 treatments, none of them {', '.join(sorted(_NO_ARMS))}", field="treatment")
     if order.control in treatments.values() or len(set(treatments.values())) < len(treatments):
         raise InvalidInput("control and treatments are different versions", field="treatment")
     traffic = _shares(order.traffic, treatments)
@@ -234,6 +236,8 @@ def _ranges(order: Order, treatments: dict[str, int], traffic: dict[str, float])
     wanted = sum(traffic.values())
     if wanted > 1 + 1e-9 or (wanted >= 1 and order.mode == "ab"):
         raise InvalidInput("something must be left for control", field="traffic")
+    if wanted and not all(traffic.values()):
+        raise InvalidInput("an arm without traffic beside others with some could never be given any", field="traffic")
     shares = dict(traffic) if wanted else dict.fromkeys(treatments, 1.0)  # from 0 on it can be raised
     if order.mode == "ab":
         largest = max(shares.values())
