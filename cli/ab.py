@@ -43,7 +43,7 @@ def plan_command(api: Api, as_json: bool, **asked: Any) -> None:  # noqa: FBT001
     del order["effect"]
     planned = api.post("/ab-tests/plan", {key: value for key, value in order.items() if value is not None}, repeat=True)
     days = f", {planned['days']} days" if planned["days"] else ""
-    show(planned, as_json, f"{planned['planned_units']:,} units of all arms ({planned['method']}){days}")
+    show(planned, as_json, f"{planned['planned_units']:,} units of two arms ({planned['method']}){days}")
 
 
 @ab.command("create")
@@ -91,15 +91,17 @@ def analysis_command(name: str, api: Api, as_json: bool) -> None:  # noqa: FBT00
     ]
     head = ["metric", "arm", "units", "control", "treatment", "lift", "difference (always valid)"]
     parts = [found["verdict"], table(head, rows)]
-    parts += [
-        f"guardrail {one['metric']} of {one['arm']}: {'BROKEN' if one['broken'] else 'holds'}"
-        for one in found["guardrails"]
-    ]
+    parts += [f"guardrail {one['metric']} of {one['arm']}: {held(one)}" for one in found["guardrails"]]
     parts += [
         f"shadow {arm} agrees in {one['agree']:,} of {one['agree'] + one['differ']:,}, failed in {one['failed']:,}"
         for arm, one in found.get("agreement", {}).items()
     ]
     show(found, as_json, "\n".join(parts))
+
+
+def held(guardrail: dict[str, Any]) -> str:
+    """Whether a guardrail holds, or why nobody knows."""
+    return "BROKEN" if guardrail["broken"] else str(guardrail["excess"].get("reason", "holds"))
 
 
 @ab.command("traffic")
@@ -173,8 +175,10 @@ def check_command(  # noqa: PLR0913, PLR0917 - click's form
         raise SystemExit(UNDETERMINED if required else WINS)
     found = [api.get(path("ab-tests", one, "analysis")) for one in names]
     last = found[-1]
-    outcome = outcome_for(last, api.get(path("ab-tests", names[-1])), version)
-    show({"tests": names, "outcome": outcome, "verdict": last["verdict"]}, as_json, f"{outcome}: {last['verdict']}")
+    test = api.get(path("ab-tests", names[-1]))
+    outcome = outcome_for(last, test, version)
+    because = decided_for_control(test) or last["verdict"]
+    show({"tests": names, "outcome": outcome, "verdict": last["verdict"]}, as_json, f"{outcome}: {because}")
     raise SystemExit({"wins": WINS, "loses": LOSES}.get(outcome, UNDETERMINED))
 
 
@@ -194,12 +198,19 @@ def tested(api: Api, model: str | None, version: int | None) -> list[str]:
 def outcome_for(analysis: dict[str, Any], test: dict[str, Any], version: int | None) -> str:
     """Of several treatments, what the test says of `version`; what broke a guardrail loses, as all do to control."""
     asked = {arm for arm, number in test["treatments"].items() if version in {None, number}}
-    decided = test["decision"] and test["decision"]["applied"] and test["decision"]["choice"] == "control"
-    if decided or asked <= {key.rpartition("/")[2] for key in test["harmed"]}:
+    if decided_for_control(test) or asked <= {key.rpartition("/")[2] for key in test["harmed"]}:
         return "loses"
     if version is None or analysis["outcome"] != "wins":
         return str(analysis["outcome"])
     return "wins" if test["treatments"][analysis["winner"]] == version else "loses"
+
+
+def decided_for_control(test: dict[str, Any]) -> str | None:
+    """Why control was chosen, if it was."""
+    decision = test["decision"]
+    if not decision or not decision["applied"] or decision["choice"] != "control":
+        return None
+    return f"it was decided for control by {decision['actor']}: {decision['reason']}"
 
 
 def told(test: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """The demo's A/B test: two real versions answer held-out sentences, people's ratings are the feedback, one is chosen.
 
-Nothing is made up: on these sentences the two versions are about as good, and 600 units can't tell them apart.
+Nothing is made up: on these sentences the two versions are about as good, and 657 units can't tell them apart.
 """
 
 import gzip
@@ -16,7 +16,8 @@ from cli.local.home import PROJECT
 from zeroloop import clock
 
 NAME = "small-against-large"
-UNITS, CLIENTS, AT_ONCE = 600, 4, 100
+EFFECT = 0.1
+UNITS, CLIENTS, AT_ONCE = 657, 4, 100  # zeroloop ab plan --baseline 0.8 --effect 0.1
 SENTENCES = PROJECT / "examples/sentiment/data/movie_reviews.tsv.gz"
 LINEUP_SECONDS = 30.0
 
@@ -55,7 +56,7 @@ def begun(api: Api, model: str, lineup: dict[str, Any]) -> str | None:
         "treatment": 1 if lineup["champion"] == 2 else 2,
         "traffic": 0.5,
         "unit": "reader",
-        "metrics": [{"name": "accuracy", "kind": "proportion", "minimum_effect": 0.1}],
+        "metrics": [{"name": "accuracy", "kind": "proportion", "minimum_effect": EFFECT}],
         "guardrails": [{"metric": "accuracy", "max_harm": 0.1}],
         "planned_units": UNITS,
     }

@@ -60,7 +60,10 @@ def body(event: dict[str, Any]) -> bytes:
 
 def query(event: dict[str, Any]) -> dict[str, list[str]]:
     """The query's values by name, in order: the event's own dictionary joins repeated ones with commas."""
-    return parse_qs(event.get("rawQueryString", ""), keep_blank_values=True)
+    try:
+        return parse_qs(event.get("rawQueryString", ""), keep_blank_values=True, errors="strict")
+    except UnicodeError as error:
+        raise InvalidInput("the query is not UTF-8", field="query") from error
 
 
 def parse(body: bytes | str | None, kind: type[T]) -> T:

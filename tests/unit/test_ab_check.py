@@ -5,8 +5,9 @@ from typing import Any, cast
 import click
 import pytest
 
-from cli import ab
+from cli import ab, demo_abtest
 from cli.api import Api
+from zeroloop.abtest.planning import Plan, planned
 
 
 class Registry:
@@ -32,7 +33,7 @@ def test_tests_are_those_of_the_model_whatever_it_was_called() -> None:
 
 WINS = {"outcome": "wins", "winner": "b"}
 UNDETERMINED = {"outcome": "undetermined", "winner": None}
-CONTROL = {"choice": "control", "applied": True}
+CONTROL = {"choice": "control", "applied": True, "actor": "ada", "reason": "No difference."}
 OUTCOMES: list[tuple[dict[str, Any], dict[str, Any], int | None, str]] = [
     (WINS, {}, None, "wins"),
     (WINS, {}, 3, "wins"),
@@ -54,6 +55,31 @@ def test_a_version_loses_to_a_decision_for_control_and_by_its_guardrail(
 ) -> None:
     test = {"treatments": {"a": 2, "b": 3}, "decision": None, "harmed": [], **changes}
     assert ab.outcome_for(analysis, test, version) == outcome
+
+
+def test_a_loss_by_decision_says_so_and_not_what_the_sums_do() -> None:
+    assert ab.decided_for_control({"decision": CONTROL}) == "it was decided for control by ada: No difference."
+    assert ab.decided_for_control({"decision": {**CONTROL, "applied": False}}) is None
+    assert ab.decided_for_control({"decision": None}) is None
+
+
+EXCESS = {"value": -0.1, "lower": -0.2, "upper": 0.0, "method": "confidence sequence"}
+HELD = [
+    ({"broken": False, "excess": EXCESS}, "holds"),
+    ({"broken": True, "excess": EXCESS}, "BROKEN"),
+    ({"broken": True, "excess": {"reason": "neither arm varies"}}, "BROKEN"),
+    ({"broken": False, "excess": {"reason": "an arm has 0 units, 100 are needed"}}, "an arm has 0 units, 100 are needed"),
+]
+
+
+@pytest.mark.parametrize(("guardrail", "told"), HELD)
+def test_a_guardrail_holds_only_where_that_is_known(guardrail: dict[str, Any], told: str) -> None:
+    assert ab.held(guardrail) == told
+
+
+def test_the_demo_orders_what_its_plan_asks_for() -> None:
+    assert demo_abtest.UNITS == planned(Plan("proportion", 0.8, demo_abtest.EFFECT)).planned_units
+    assert len(demo_abtest.held_out()) == demo_abtest.UNITS
 
 
 @pytest.mark.parametrize(("words", "traffic"), [(("0.2",), 0.2), (("a=0.2", "b=0.1"), {"a": 0.2, "b": 0.1})])

@@ -23,6 +23,13 @@ class Order(Struct, forbid_unknown_fields=True):
     free: Any = None
 
 
+def test_a_query_that_is_not_utf_8_is_refused_and_not_guessed_at() -> None:
+    assert http.query({"rawQueryString": "unit=%C3%A9&unit="}) == {"unit": ["é", ""]}
+    with pytest.raises(InvalidInput) as refused:
+        http.query({"rawQueryString": "unit=%FF"})
+    assert refused.value.field == "query"
+
+
 def test_a_body_becomes_a_value() -> None:
     order = http.parse('{"reason": "because", "files": [{"size": 3}]}', Order)
     assert order == Order("because", [Inner(3)])

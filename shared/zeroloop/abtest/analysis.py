@@ -221,7 +221,11 @@ def _arms(metric: Metric, a: Pairs, b: Pairs, covered: tuple[int, int]) -> _Arms
         control, treatment = _smoothed(control), _smoothed(treatment)
     if metric.kind == "proportion" and single:
         return _Arms(control, treatment, "proportion", ((a.y, a.n), (b.y, b.n)))
-    return _Arms(control, treatment, "mean" if metric.kind == "mean" else "ratio, by the delta method")
+    if metric.kind == "mean":
+        missing = a.n + b.n - sum(covered)
+        some = f": {missing:,} of {a.n + b.n:,} units have no covariate" if any(covered) and missing else ""
+        return _Arms(control, treatment, f"mean{some}")
+    return _Arms(control, treatment, "ratio, by the delta method")
 
 
 def _sample(metric: Metric, arm: Pairs, *, single: bool) -> Sample | Undetermined:
@@ -403,7 +407,7 @@ def _harm(test: AbTest, sums: Mapping[str, Sums], guardrail: Guardrail, arm: str
     """Treatment less control times (1 -+ max_harm), as a confidence sequence: no ratio, so it holds near 0 as well."""
     place, metric = next((i, m) for i, m in enumerate(rules.measured(test)) if m.name == guardrail.metric)
     a, b = (counting.pairs(sums.get(variant, {}), place) for variant in (CONTROL, arm))
-    arms = _arms(metric, a, b, (0, -1))  # without covariates: a guardrail is about what units got
+    arms = _arms(metric, a, b, (0, 0))  # without covariates: a guardrail is about what units got
     found: Harm = Harm(metric=metric.name, arm=arm, max_harm=guardrail.max_harm, excess=Undetermined(""))
     found = replace(found, broken=found.key in test.harmed)
     if isinstance(arms, Undetermined):
