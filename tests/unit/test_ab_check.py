@@ -68,7 +68,10 @@ HELD = [
     ({"broken": False, "excess": EXCESS}, "holds"),
     ({"broken": True, "excess": EXCESS}, "BROKEN"),
     ({"broken": True, "excess": {"reason": "neither arm varies"}}, "BROKEN"),
-    ({"broken": False, "excess": {"reason": "an arm has 0 units, 100 are needed"}}, "an arm has 0 units, 100 are needed"),
+    (
+        {"broken": False, "excess": {"reason": "an arm has 0 units, 100 are needed"}},
+        "an arm has 0 units, 100 are needed",
+    ),
 ]
 
 
@@ -78,7 +81,7 @@ def test_a_guardrail_holds_only_where_that_is_known(guardrail: dict[str, Any], t
 
 
 def test_the_demo_orders_what_its_plan_asks_for() -> None:
-    assert demo_abtest.UNITS == planned(Plan("proportion", 0.8, demo_abtest.EFFECT)).planned_units
+    assert planned(Plan("proportion", 0.8, demo_abtest.EFFECT)).planned_units == demo_abtest.UNITS
     assert len(demo_abtest.held_out()) == demo_abtest.UNITS
 
 

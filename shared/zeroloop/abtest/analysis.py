@@ -221,11 +221,9 @@ def _arms(metric: Metric, a: Pairs, b: Pairs, covered: tuple[int, int]) -> _Arms
         control, treatment = _smoothed(control), _smoothed(treatment)
     if metric.kind == "proportion" and single:
         return _Arms(control, treatment, "proportion", ((a.y, a.n), (b.y, b.n)))
-    if metric.kind == "mean":
-        missing = a.n + b.n - sum(covered)
-        some = f": {missing:,} of {a.n + b.n:,} units have no covariate" if any(covered) and missing else ""
-        return _Arms(control, treatment, f"mean{some}")
-    return _Arms(control, treatment, "ratio, by the delta method")
+    missing = a.n + b.n - sum(covered) if any(covered) else 0
+    some = f": {missing:,} of {a.n + b.n:,} units have no covariate" if missing else ""
+    return _Arms(control, treatment, f"mean{some}" if metric.kind == "mean" else "ratio, by the delta method")
 
 
 def _sample(metric: Metric, arm: Pairs, *, single: bool) -> Sample | Undetermined:
@@ -247,8 +245,7 @@ def _smoothed(arm: Sample) -> Sample:
 
 
 def _wary(effect: Effect, control: Sample, treatment: Sample, factor: Fraction = Fraction(1)) -> Effect:
-    """The `effect` of treatment - `factor` control for who looks often: its error is at least that of both arms' pooled
-    variance.
+    """The `effect`, treatment - `factor` control, for who looks often: its error is at least that of the pooled variance.
 
     A small arm that has seen nothing of a rare event has no variance of its own, and by that alone would be sure of it.
     Arms of one size have the same error either way; with units it is Welch's again.
@@ -347,8 +344,9 @@ def _adjusted(found: list[Comparison], alpha: float) -> list[Comparison]:
 
 
 def _earlier(looks: list[Look], share: float, *, last: bool) -> list[float]:
-    """Shares of the `looks` before one at `share`: a last one without new units is the one before, taken again with
-    all that is left.
+    """Shares of the `looks` before one at `share`.
+
+    A last one without new units is the one before, taken again with all that is left.
     """
     before = [look.share for look in looks]
     return before[:-1] if last and before and share <= before[-1] else before
