@@ -245,7 +245,7 @@ def _smoothed(arm: Sample) -> Sample:
 
 
 def _wary(effect: Effect, control: Sample, treatment: Sample, factor: Fraction = Fraction(1)) -> Effect:
-    """The `effect`, treatment - `factor` control, for who looks often: its error is at least that of the pooled variance.
+    """The `effect`, treatment - `factor` control, for who looks often: at least with the error of the pooled variance.
 
     A small arm that has seen nothing of a rare event has no variance of its own, and by that alone would be sure of it.
     Arms of one size have the same error either way; with units it is Welch's again.
