@@ -65,7 +65,7 @@ def retrain_command(  # noqa: PLR0913 - click's form
 
     Exits 1 where a step stops it: too few labels, data that isn't fit, a gate that is missed.
     """
-    folder = (project or of_model(name)).resolve()
+    folder = of_model(name, project).resolve()
     place = Place(name, folder, (work or PROJECT / ".zeroloop/retrain" / name).resolve())
     result = retrain(account, place, span, least, Training(python, python or tools.find_uv(uv)))
     place.write("retrained", result)
@@ -75,8 +75,18 @@ def retrain_command(  # noqa: PLR0913 - click's form
     show(result, as_json, told(result))
 
 
-def of_model(name: str) -> Path:
-    """The example whose pipeline.toml names the model."""
+def of_model(name: str, project: Path | None = None) -> Path:
+    """The folder whose pipeline.toml names the model: `project`, or an example.
+
+    Raises
+    ------
+    click.UsageError
+        There is none, or it makes another model.
+    """
+    if project:
+        if (made := model_of(project)) != name:
+            raise click.UsageError(f"{project} makes {made}, not {name}: its candidate would be registered as another's")
+        return project
     for file in sorted(PROJECT.glob("examples/*/pipeline.toml")):
         if model_of(file.parent) == name:
             return file.parent

@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
+from cli.retrain import of_model
 from examples.sentiment import dataset, retraining
 from examples.sentiment.dataset import Sentence
 from zeroloop.digests import canonical
@@ -92,6 +94,13 @@ def test_the_same_rows_make_the_same_bytes_and_splits(tmp_path: Path) -> None:
     assert project.manifest(rows, "0" * 64) == project.manifest(dataset.labelled(tmp_path / "combined"), "0" * 64)
     assert asked.steps.combine == "examples.sentiment.retraining:combined"
     assert dict(rows[-1].slices) == {"length": "short"}  # a negation can't be told from hashes
+
+
+def test_a_project_is_retrained_as_the_model_that_it_makes_and_as_no_other() -> None:
+    assert of_model("sentiment") == of_model("sentiment", PROJECT) == PROJECT
+    for project in (PROJECT, None):
+        with pytest.raises(click.UsageError, match="makes sentiment, not topics|no example makes topics"):
+            of_model("topics", project)
 
 
 def test_hashes_have_no_part_in_a_profile() -> None:
