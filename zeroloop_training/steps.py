@@ -123,12 +123,12 @@ def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[
 
 
 def _fit(asked: Project, file: Path | None, work: Path) -> tuple[list[Labelled], Data]:
-    """The rows and their manifest; where data was validated in `work`, these must be it, and fit."""
+    """The rows and their manifest: the ones that were validated in `work`, and fit."""
     rows = project.rows(asked, file)
     now = project.manifest(rows, _source(asked, file))
     told = work / "data.json"
     if not told.exists():
-        return rows, now
+        raise InvalidInput(f"{told} is missing: `zeroloop data validate` makes it, with the same --data")
     found = json.loads(told.read_text())
     if not found["passed"]:
         raise InvalidInput(f"{told}: the data did not pass its validation: `zeroloop data validate` says why")

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from examples.sentiment import dataset
@@ -132,14 +133,22 @@ def test_data_that_cannot_be_read_is_told_by_each_step(
     [
         ({"passed": False, "data": None}, "did not pass its validation"),
         ({"passed": True, "data": {"digest": "0" * 64, "source": "0" * 64, "splits": {}}}, "not what was validated"),
-        (None, "package.json is missing: `zeroloop train` makes it"),
+        (None, "data.json is missing: `zeroloop data validate` makes it"),
     ],
 )
-def test_what_was_not_validated_or_not_trained_is_not_evaluated(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: dict[str, Any] | None, says: str
+@pytest.mark.parametrize("step", ["train", "evaluate"])
+def test_what_was_not_validated_is_neither_trained_on_nor_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str, data: dict[str, Any] | None, says: str
 ) -> None:
     if data is not None:
         (tmp_path / "data.json").write_text(json.dumps(data))
-    assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
+    assert steps.main([step, str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
     assert says in capsys.readouterr().err
-    assert not (tmp_path / "evaluation.json").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["data.json"] * (data is not None)
+
+
+def test_what_was_not_trained_is_not_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = project.manifest(dataset.labelled(None), dataset.digest())
+    (tmp_path / "data.json").write_bytes(msgspec.json.encode({"passed": True, "data": data}))
+    assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
+    assert "package.json is missing: `zeroloop train` makes it" in capsys.readouterr().err
