@@ -85,7 +85,9 @@ def of_model(name: str, project: Path | None = None) -> Path:
     """
     if project:
         if (made := model_of(project)) != name:
-            raise click.UsageError(f"{project} makes {made}, not {name}: its candidate would be registered as another's")
+            raise click.UsageError(
+                f"{project} makes {made}, not {name}: its candidate would be registered as another's"
+            )
         return project
     for file in sorted(PROJECT.glob("examples/*/pipeline.toml")):
         if model_of(file.parent) == name:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from unicodedata import category, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ _SEED = 20261128
 
 
 def normal(text: str) -> str:
-    """`text` without its case, punctuation and spacing: what differs in these alone is the same."""
-    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+    """`text` without its case, punctuation, spacing, typographic forms and what can't be seen: what differs in these is the same."""
+    seen = (c for c in normalize("NFKC", text).casefold() if category(c) != "Cf")
+    return " ".join("".join(c if c.isalnum() else " " for c in seen).split())
 
 
 def shingles(text: str) -> NDArray[np.uint64]:

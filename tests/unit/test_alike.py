@@ -17,6 +17,12 @@ def test_case_punctuation_and_spaces_make_no_difference() -> None:
     assert alike.normal("A  Dull, lifeless\tfilm!") == alike.normal("a dull lifeless film") == "a dull lifeless film"
 
 
+def test_what_cannot_be_seen_and_typographic_forms_make_no_difference() -> None:
+    assert (
+        alike.normal("du\u200bll \u2060fi\u00adlm") == alike.normal("\uff24\uff35\uff2c\uff2c \ufb01lm") == "dull film"
+    )
+
+
 def test_similarity_by_hand() -> None:
     # abcdef: abcde, bcdef; abcdeg: abcde, bcdeg: one of three
     assert alike.jaccard(alike.shingles("abcdef"), alike.shingles("abcdeg")) == pytest.approx(1 / 3)
