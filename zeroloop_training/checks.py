@@ -94,7 +94,7 @@ def _repeated(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
 
 
 def _rounded(value: Any) -> Any:
-    """A row or a tensor with its numbers to 6 significant digits: whatever a copy was shifted by beyond them is no difference."""
+    """A row or a tensor with its numbers to 6 significant digits: a shift below them makes no other."""
     if isinstance(value, Mapping):
         return {name: _rounded(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -58,7 +58,9 @@ def combine(asked: Project, assembled: Path, work: Path) -> int:
     """Write a data file of the project's own rows and those in the folder `assembled`."""
     if asked.steps.combine is None:
         raise InvalidInput("pipeline.toml has no step `combine`: docs/pipeline.md says what it does")
-    (work / COMBINED).write_bytes(project.named(asked.steps.combine)(assembled))
+    made: project.Combined = project.named(asked.steps.combine)(assembled)
+    (work / COMBINED).write_bytes(made.data)
+    _write(work / f"{COMBINED}.json", {"digest": sha256(made.data), "left_out": made.left_out, "made": _moment()})
     return 0
 
 

@@ -95,7 +95,7 @@ def test_either_way_has_its_schedule_and_no_start_is_lost_to_one_under_way() -> 
 
 
 def test_the_build_may_look_its_stack_up_as_the_command_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The command asks by name; IAM authorizes that as `stack/NAME/*`, and an ARN with the stack's UUID allows it not."""
+    """The command asks by name: IAM authorizes that as `stack/NAME/*`, and not by the stack's id."""
     asked: list[str] = []
 
     class CloudFormation:

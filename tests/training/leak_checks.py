@@ -57,7 +57,7 @@ def texts(*rows: tuple[str, str]) -> list[Labelled]:
 
 
 @pytest.mark.parametrize(("near", "passed"), [(0.8, False), (0.99, True)])
-def test_how_near_is_near_is_the_limits_to_say(near: float, passed: bool) -> None:  # noqa: FBT001 - a case
+def test_how_near_is_near_is_the_limits_to_say(near: float, passed: bool) -> None:
     told = "the parcel for order 100{} came late, and what was in it was torn"
     rows = texts(("train", told.format(0)), ("test", told.format(1)))
     assert found(rows, Limits(near=near))["near leaks"].passed is passed

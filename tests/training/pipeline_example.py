@@ -156,7 +156,10 @@ def test_hashed_traffic_is_validated_trained_and_measured_as_texts_are(
     ]
     (tmp_path / "rows.jsonl").write_bytes(b"".join(canonical(row) + b"\n" for row in rows))
     assert run("combine", tmp_path, "--data", tmp_path) == 0
-    assert (tmp_path / steps.COMBINED).read_bytes() == retraining.combined(tmp_path)
+    assert (tmp_path / steps.COMBINED).read_bytes() == retraining.combined(tmp_path).data
+    assert {"unreadable by this model", "known to the project", "nearly the same as another"} == {
+        *result(tmp_path, "combined")["left_out"]
+    }
 
     data = ("--data", tmp_path / steps.COMBINED)
     assert run("validate", tmp_path, *data) == 0, missed(tmp_path)

@@ -36,6 +36,15 @@ def test_pairs_are_those_that_comparing_each_with_each_finds(texts: list[str]) -
     assert list(alike.pairs(texts, 0.8)) == every
 
 
+@given(TEXTS, st.integers(0, 3))
+def test_distinct_texts_are_those_that_are_near_no_earlier_one(texts: list[str], known: int) -> None:
+    kept: list[str] = []
+    for i, text in enumerate(texts):
+        if i < known or all(alike.jaccard(alike.shingles(text), alike.shingles(other)) < 0.8 for other in kept):
+            kept.append(text)
+    assert [texts[i] for i in alike.distinct(texts, 0.8, known)] == kept
+
+
 def test_of_real_sentences_none_is_missed() -> None:
     texts = [alike.normal(row.text) for row in dataset.read()[:400]]
     long = [text for text in texts if len(text) > 60]
