@@ -42,8 +42,8 @@ def export_command(name: str, output: Path | None, api: Api, *, as_json: bool) -
     revision = api.get(path("models", name, "lineup"))["revision"]
     file = output or Path(f"{name}.jsonl")
     records = serving.history(api, name)
-    file.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-    written = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_bytes(b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records))
+    written = [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
     faults = chain.faults(written, revision)
     head = written[-1]["hash"] if written else chain.FIRST
     text = "\n".join(faults) if faults else f"{file}: {len(written)} records, the chain is whole and ends with {head}"

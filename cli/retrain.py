@@ -12,7 +12,7 @@ from cli.local import tools
 from cli.local.home import PROJECT
 from cli.pipeline import with_python, with_uv
 from cli.project import Place, model_of, run
-from cli.show import show
+from cli.show import Stopped, show
 from cli.window import Window, in_window
 
 HERE = "retrain"
@@ -100,22 +100,25 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
 
     Raises
     ------
-    click.ClickException
-        A step stopped it; its result is in the run's folder.
+    Stopped
+        By a step; its result is in the run's folder.
     """
     api, folder = account.api, place.work / "assembled"
     made = assemble.write(assemble.assemble(account, place.model, span), folder)
     if made["rows"] < least:
-        raise click.ClickException(
+        raise Stopped(
             f"{made['rows']} predictions of {span} have a label, {least} are asked for (--window, --least); left out: "
-            f"{assemble.left_out(made)}"
+            f"{assemble.left_out(made)}",
+            made,
         )
     training.run(place, "combine", "--data", str(folder))
+    made["left_out"] |= place.read("combined")["left_out"]
     data = ["--data", str(place.work / "combined")]
     last = pipeline.champions_evaluation(api, place)
     if not training.run(place, "validate", *data, *(["--last", str(last)] if last else [])):
-        stops = [one["name"] for one in place.read("data")["findings"] if not one["passed"]]
-        raise click.ClickException(f"the data is not fit to train on: {', '.join(stops)}")
+        found = place.read("data")
+        stops = [one["name"] for one in found["findings"] if not one["passed"]]
+        raise Stopped(f"the data is not fit to train on: {', '.join(stops)}", found)
     training.run(place, "train", *data)
     champion = pipeline.champions_package(api, place, HERE)
     beside = ["--champion", str(champion)] if champion else []
@@ -123,10 +126,11 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
     evaluation = place.read("evaluation")
     evaluation["data"]["assembled"] = made["digest"]
     evaluation["made"]["assembled"] = {key: made[key] for key in ("rows", "window")}
+    evaluation["made"]["left_out"] = made["left_out"]
     place.write("evaluation", evaluation)
     verdict = gate.checked(place)
     if not verdict["passed"]:
-        raise click.ClickException(f"the candidate was stopped by the gates:\n{gate.judged(verdict)}")
+        raise Stopped(f"the candidate was stopped by the gates:\n{gate.judged(verdict)}", verdict)
     return {**pipeline.registered(api, place, HERE), "metrics": evaluation["metrics"], "assembled": made}
 
 
