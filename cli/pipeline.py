@@ -154,7 +154,13 @@ def submitted(api: Api, place: Place, env: str) -> dict[str, Any]:
     if version["state"] != "READY":
         raise Stopped(f"version {version['version']} is {version['state']}: {version['reason']}", version)
     here = path("models", place.model, "versions", version["version"], "evaluation")
-    told = api.post(here, found, repeat=True)
+    try:
+        told = api.post(here, found, repeat=True)
+    except ApiError as error:
+        if error.code != "served":
+            raise
+        click.echo(f"{env}: {error.message}; it is judged by that", err=True)
+        told = api.get(here)
     result = {"env": env, **{name: version[name] for name in ("version", "version_id", "digest", "state")}}
     result["verdict"] = told["verdict"]
     place.write(f"registered-{env}", result)

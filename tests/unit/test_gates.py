@@ -62,7 +62,6 @@ def test_the_seeds_gate_is_an_accuracy_of_at_least_0_9() -> None:
 @pytest.mark.parametrize(
     ("asked", "missing"),
     [
-        ({}, []),
         ({"metrics": {"accuracy": {"at_least": 0.76, "lower_at_least": 0.735}}}, []),
         ({"metrics": {"accuracy": {"lower_at_least": 0.76}}}, ["accuracy lower_at_least 0.76"]),
         ({"metrics": {"accuracy": {"upper_at_most": 0.79}}}, ["accuracy upper_at_most 0.79"]),
@@ -128,10 +127,10 @@ def test_comparisons_on_the_same_data_are_kept() -> None:
     other = gates.Data(digest="4" * 64, source="2" * 64, splits={"test": "5" * 64})
     first = found(data=data, comparisons={"a" * 64: Comparison(9, 1, 2, 0.8)})
     second = found(data=data, comparisons={"b" * 64: Comparison(9, 2, 2, 0.7)})
-    assert list(gates.joined(first, second).comparisons) == ["a" * 64, "b" * 64]
-    assert gates.joined(None, second) is second
+    assert list(gates.joined(version(), first, second).comparisons) == ["a" * 64, "b" * 64]
+    assert gates.joined(version(), None, second) is second
     for data_now in (None, other):
-        assert list(gates.joined(first, found(data=data_now)).comparisons) == []
+        assert list(gates.joined(version(), first, found(data=data_now)).comparisons) == []
 
 
 def test_an_evaluation_of_other_bytes_is_refused() -> None:

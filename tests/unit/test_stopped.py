@@ -80,6 +80,14 @@ def test_a_refusal_is_json_too(typed: Typed, step: str) -> None:
     assert (refused.exit_code, json.loads(refused.stdout)) == (1, body)
 
 
+def test_a_version_that_has_served_is_judged_by_what_it_served_by_and_the_pipeline_says_so(typed: Typed) -> None:
+    served = (409, {"code": "served", "message": "version 2 has served"})
+    for verdict, exits in ((None, 0), (RED, 1)):
+        done = typed("register", POST_evaluation=served, GET_evaluation={"verdict": verdict})
+        assert (done.exit_code, json.loads(done.stdout)["verdict"]) == (exits, verdict)
+        assert "production: version 2 has served" in done.stderr
+
+
 def test_a_promotion_that_waits_for_an_approval_exits_3_and_one_that_is_red_1(typed: Typed) -> None:
     for code, exits in (("not_approved", 3), ("gate_red", 1)):
         body = {"code": code, "message": "no"}
