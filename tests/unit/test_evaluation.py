@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from zeroloop_training.profile import Drift
 from zeroloop_training.project import Labelled
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TEST = [row for row in dataset.labelled(None) if row.split == "test"]
+ROWS = dataset.labelled(None)
+TEST = [row for row in ROWS if row.split == "test"]
 
 
 @pytest.fixture(scope="module", name="found")
 def _found() -> Evaluation:
     asked = project.read(EXAMPLES / "sentiment")
     packages = EXAMPLES / "sentiment" / "packages"
-    return evaluation.evaluate(asked, packages / "large", TEST, None, [packages / "small", packages / "large"])
+    return evaluation.evaluate(asked, packages / "large", ROWS, None, [packages / "small", packages / "large"])
 
 
 def test_metrics_are_those_that_the_package_states(found: Evaluation) -> None:
@@ -49,6 +51,10 @@ def test_a_champion_is_compared_on_the_same_rows(found: Evaluation) -> None:
     }
     pairs = list(zip(rights["large"], rights["small"], strict=True))
     assert (other.only_candidate, other.only_champion) == (pairs.count((True, False)), pairs.count((False, True)))
+    discordant, lost = other.only_candidate + other.only_champion, other.only_champion
+    assert other.only_candidate > lost  # so that the test the other way round says something else
+    by_chance = sum(comb(discordant, k) for k in range(lost, discordant + 1)) / 2**discordant
+    assert other.p_worse == pytest.approx(by_chance)
     assert (itself.only_candidate, itself.only_champion, itself.p_worse) == (0, 0, 1.0)
 
 

@@ -109,6 +109,12 @@ def test_gates_that_are_not_understood_are_refused(given: Any, says: str) -> Non
         gates.read(given)
 
 
+@pytest.mark.parametrize(("alpha", "passed"), [(0.05, True), (0.1, True), (0.11, False)])
+def test_how_sure_it_must_be_that_the_champion_is_better_is_the_gates_to_say(alpha: float, passed: bool) -> None:
+    compared = found(comparisons={CHAMPION: Comparison(1289, 30, 20, 0.1)})
+    assert (missed({"champion": {"alpha": alpha}}, compared, CHAMPION) == []) is passed
+
+
 def test_red_and_missing_are_refused_and_overridden_with_a_trace() -> None:
     asked = gates.read(SEED)
     red = gates.judge(version(), serving(), asked, found())

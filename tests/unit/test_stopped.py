@@ -57,13 +57,13 @@ def _typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
     for name in ("registered-staging", "deployed-staging"):
         (tmp_path / f"{name}.json").write_text(json.dumps({"version": 2, "digest": digest}))
 
-    def typed(*words: str, version: dict[str, Any] = READY, **answers: Any) -> Result:
+    def typed(*words: str, version: dict[str, Any] = READY, as_json: bool = True, **answers: Any) -> Result:
         api = Registry({key.replace("_", " "): answer for key, answer in answers.items()})
         monkeypatch.setattr(pipeline, "environment_api", lambda _env: api)
         monkeypatch.setattr("cli.api.environment_api", lambda *_: api)
         monkeypatch.setattr(model, "register", lambda *_: {**version, "digest": digest})
-        place = [] if words[0] == "audit" else [str(EXAMPLE), "--work", str(tmp_path)]
-        return CliRunner().invoke(main, [*words, *place, "--env", "production", "--json"])
+        place = [] if words[0] in {"audit", "model"} else [str(EXAMPLE), "--work", str(tmp_path)]
+        return CliRunner().invoke(main, [*words, *place, "--env", "production", *["--json"] * as_json])
 
     return typed
 
@@ -117,6 +117,22 @@ def test_a_reason_with_a_line_separator_is_exported_and_verified(typed: Typed, t
     done = typed("audit", "export", "m", "--output", str(file), **answers)
     assert (done.exit_code, json.loads(done.stdout)["faults"]) == (0, [])
     assert [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]] == records
+    again = CliRunner().invoke(main, ["audit", "verify-file", str(file)])
+    assert (again.exit_code, f"ends with {records[-1]['hash']}" in again.output) == (0, True)
+    file.write_bytes(file.read_bytes().replace(b"why", b"how"))
+    assert "revision 1 was changed" in CliRunner().invoke(main, ["audit", "verify-file", str(file)]).output
+    for other in (b"[]\n", b"x\n", b"{}\n"):
+        file.write_bytes(other)
+        done = CliRunner().invoke(main, ["audit", "verify-file", str(file)])
+        assert (done.exit_code, "is not what `zeroloop audit export` wrote" in done.output) == (1, True)
+
+
+def test_a_history_shows_what_was_overridden(typed: Typed) -> None:
+    [record] = chain(1)
+    over = {**record, "evidence": {"gate": {"verdict": "red", "override": True}}}
+    done = typed("model", "history", "m", as_json=False, GET_history={"history": [over, record], "next": None})
+    _, overridden, plain = done.stdout.splitlines()
+    assert ("red, overridden" in overridden, "red" in plain) == (True, False)
 
 
 def test_a_retraining_registers_nothing_that_misses_a_gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
