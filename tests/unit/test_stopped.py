@@ -62,7 +62,7 @@ def _typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
         monkeypatch.setattr(pipeline, "environment_api", lambda _env: api)
         monkeypatch.setattr("cli.api.environment_api", lambda *_: api)
         monkeypatch.setattr(model, "register", lambda *_: {**version, "digest": digest})
-        place = [] if words[0] in {"audit", "model"} else [str(EXAMPLE), "--work", str(tmp_path)]
+        place = [] if words[0] in {"ab", "audit", "model"} else [str(EXAMPLE), "--work", str(tmp_path)]
         return CliRunner().invoke(main, [*words, *place, "--env", "production", *["--json"] * as_json])
 
     return typed
@@ -125,6 +125,12 @@ def test_a_reason_with_a_line_separator_is_exported_and_verified(typed: Typed, t
         file.write_bytes(other)
         done = CliRunner().invoke(main, ["audit", "verify-file", str(file)])
         assert (done.exit_code, "is not what `zeroloop audit export` wrote" in done.output) == (1, True)
+
+
+def test_a_check_of_a_test_that_is_not_there_is_not_one_that_is_lost(typed: Typed) -> None:
+    missing = {"code": "not_found", "message": "there is no such test"}
+    done = typed("ab", "check", "a-test", GET_analysis=(404, missing))
+    assert (done.exit_code, json.loads(done.stdout)) == (4, missing)
 
 
 def test_a_history_shows_what_was_overridden(typed: Typed) -> None:
