@@ -11,7 +11,7 @@ from cli.api import Api, on_stack, path
 from cli.model import pages
 from cli.show import show, table, when
 
-WINS, LOSES, UNDETERMINED = 0, 1, 2
+WINS, LOSES, UNDETERMINED, UNCHECKED = 0, 1, 2, 4
 
 
 @click.group()
@@ -145,7 +145,19 @@ def decide_command(name: str, choice: str | None, reason: str, api: Api, as_json
     show(test, as_json, f"{told(test)}: {test['verdict']}")
 
 
-@ab.command("check")
+class Checking(click.Command):
+    """A check that was not made is none that was lost: whatever breaks it ends with another code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            error.show()
+            raise SystemExit(UNCHECKED) from error
+
+
+@ab.command("check", cls=Checking)
 @click.argument("name", required=False)
 @click.option("--model", "model_name", help="With --version: the tests that it was a treatment in.")
 @click.option("--version", type=int, help="The version that is to be promoted.")
@@ -165,7 +177,10 @@ def check_command(  # noqa: PLR0913, PLR0917 - click's form
     api: Api,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Exit 0 if the treatment wins or no test is required, 1 if it loses, 2 if that is undetermined: for a pipeline."""
+    """Exit 0 if the treatment wins or no test is required, 1 if it loses, 2 if that is undetermined: for a pipeline.
+
+    4 where nothing could be found out: no such test or model, an API that can't be reached.
+    """
     if registered:
         version = project.result(registered).get("version")
     names = [name] if name else tested(api, model_name, version)

@@ -16,6 +16,7 @@ from botocore.credentials import ReadOnlyCredentials
 from cli import environment
 from cli.local.deployment import CREDENTIALS
 from cli.local.home import PROJECT, Home, Record
+from cli.show import Stopped
 
 DEFAULT_HOME = Home(PROJECT / ".zeroloop")
 
@@ -23,14 +24,14 @@ DEFAULT_HOME = Home(PROJECT / ".zeroloop")
 Keys = Callable[[], ReadOnlyCredentials]
 
 
-class ApiError(click.ClickException):
+class ApiError(Stopped):
     """What the API refused, as it told it."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         self.status = status
         self.code = str(body.get("code", status))
         field = f" (field: {body['field']})" if body.get("field") else ""
-        super().__init__(f"{body.get('message', 'no message')}{field} [{status} {self.code}]")
+        super().__init__(f"{body.get('message', 'no message')}{field} [{status} {self.code}]", body)
 
 
 class Api:

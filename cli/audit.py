@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
 from cli import serving
 from cli.api import Api, on_stack, path
@@ -30,6 +32,22 @@ def verify_command(name: str, api: Api, as_json: bool) -> None:  # noqa: FBT001 
         raise SystemExit(1)
 
 
+@audit.command("verify-file")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify_file_command(file: Path, *, as_json: bool) -> None:
+    """Recompute every hash and link of what `export` wrote, without a stack; exits 1 as `verify` does.
+
+    That no record was taken from the end is shown by the last hash, where it was kept elsewhere.
+    """
+    try:
+        records = _read(file)
+        found = {"records": len(records), "head": _head(records), "faults": chain.faults(records, len(records))}
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+        raise click.ClickException(f"{file} is not what `zeroloop audit export` wrote: {error}") from error
+    _told({"file": str(file), **found}, as_json=as_json)
+
+
 @audit.command("export")
 @click.argument("name")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; default NAME.jsonl.")
@@ -42,12 +60,22 @@ def export_command(name: str, output: Path | None, api: Api, *, as_json: bool) -
     revision = api.get(path("models", name, "lineup"))["revision"]
     file = output or Path(f"{name}.jsonl")
     records = serving.history(api, name)
-    file.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-    written = [json.loads(line) for line in file.read_text().splitlines()]
-    faults = chain.faults(written, revision)
-    head = written[-1]["hash"] if written else chain.FIRST
-    text = "\n".join(faults) if faults else f"{file}: {len(written)} records, the chain is whole and ends with {head}"
-    told = {"model": name, "file": str(file), "records": len(written), "head": head, "faults": faults}
-    show(told, as_json, text)
-    if faults:
+    file.write_bytes(b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records))
+    written = _read(file)
+    told = {"model": name, "file": str(file), "records": len(written), "head": _head(written)}
+    _told({**told, "faults": chain.faults(written, revision)}, as_json=as_json)
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
+
+
+def _head(records: list[dict[str, Any]]) -> str:
+    return str(records[-1]["hash"]) if records else chain.FIRST
+
+
+def _told(found: dict[str, Any], *, as_json: bool) -> None:
+    whole = f"{found['file']}: {found['records']} records, the chain is whole and ends with {found['head']}"
+    show(found, as_json, "\n".join(found["faults"]) or whole)
+    if found["faults"]:
         raise SystemExit(1)

@@ -8,7 +8,7 @@ import click
 
 from cli import serving
 from cli.api import Api, on_stack, path
-from cli.model import pages
+from cli.model import gated, pages
 from cli.render import Section, Table, html, markdown
 from cli.show import show, when
 
@@ -182,7 +182,7 @@ def _gates(facts: Mapping[str, Any]) -> Section:
 
 
 def _history(facts: Mapping[str, Any]) -> Section:
-    rows = [(when(one["at"]), one["action"], one["actor"], one["reason"], _override(one)) for one in facts["changes"]]
+    rows = [(when(one["at"]), one["action"], one["actor"], one["reason"], gated(one)) for one in facts["changes"]]
     served = "; ".join(facts["served"]) or "It never served."
     return Section(2, "History", [served, *([Table(["UTC", "change", "by", "reason", "gate"], rows)] if rows else [])])
 
@@ -203,11 +203,6 @@ def _watched(facts: Mapping[str, Any]) -> Iterator[Section]:
 def _choice(test: Mapping[str, Any]) -> str:
     decision = test["decision"]
     return f"{decision['choice']}: {decision['reason']}" if decision else "none"
-
-
-def _override(record: Mapping[str, Any]) -> str:
-    told = (record["evidence"] or {}).get("gate", {})
-    return f"{told.get('verdict', '-')}{', overridden' if told.get('override') else ''}"
 
 
 def _evaluation(facts: Mapping[str, Any]) -> dict[str, Any]:

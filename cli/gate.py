@@ -55,7 +55,11 @@ def set_command(  # noqa: PLR0913 - click's form
         raise click.UsageError("name a FILE, or --none")
     asked = read_gates(file) if file else None
     lineup = set_gates(api, name, asked, reason)
-    show(lineup, as_json, f"{name}: {'gates set' if file else 'no gates'} (revision {lineup['revision']})")
+    show(
+        lineup,
+        as_json,
+        f"{name}: {f'the gates are those of {file}' if file else 'no gates'} (revision {lineup['revision']})",
+    )
 
 
 def set_gates(api: Api, name: str, asked: dict[str, Any] | None, reason: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`zeroloop model ...`: register packages and say which serve. All writes go through the API."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -215,10 +216,16 @@ def history_command(name: str, api: Api, as_json: bool) -> None:  # noqa: FBT001
     """Show every change of who serves, newest first."""
     records = pages(api, path("models", name, "history"), "history", "before")
     rows = [
-        [r["revision"], when(r["at"]), r["action"], r["after"]["champion"] or "-", r["actor"], r["reason"]]
+        [r["revision"], when(r["at"]), r["action"], r["after"]["champion"] or "-", gated(r), r["actor"], r["reason"]]
         for r in records
     ]
-    show(records, as_json, table(["revision", "at", "action", "champion", "actor", "reason"], rows))
+    show(records, as_json, table(["revision", "at", "action", "champion", "gate", "actor", "reason"], rows))
+
+
+def gated(record: Mapping[str, Any]) -> str:
+    """The gates' verdict in an audit record, and whether it was overridden."""
+    gate = (record["evidence"] or {}).get("gate", {})
+    return f"{gate.get('verdict', '-')}{', overridden' if gate.get('override') else ''}"
 
 
 def pages(api: Api, where: str, key: str, cursor: str) -> list[dict[str, Any]]:

@@ -16,13 +16,17 @@ from cli import gate, model
 from cli.api import Api, ApiError, environment_api, path
 from cli.local import tools
 from cli.project import PRODUCTION, STAGING, Place, evaluation, in_project, run, same_bytes
-from cli.show import show, table
+from cli.show import Stopped, show, table
 from zeroloop import clock
 from zeroloop.inference import package as packages
 from zeroloop.registry.gates import Evaluation, Measured
 
-WAITS = 3
-"""Exit code of a promotion that waits for an approval."""
+
+class Waiting(Stopped):
+    """A promotion that waits for an approval."""
+
+    exit_code = 3
+
 
 SERVES_SECONDS = 40.0
 """Predict knows a lineup for 5 s, and in an outage of the table for 30."""
@@ -129,12 +133,17 @@ def register_command(place: Place, env: str, *, as_json: bool) -> None:
 
 
 def registered(api: Api, place: Place, env: str) -> dict[str, Any]:
-    """As `submitted`; a version that its gates stop is an error."""
+    """As `submitted`.
+
+    Raises
+    ------
+    Stopped
+        By admission, or by the gates.
+    """
     result = submitted(api, place, env)
     if result["verdict"] and not result["verdict"]["passed"]:
-        raise click.ClickException(
-            f"version {result['version']} was stopped by its gates:\n{gate.judged(result['verdict'])}"
-        )
+        says = f"version {result['version']} was stopped by its gates:\n{gate.judged(result['verdict'])}"
+        raise Stopped(says, result)
     return result
 
 
@@ -143,9 +152,15 @@ def submitted(api: Api, place: Place, env: str) -> dict[str, Any]:
     found = msgspec.to_builtins(evaluation(place))
     version = model.register(api, place.package, place.model)
     if version["state"] != "READY":
-        raise click.ClickException(f"version {version['version']} is {version['state']}: {version['reason']}")
+        raise Stopped(f"version {version['version']} is {version['state']}: {version['reason']}", version)
     here = path("models", place.model, "versions", version["version"], "evaluation")
-    told = api.post(here, found, repeat=True)
+    try:
+        told = api.post(here, found, repeat=True)
+    except ApiError as error:
+        if error.code != "served":
+            raise
+        click.echo(f"{env}: {error.message}; it is judged by that", err=True)
+        told = api.get(here)
     result = {"env": env, **{name: version[name] for name in ("version", "version_id", "digest", "state")}}
     result["verdict"] = told["verdict"]
     place.write(f"registered-{env}", result)
@@ -184,8 +199,7 @@ def promote_command(place: Place, env: str, reason: str, *, as_json: bool) -> No
     except ApiError as error:
         if error.code != "not_approved":
             raise
-        click.echo(error.message, err=True)
-        raise SystemExit(WAITS) from error
+        raise Waiting(error.message, error.result) from error
     show(result, as_json, _serving(place, result))
 
 

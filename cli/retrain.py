@@ -12,7 +12,7 @@ from cli.local import tools
 from cli.local.home import PROJECT
 from cli.pipeline import with_python, with_uv
 from cli.project import Place, model_of, run
-from cli.show import show
+from cli.show import Stopped, show
 from cli.window import Window, in_window
 
 HERE = "retrain"
@@ -65,7 +65,7 @@ def retrain_command(  # noqa: PLR0913 - click's form
 
     Exits 1 where a step stops it: too few labels, data that isn't fit, a gate that is missed.
     """
-    folder = (project or of_model(name)).resolve()
+    folder = of_model(name, project).resolve()
     place = Place(name, folder, (work or PROJECT / ".zeroloop/retrain" / name).resolve())
     result = retrain(account, place, span, least, Training(python, python or tools.find_uv(uv)))
     place.write("retrained", result)
@@ -75,8 +75,20 @@ def retrain_command(  # noqa: PLR0913 - click's form
     show(result, as_json, told(result))
 
 
-def of_model(name: str) -> Path:
-    """The example whose pipeline.toml names the model."""
+def of_model(name: str, project: Path | None = None) -> Path:
+    """The folder whose pipeline.toml names the model: `project`, or an example.
+
+    Raises
+    ------
+    click.UsageError
+        There is none, or it makes another model.
+    """
+    if project:
+        if (made := model_of(project)) != name:
+            raise click.UsageError(
+                f"{project} makes {made}, not {name}: its candidate would be registered as another's"
+            )
+        return project
     for file in sorted(PROJECT.glob("examples/*/pipeline.toml")):
         if model_of(file.parent) == name:
             return file.parent
@@ -88,22 +100,25 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
 
     Raises
     ------
-    click.ClickException
-        A step stopped it; its result is in the run's folder.
+    Stopped
+        By a step; its result is in the run's folder.
     """
     api, folder = account.api, place.work / "assembled"
     made = assemble.write(assemble.assemble(account, place.model, span), folder)
     if made["rows"] < least:
-        raise click.ClickException(
+        raise Stopped(
             f"{made['rows']} predictions of {span} have a label, {least} are asked for (--window, --least); left out: "
-            f"{assemble.left_out(made)}"
+            f"{assemble.left_out(made)}",
+            made,
         )
     training.run(place, "combine", "--data", str(folder))
+    made["left_out"] |= place.read("combined")["left_out"]
     data = ["--data", str(place.work / "combined")]
     last = pipeline.champions_evaluation(api, place)
     if not training.run(place, "validate", *data, *(["--last", str(last)] if last else [])):
-        stops = [one["name"] for one in place.read("data")["findings"] if not one["passed"]]
-        raise click.ClickException(f"the data is not fit to train on: {', '.join(stops)}")
+        found = place.read("data")
+        stops = [one["name"] for one in found["findings"] if not one["passed"]]
+        raise Stopped(f"the data is not fit to train on: {', '.join(stops)}", found)
     training.run(place, "train", *data)
     champion = pipeline.champions_package(api, place, HERE)
     beside = ["--champion", str(champion)] if champion else []
@@ -111,10 +126,11 @@ def retrain(account: Account, place: Place, span: Window, least: int, training: 
     evaluation = place.read("evaluation")
     evaluation["data"]["assembled"] = made["digest"]
     evaluation["made"]["assembled"] = {key: made[key] for key in ("rows", "window")}
+    evaluation["made"]["left_out"] = made["left_out"]
     place.write("evaluation", evaluation)
     verdict = gate.checked(place)
     if not verdict["passed"]:
-        raise click.ClickException(f"the candidate was stopped by the gates:\n{gate.judged(verdict)}")
+        raise Stopped(f"the candidate was stopped by the gates:\n{gate.judged(verdict)}", verdict)
     return {**pipeline.registered(api, place, HERE), "metrics": evaluation["metrics"], "assembled": made}
 
 

@@ -3,9 +3,25 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 import click
+
+
+class Stopped(click.ClickException):
+    """A step that was stopped: people are told why, and --json prints what was found."""
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
+        context = click.get_current_context(silent=True)
+        self._as_json = bool(context and context.params.get("as_json"))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it, as click does before it exits."""
+        super().show(file)
+        if self._as_json:
+            click.echo(json.dumps(self.result, indent=2))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -18,7 +18,8 @@ from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference.assignment import CONTROL
 from zeroloop.inference.receipts import Key, Receipt, claimed, verify
 from zeroloop.monitoring import archived
-from zeroloop.registry import audit
+from zeroloop.registry import audit, gates
+from zeroloop.registry.gates import Evaluation
 
 STALE_MS = 30_000
 """Predict may answer by a lineup that is so old."""
@@ -117,8 +118,9 @@ def trace(api: Api, receipt: Receipt) -> Found:
     facts["git_commit"] = version["git_commit"]
     if not version["git_commit"]:
         broken["git commit"] = "the package names none"
-    facts["data"] = _data(api.find(f"{here}/evaluation"), version, broken)
-    facts |= _let(api, name, receipt, broken)
+    evaluated = api.find(f"{here}/evaluation")
+    facts["data"] = _data(evaluated, version, broken)
+    facts |= _let(api, name, receipt, evaluated, broken)
     facts["approval"] = version.get("approval")
     return Found(facts, broken)
 
@@ -149,7 +151,9 @@ def _data(found: dict[str, Any] | None, version: Mapping[str, Any], broken: dict
     return told
 
 
-def _let(api: Api, name: str, receipt: Receipt, broken: dict[str, str]) -> dict[str, Any]:
+def _let(
+    api: Api, name: str, receipt: Receipt, evaluated: dict[str, Any] | None, broken: dict[str, str]
+) -> dict[str, Any]:
     """Who let the version serve when it answered, and by which verdict; and whether the chain that says so is whole."""
     records = serving.history(api, name)
     faults = audit.faults(records, api.get(path("models", name, "lineup"))["revision"])
@@ -171,6 +175,10 @@ def _let(api: Api, name: str, receipt: Receipt, broken: dict[str, str]) -> dict[
     verdict = (by["evidence"] or {}).get("gate")
     if verdict is None:
         broken["gate"] = f"{by['action']} (revision {by['revision']}) asked no gates"
+    elif named := verdict.get("evaluation"):
+        kept = gates.digest(msgspec.convert(evaluated["evaluation"], Evaluation)) if evaluated else "none"
+        if named != kept:
+            broken["contradiction"] = f"it was let serve by the evaluation {named[:12]}, and {kept[:12]} is kept"
     told = {key: by[key] for key in ("revision", "action", "at", "actor", "reason", "hash")}
     return {"gate": {**told, "verdict": verdict}, "audit": len(records)}
 
@@ -214,6 +222,7 @@ def told(facts: Mapping[str, Any], broken: Mapping[str, str]) -> str:
                 ["let serve", f"{when(gate['at'])} UTC by {gate['actor']} ({gate['action']}: {gate['reason']})"]
             )
         by = f"{approval['actor']}, {when(approval['at'])} UTC: {approval['reason']}" if approval else "nobody"
+        by += ", after the prediction" if approval and approval["at"] > said["time"] else ""
         rows.append(["approved by", by])
     rows += [[name, f"UNKNOWN: {why}" if name != "contradiction" else why.upper()] for name, why in broken.items()]
     return table(["link", "found"], rows)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from unicodedata import category, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ _SEED = 20261128
 
 
 def normal(text: str) -> str:
-    """`text` without its case, punctuation and spacing: what differs in these alone is the same."""
-    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+    """`text` without case, punctuation, spacing, typographic forms and what can't be seen: the rest is compared."""
+    seen = (c for c in normalize("NFKC", text).casefold() if category(c) != "Cf")
+    return " ".join("".join(c if c.isalnum() else " " for c in seen).split())
 
 
 def shingles(text: str) -> NDArray[np.uint64]:
@@ -44,6 +46,26 @@ def pairs(texts: Sequence[str], near: float) -> Iterator[tuple[int, int]]:
     for i, j in sorted(candidates):
         if jaccard(sets[i], sets[j]) >= near:
             yield i, j
+
+
+def distinct(texts: Sequence[str], near: float, known: int) -> list[int]:
+    """Which normal texts are near none that is kept before them; the first `known` are kept whatever they are.
+
+    A thousand copies cost a thousand comparisons: each is held against the one that is kept.
+    """
+    sets = [shingles(text) for text in texts]
+    bands = [*_bands(sets)]
+    places: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in bands]
+    kept = []
+    for i, one in enumerate(sets):
+        keys = [band[i].tobytes() for band in bands]
+        others = {j for place, key in zip(places, keys, strict=True) for j in place.get(key, ())}
+        if i >= known and any(jaccard(sets[j], one) >= near for j in others):
+            continue
+        kept.append(i)
+        for place, key in zip(places, keys, strict=True):
+            place[key].append(i)
+    return kept
 
 
 def _bands(sets: Sequence[NDArray[np.uint64]]) -> Iterator[NDArray[np.uint32]]:

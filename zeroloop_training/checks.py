@@ -1,7 +1,7 @@
 """Whether data is fit to train on: its schema, what is missing, repeated or out of balance, leaks, drift."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -78,7 +78,7 @@ def _repeated(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
     """Rows that are there twice, rows that contradict each other, and rows in more than one split."""
     groups: dict[Any, list[Labelled]] = defaultdict(list)
     for row in rows:
-        groups[alike.normal(row.value) if isinstance(row.value, str) else canonical(row.value)].append(row)
+        groups[alike.normal(row.value) if isinstance(row.value, str) else canonical(_rounded(row.value))].append(row)
     again = [row for group in groups.values() for row in group[1:]]
     share = len(again) / len(rows)
     says = f"{len(again):,} rows ({share:.2%}), at most {limits.duplicates_at_most:.2%}"
@@ -93,6 +93,15 @@ def _repeated(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
         yield _leak("near leaks", near, rows, limits)
 
 
+def _rounded(value: Any) -> Any:
+    """A row or a tensor with its numbers to 6 significant digits: a shift below them makes no other."""
+    if isinstance(value, Mapping):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return float(f"{value:.6g}") if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _leaked(group: Sequence[Labelled]) -> list[Labelled]:
     """Of rows that are the same, the held-out ones that are in another split, too."""
     splits = {row.split for row in group}
@@ -101,9 +110,10 @@ def _leaked(group: Sequence[Labelled]) -> list[Labelled]:
 
 def _leak(name: str, leaked: Sequence[Labelled], rows: Sequence[Labelled], limits: Limits) -> Finding:
     held_out = sum(row.split != "train" for row in rows) or 1
-    n = len({row.id for row in leaked})
+    ids = list(dict.fromkeys(row.id for row in leaked))
+    n = len(ids)
     says = f"{n:,} held-out rows ({n / held_out:.2%}) are in another split, at most {limits.leaks_at_most:.2%}"
-    return Finding(name, n / held_out <= limits.leaks_at_most, says, _ids(leaked))
+    return Finding(name, n / held_out <= limits.leaks_at_most, says, ids[:_SHOWN])
 
 
 def _drift(rows: Sequence[Labelled], limits: Limits, last: Profile | None) -> Finding:

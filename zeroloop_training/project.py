@@ -32,6 +32,13 @@ class Labelled(NamedTuple):
     slices: Mapping[str, str]
 
 
+class Combined(NamedTuple):
+    """A data file for `--data`, and how many of the assembled rows aren't in it, by why."""
+
+    data: bytes
+    left_out: Mapping[str, int]
+
+
 class Steps(Struct, frozen=True, forbid_unknown_fields=True):
     """Functions as `module:name`.
 
@@ -44,7 +51,7 @@ class Steps(Struct, frozen=True, forbid_unknown_fields=True):
     source
         () -> the digest of the project's own data, as its packages state it.
     combine
-        (folder of `zeroloop data assemble`) -> the bytes of a data file with its rows and the project's own.
+        (folder of `zeroloop data assemble`) -> `Combined`: a data file with its rows and the project's own.
     """
 
     rows: str

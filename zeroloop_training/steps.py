@@ -58,7 +58,9 @@ def combine(asked: Project, assembled: Path, work: Path) -> int:
     """Write a data file of the project's own rows and those in the folder `assembled`."""
     if asked.steps.combine is None:
         raise InvalidInput("pipeline.toml has no step `combine`: docs/pipeline.md says what it does")
-    (work / COMBINED).write_bytes(project.named(asked.steps.combine)(assembled))
+    made: project.Combined = project.named(asked.steps.combine)(assembled)
+    (work / COMBINED).write_bytes(made.data)
+    _write(work / f"{COMBINED}.json", {"digest": sha256(made.data), "left_out": made.left_out, "made": _moment()})
     return 0
 
 
@@ -123,12 +125,12 @@ def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[
 
 
 def _fit(asked: Project, file: Path | None, work: Path) -> tuple[list[Labelled], Data]:
-    """The rows and their manifest; where data was validated in `work`, these must be it, and fit."""
+    """The rows and their manifest: the ones that were validated in `work`, and fit."""
     rows = project.rows(asked, file)
     now = project.manifest(rows, _source(asked, file))
     told = work / "data.json"
     if not told.exists():
-        return rows, now
+        raise InvalidInput(f"{told} is missing: `zeroloop data validate` makes it, with the same --data")
     found = json.loads(told.read_text())
     if not found["passed"]:
         raise InvalidInput(f"{told}: the data did not pass its validation: `zeroloop data validate` says why")

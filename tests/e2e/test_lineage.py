@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cli import retrain
+from cli.local.home import PROJECT
 from examples.sentiment import dataset
 from tests.local_stack import Local
 from zeroloop import clock
@@ -106,9 +107,12 @@ def test_the_same_archive_makes_the_same_data_with_its_prediction_ids(traced: Tr
 
 
 def test_too_few_labels_train_nothing(traced: Traced, tmp_path: Path) -> None:
-    few = ("retrain", NAME, "--project", "examples/sentiment", "--work", tmp_path, "--python", sys.executable)
+    asked = (PROJECT / "examples/sentiment/pipeline.toml").read_text()
+    (tmp_path / "pipeline.toml").write_text(asked.replace('model = "sentiment"', f'model = "{NAME}"'))
+    few = ("retrain", NAME, "--project", tmp_path, "--work", tmp_path, "--python", sys.executable, "--json")
     done = traced.command(*few)
     assert (done.returncode, "have a label, 200 are asked for" in done.stderr) == (1, True), done.stderr
+    assert json.loads(done.stdout)["rows"] < 200
     assert traced.local.send("GET", f"/models/{NAME}/lineup").body["champion"] == 1
 
 

@@ -11,7 +11,7 @@ from tests.integration.conftest import Context, event
 from tests.integration.test_registry import Call, manifest
 from zeroloop.registry import audit
 from zeroloop.registry.rules import Facts
-from zeroloop.registry.service import Admissions
+from zeroloop.registry.service import Admissions, Change
 
 GOOD = {"accuracy": {"value": 0.79, "lower": 0.7675, "upper": 0.8119, "n": 1289}}
 BAD = {"accuracy": {"value": 0.66, "lower": 0.63, "upper": 0.69, "n": 1289}}
@@ -155,6 +155,58 @@ def test_an_evaluation_is_of_the_versions_own_bytes(call: Call, ready: Callable[
     assert (call("get_evaluation")[0], call("get_evaluation")[1]["code"]) == (404, "no_evaluation")
     large = found("0" * 64, GOOD, explanations={"words": "x" * 200_000})
     assert call("evaluate", body=large)[0] == 422
+
+
+def test_what_a_version_served_by_is_not_replaced(call: Call, ready: Callable[[int], str]) -> None:
+    digest = ready(1)
+    call("set_gates")
+    data = {"digest": "1" * 64, "source": "2" * 64, "splits": {"train": "3" * 64}}
+    said = found(digest, GOOD, data=data, p95_ms=1.5, made={"at": "first"})
+    call("evaluate", body=found(digest, BAD, data=data))
+    call("evaluate", body=said)  # before it serves, the last one counts
+    assert call("promote")[1]["champion"] == 1
+    kept = call("get_evaluation")[1]
+    forged = [
+        found(digest, {"accuracy": {"value": 0.99}}, data=data),
+        found(digest, GOOD, data={**data, "digest": "9" * 64}),
+        found(digest, GOOD),
+    ]
+    for other in forged:
+        status, body = call("evaluate", body=other, actor="arn:aws:iam::123456789012:user/eve")
+        assert (status, body["code"]) == (409, "served")
+    again = {**said, "p95_ms": 0.1, "made": {"at": "later"}}
+    assert call("evaluate", body=again)[1] == call("get_evaluation")[1] == kept
+    compared = {"c" * 64: {"n": 1289, "only_champion": 20, "only_candidate": 25, "p_worse": 0.81}}
+    added = call("evaluate", body={**again, "comparisons": compared})[1]["evaluation"]
+    assert added == {**kept["evaluation"], "comparisons": compared}
+    worse = {"c" * 64: {"n": 1289, "only_champion": 50, "only_candidate": 0, "p_worse": 0.0}}
+    assert call("evaluate", body={**again, "comparisons": worse})[1]["evaluation"] == added
+
+
+def test_a_version_that_begins_to_serve_while_it_is_evaluated_keeps_what_it_served_by(
+    call: Call, registry: ModuleType, ready: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = ready(1)
+    call("set_gates")
+    call("evaluate", body=found(digest, GOOD))
+    store = registry.registry._store
+    read = store.get_evaluation
+
+    def promoted_meanwhile(model_id: str, number: int) -> Any:
+        monkeypatch.setattr(store, "get_evaluation", read)
+        before = read(model_id, number)
+        registry.registry.promote("sentiment", 1, Change(actor="ada", at=1, reason="now"))
+        return before
+
+    monkeypatch.setattr(store, "get_evaluation", promoted_meanwhile)
+    assert call("evaluate", body=found(digest, BAD))[1]["code"] == "served"
+    assert call("get_evaluation")[1]["evaluation"]["metrics"]["accuracy"]["value"] == 0.79
+
+
+@pytest.mark.parametrize("asked", [{}, {"metrics": {}}, {"budgets": {}, "slices": {}, "card": []}])
+def test_gates_that_ask_for_nothing_are_refused(call: Call, asked: dict[str, Any]) -> None:
+    status, body = call("set_gates", body={"gates": asked, "reason": "none"})
+    assert (status, body["field"]) == (422, "gates")
 
 
 def test_evaluations_tell_the_data_behind_versions(call: Call, ready: Callable[[int], str]) -> None:

@@ -37,10 +37,12 @@ FREE_WHILE_IDLE = {
     "AWS::StepFunctions::StateMachine",
 }
 
-# One bucket's objects, all or below a prefix; the executions of one state machine; routes of the API by their method.
+# One bucket's objects, all or below a prefix; the executions of one state machine; routes of the API by their method;
+# the stack, which is one whatever its UUID.
 _LAWFUL_STARS = re.compile(
     r"^((\$\{\w+\.Arn\}/([\w/]+/)?|arn:.*:execution:\$\{AWS::StackName\}-\w+:)\*"
-    r"|arn:[^*]*:\$\{Api\}/\*/(GET|POST)/models/\*(/versions(/\*/(complete|evaluation))?)?)$"
+    r"|arn:[^*]*:\$\{Api\}/\*/(GET|POST)/models/\*(/versions(/\*/(complete|evaluation))?)?"
+    r"|arn:[^*]*:stack/\$\{AWS::StackName\}/\*)$"
 )
 
 # Its only resource is everything: metrics have no ARNs.

@@ -7,6 +7,8 @@ from typing import Any, cast
 import pytest
 from moto.events.models import EventPattern
 
+from cli import account
+from cli.local.home import Home
 from tests.template import reader
 
 CONTRACTS = reader.PROJECT / "docs/contracts"
@@ -14,8 +16,19 @@ ALERT = json.loads((CONTRACTS / "alert.schema.json").read_text())["examples"][0]
 CONDITIONS = {
     "RetrainByBuild": {"RetrainBuild", "RetrainBuildRole", "RetrainLogGroup", "RetrainOnDrift", "RetrainStartRole"},
     "RetrainByDispatch": {"RetrainConnection", "RetrainDispatch", "RetrainDispatchRole", "RetrainOnGitHub"},
-    "RetrainOnTime": {"RetrainSchedule", "RetrainScheduleRole"},
 }
+
+
+def resource(name: str) -> dict[str, Any]:
+    return dict(reader.read()["Resources"][name]["Properties"])
+
+
+def filled(text: str, **values: str) -> str:
+    """A `Fn::Sub`, as CloudFormation fills it in."""
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    assert "${" not in text
+    return text
 
 
 def event(detail_type: str, /, **detail: Any) -> dict[str, Any]:
@@ -29,14 +42,23 @@ def event(detail_type: str, /, **detail: Any) -> dict[str, Any]:
         (event("AlertChanged", **{**ALERT, "kind": "drift"}), True),
         (event("AlertChanged", **{**ALERT, "kind": "drift", "state": "OK"}), False),
         (event("AlertChanged", **ALERT), False),
+        (event("AlertChanged", **{**ALERT, "kind": "drift", "model": "machine"}), False),
         (event("RetrainingRequested", schema_version=1, model_id=ALERT["model_id"], model="sentiment", at=1), True),
+        (event("RetrainingRequested", schema_version=1, model_id=ALERT["model_id"], model="machine", at=1), False),
         (event("LineupChanged", model="sentiment"), False),
         ({**event("AlertChanged", **{**ALERT, "kind": "drift"}), "source": "aws.s3"}, False),
     ],
-    ids=["drift", "drift is over", "latency", "a wish", "promotion", "another's"],
-)
-def test_drift_and_wishes_start_a_retraining_and_nothing_else(rule: str, sent: dict[str, Any], starts: bool) -> None:
-    pattern = reader.read()["Resources"][rule]["Properties"]["EventPattern"]
+    ids=[
+        "drift", "drift is over", "latency", "another model's drift", "a wish", "a wish for another", "promotion",
+        "another's",
+    ],
+)  # fmt: skip
+def test_drift_of_the_model_and_wishes_for_it_start_a_retraining_and_nothing_else(
+    rule: str, sent: dict[str, Any], starts: bool
+) -> None:
+    pattern = resource(rule)["EventPattern"]
+    assert pattern["detail"]["model"] == [{"Ref": "RetrainModel"}]
+    pattern["detail"]["model"] = ["sentiment"]
     assert EventPattern.load(json.dumps(pattern)).matches_event(cast(Any, sent)) is starts
 
 
@@ -52,14 +74,47 @@ def test_nothing_of_it_exists_unless_it_is_asked_for() -> None:
     assert template["Parameters"]["RetrainModel"]["Default"] == ""
 
 
-def test_targets_are_told_the_model() -> None:
-    """The input transformer, as EventBridge fills it in: a text comes with its quotes."""
+def test_a_retraining_is_of_the_model_that_a_parameter_names() -> None:
+    asked = reader.read()["Rules"]["RetrainingIsOfAModel"]
+    none = [{"Fn::Equals": [{"Ref": name}, ""]} for name in ("RetrainRepository", "RetrainGitHubRepository")]
+    assert asked["RuleCondition"] == {"Fn::Not": [{"Fn::And": none}]}
+    [needed] = asked["Assertions"]
+    assert needed["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "RetrainModel"}, ""]}]}
+    variables = {one["Name"]: one["Value"] for one in resource("RetrainBuild")["Environment"]["EnvironmentVariables"]}
+    assert variables["MODEL"] == {"Ref": "RetrainModel"}
+
+
+def test_either_way_has_its_schedule_and_no_start_is_lost_to_one_under_way() -> None:
+    on_time = {"Fn::If": ["RetrainOnTime", {"Ref": "RetrainRate"}, {"Ref": "AWS::NoValue"}]}
     for rule in ("RetrainOnDrift", "RetrainOnGitHub"):
-        [target] = reader.read()["Resources"][rule]["Properties"]["Targets"]
-        assert target["InputTransformer"]["InputPathsMap"] == {"model": "$.detail.model"}
-        assert '"a model"' in json.dumps(
-            json.loads(target["InputTransformer"]["InputTemplate"].replace("<model>", '"a model"'))
-        )
+        assert resource(rule)["ScheduleExpression"] == on_time
+        [target] = resource(rule)["Targets"]
+        assert "InputTransformer" not in target  # a schedule's event has no model
+    assert reader.read()["Parameters"]["RetrainRate"]["Default"] == ""
+    assert "ConcurrentBuildLimit" not in resource("RetrainBuild")  # it refuses, and doesn't queue
+
+
+def test_the_build_may_look_its_stack_up_as_the_command_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The command asks by name: IAM authorizes that as `stack/NAME/*`, and not by the stack's id."""
+    asked: list[str] = []
+
+    class CloudFormation:
+        def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 - boto's word
+            asked.append(StackName)
+            return {"Stacks": [{"Outputs": [{"OutputKey": "ApiUrl", "OutputValue": "https://x"}]}]}
+
+    monkeypatch.setattr(account, "client", lambda _service: CloudFormation())
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.setenv(name, "eu-west-1")  # and back to what it was: the command sets the region
+    account.find("zeroloop", Home(tmp_path))
+    statements = resource("RetrainBuildRole")["Policies"][0]["PolicyDocument"]["Statement"]
+    [allowed] = [one["Resource"] for one in statements if one["Action"] == "cloudformation:DescribeStacks"]
+    at = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "1", "AWS::StackName": "zeroloop"}
+    assert asked == ["zeroloop"]
+    assert filled(allowed["Fn::Sub"], **at) == f"arn:aws:cloudformation:eu-west-1:1:stack/{asked[0]}/*"
+    spec = resource("RetrainBuild")["Source"]["BuildSpec"]
+    variables = {one["Name"]: one["Value"] for one in resource("RetrainBuild")["Environment"]["EnvironmentVariables"]}
+    assert ('--stack "$STACK"' in spec, variables["STACK"]) == (True, {"Ref": "AWS::StackName"})
 
 
 def test_the_build_runs_a_command_that_exists() -> None:
@@ -72,8 +127,14 @@ def test_the_build_runs_a_command_that_exists() -> None:
 
 
 def test_the_workflow_listens_to_what_is_dispatched() -> None:
-    workflow = Path(reader.PROJECT / ".github/workflows/retrain.yml").read_text()
-    [target] = reader.read()["Resources"]["RetrainOnGitHub"]["Properties"]["Targets"]
-    sent = json.loads(target["InputTransformer"]["InputTemplate"].replace("<model>", '"m"'))
+    workflow = (reader.PROJECT / ".github/workflows/retrain.yml").read_text()
+    [target] = resource("RetrainOnGitHub")["Targets"]
+    given = {"RetrainModel": "m", "RetrainProjectFolder": "examples/m", "RetrainWindow": "7d"}
+    sent = json.loads(filled(target["Input"]["Fn::Sub"], **given))
     assert f"types: [{sent['event_type']}]" in workflow
-    assert "github.event.client_payload.model" in workflow
+    assert sent["client_payload"] == {"model": "m", "project": "examples/m", "window": "7d"}
+    [run] = [line for line in workflow.splitlines() if "zeroloop retrain" in line and "run:" in line]
+    for name in sent["client_payload"]:
+        assert f"{name.upper()}: ${{{{ github.event.client_payload.{name} || inputs.{name} }}}}" in workflow
+        assert f'"${name.upper()}"' in run
+    assert "examples/" not in workflow

@@ -259,7 +259,6 @@ def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
         "AbTestScheduleRole": {"lambda:InvokeFunction"},
         "MonitorSchedulesRole": {"lambda:InvokeFunction"},
         "RetrainStartRole": {"codebuild:StartBuild"},
-        "RetrainScheduleRole": {"codebuild:StartBuild"},
         "RetrainDispatchRole": {"events:InvokeApiDestination"},
         "RetrainBuildRole": {
             "cloudformation:DescribeStacks",

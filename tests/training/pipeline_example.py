@@ -105,12 +105,14 @@ def test_poisoned_labels_are_stopped_by_the_gate_and_honest_ones_are_not(
     poisoned = [
         row._replace(mean_sentiment=-row.mean_sentiment) if i % 5 == 0 else row for i, row in enumerate(SENTENCES)
     ]
-    assert run("validate", tmp_path, "--data", saved(tmp_path, poisoned)) == 0  # labels that are wrong look like labels
     verdicts = {}
     for name, rows in (("honest", SENTENCES), ("poisoned", poisoned)):
         work = tmp_path / name
         work.mkdir()
         data = ("--data", saved(work, rows))
+        assert run("train", work, *data) == 1  # not validated
+        assert not (work / "package").exists()
+        assert run("validate", work, *data) == 0  # labels that are wrong look like labels
         assert run("train", work, *data) == 0
         assert run("evaluate", work, *data) == 0
         found = msgspec.convert(result(work, "evaluation"), Evaluation)
@@ -154,7 +156,10 @@ def test_hashed_traffic_is_validated_trained_and_measured_as_texts_are(
     ]
     (tmp_path / "rows.jsonl").write_bytes(b"".join(canonical(row) + b"\n" for row in rows))
     assert run("combine", tmp_path, "--data", tmp_path) == 0
-    assert (tmp_path / steps.COMBINED).read_bytes() == retraining.combined(tmp_path)
+    assert (tmp_path / steps.COMBINED).read_bytes() == retraining.combined(tmp_path).data
+    assert {"unreadable by this model", "known to the project", "nearly the same as another"} == {
+        *result(tmp_path, "combined")["left_out"]
+    }
 
     data = ("--data", tmp_path / steps.COMBINED)
     assert run("validate", tmp_path, *data) == 0, missed(tmp_path)

@@ -17,6 +17,12 @@ def test_case_punctuation_and_spaces_make_no_difference() -> None:
     assert alike.normal("A  Dull, lifeless\tfilm!") == alike.normal("a dull lifeless film") == "a dull lifeless film"
 
 
+def test_what_cannot_be_seen_and_typographic_forms_make_no_difference() -> None:
+    assert (
+        alike.normal("du\u200bll \u2060fi\u00adlm") == alike.normal("\uff24\uff35\uff2c\uff2c \ufb01lm") == "dull film"
+    )
+
+
 def test_similarity_by_hand() -> None:
     # abcdef: abcde, bcdef; abcdeg: abcde, bcdeg: one of three
     assert alike.jaccard(alike.shingles("abcdef"), alike.shingles("abcdeg")) == pytest.approx(1 / 3)
@@ -28,6 +34,15 @@ def test_pairs_are_those_that_comparing_each_with_each_finds(texts: list[str]) -
     sets = [alike.shingles(text) for text in texts]
     every = [(i, j) for i, j in combinations(range(len(texts)), 2) if alike.jaccard(sets[i], sets[j]) >= 0.8]
     assert list(alike.pairs(texts, 0.8)) == every
+
+
+@given(TEXTS, st.integers(0, 3))
+def test_distinct_texts_are_those_that_are_near_no_earlier_one(texts: list[str], known: int) -> None:
+    kept: list[str] = []
+    for i, text in enumerate(texts):
+        if i < known or all(alike.jaccard(alike.shingles(text), alike.shingles(other)) < 0.8 for other in kept):
+            kept.append(text)
+    assert [texts[i] for i in alike.distinct(texts, 0.8, known)] == kept
 
 
 def test_of_real_sentences_none_is_missed() -> None:

@@ -11,7 +11,7 @@ from zeroloop.registry.audit import Record, Serving
 NOBODY = Serving(champion=None, challenger=None, previous=None, traffic=0.0)
 
 
-def chain(length: int) -> list[dict[str, Any]]:
+def chain(length: int, reason: str = "because") -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     link = audit.FIRST
     for revision in range(1, length + 1):
@@ -23,7 +23,7 @@ def chain(length: int) -> list[dict[str, Any]]:
                 at=revision,
                 actor="anonymous",
                 action="promote",
-                reason="because",
+                reason=reason,
                 before=NOBODY,
                 after=NOBODY,
                 previous_hash=link,

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+from math import comb
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from examples.sentiment import dataset
@@ -16,14 +18,15 @@ from zeroloop_training.profile import Drift
 from zeroloop_training.project import Labelled
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TEST = [row for row in dataset.labelled(None) if row.split == "test"]
+ROWS = dataset.labelled(None)
+TEST = [row for row in ROWS if row.split == "test"]
 
 
 @pytest.fixture(scope="module", name="found")
 def _found() -> Evaluation:
     asked = project.read(EXAMPLES / "sentiment")
     packages = EXAMPLES / "sentiment" / "packages"
-    return evaluation.evaluate(asked, packages / "large", TEST, None, [packages / "small", packages / "large"])
+    return evaluation.evaluate(asked, packages / "large", ROWS, None, [packages / "small", packages / "large"])
 
 
 def test_metrics_are_those_that_the_package_states(found: Evaluation) -> None:
@@ -48,6 +51,10 @@ def test_a_champion_is_compared_on_the_same_rows(found: Evaluation) -> None:
     }
     pairs = list(zip(rights["large"], rights["small"], strict=True))
     assert (other.only_candidate, other.only_champion) == (pairs.count((True, False)), pairs.count((False, True)))
+    discordant, lost = other.only_candidate + other.only_champion, other.only_champion
+    assert other.only_candidate > lost  # so that the test the other way round says something else
+    by_chance = sum(comb(discordant, k) for k in range(lost, discordant + 1)) / 2**discordant
+    assert other.p_worse == pytest.approx(by_chance)
     assert (itself.only_candidate, itself.only_champion, itself.p_worse) == (0, 0, 1.0)
 
 
@@ -132,14 +139,22 @@ def test_data_that_cannot_be_read_is_told_by_each_step(
     [
         ({"passed": False, "data": None}, "did not pass its validation"),
         ({"passed": True, "data": {"digest": "0" * 64, "source": "0" * 64, "splits": {}}}, "not what was validated"),
-        (None, "package.json is missing: `zeroloop train` makes it"),
+        (None, "data.json is missing: `zeroloop data validate` makes it"),
     ],
 )
-def test_what_was_not_validated_or_not_trained_is_not_evaluated(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: dict[str, Any] | None, says: str
+@pytest.mark.parametrize("step", ["train", "evaluate"])
+def test_what_was_not_validated_is_neither_trained_on_nor_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str, data: dict[str, Any] | None, says: str
 ) -> None:
     if data is not None:
         (tmp_path / "data.json").write_text(json.dumps(data))
-    assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
+    assert steps.main([step, str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
     assert says in capsys.readouterr().err
-    assert not (tmp_path / "evaluation.json").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["data.json"] * (data is not None)
+
+
+def test_what_was_not_trained_is_not_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = project.manifest(dataset.labelled(None), dataset.digest())
+    (tmp_path / "data.json").write_bytes(msgspec.json.encode({"passed": True, "data": data}))
+    assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
+    assert "package.json is missing: `zeroloop train` makes it" in capsys.readouterr().err

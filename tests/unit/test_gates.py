@@ -62,7 +62,6 @@ def test_the_seeds_gate_is_an_accuracy_of_at_least_0_9() -> None:
 @pytest.mark.parametrize(
     ("asked", "missing"),
     [
-        ({}, []),
         ({"metrics": {"accuracy": {"at_least": 0.76, "lower_at_least": 0.735}}}, []),
         ({"metrics": {"accuracy": {"lower_at_least": 0.76}}}, ["accuracy lower_at_least 0.76"]),
         ({"metrics": {"accuracy": {"upper_at_most": 0.79}}}, ["accuracy upper_at_most 0.79"]),
@@ -110,6 +109,12 @@ def test_gates_that_are_not_understood_are_refused(given: Any, says: str) -> Non
         gates.read(given)
 
 
+@pytest.mark.parametrize(("alpha", "passed"), [(0.05, True), (0.1, True), (0.11, False)])
+def test_how_sure_it_must_be_that_the_champion_is_better_is_the_gates_to_say(alpha: float, passed: bool) -> None:
+    compared = found(comparisons={CHAMPION: Comparison(1289, 30, 20, 0.1)})
+    assert (missed({"champion": {"alpha": alpha}}, compared, CHAMPION) == []) is passed
+
+
 def test_red_and_missing_are_refused_and_overridden_with_a_trace() -> None:
     asked = gates.read(SEED)
     red = gates.judge(version(), serving(), asked, found())
@@ -128,10 +133,10 @@ def test_comparisons_on_the_same_data_are_kept() -> None:
     other = gates.Data(digest="4" * 64, source="2" * 64, splits={"test": "5" * 64})
     first = found(data=data, comparisons={"a" * 64: Comparison(9, 1, 2, 0.8)})
     second = found(data=data, comparisons={"b" * 64: Comparison(9, 2, 2, 0.7)})
-    assert list(gates.joined(first, second).comparisons) == ["a" * 64, "b" * 64]
-    assert gates.joined(None, second) is second
+    assert list(gates.joined(version(), first, second).comparisons) == ["a" * 64, "b" * 64]
+    assert gates.joined(version(), None, second) is second
     for data_now in (None, other):
-        assert list(gates.joined(first, found(data=data_now)).comparisons) == []
+        assert list(gates.joined(version(), first, found(data=data_now)).comparisons) == []
 
 
 def test_an_evaluation_of_other_bytes_is_refused() -> None:

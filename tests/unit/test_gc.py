@@ -7,6 +7,7 @@ import botocore.client
 import pytest
 from click.testing import CliRunner
 
+from cli.gc import Folder
 from cli.main import main
 
 LISTS = {
@@ -71,6 +72,34 @@ def test_versions_from_before_the_last_one_that_served_are_listed_and_stay(accou
 def test_they_go_when_told_to_and_no_function_that_lacks_the_alias_loses_any(account: Account) -> None:
     assert all(one["deleted"] for one in gc("--delete"))
     assert account.deleted == [("predict", "8"), ("predict", "9"), ("tried", "2")]
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("older_than", "young"), [([], False), (["--older-than", "1"], False), (["--older-than", "0"], True)]
+)
+def test_what_came_lately_stays_since_a_run_may_be_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+    older_than: list[str],
+    young: bool,
+) -> None:
+    now = 100 * DAY_MS
+    folders = [
+        Folder("artifacts/0/old/", ["o"], 1, now - DAY_MS),
+        Folder("artifacts/0/new/", ["n"], 1, now - DAY_MS + 1),
+    ]
+    deleted: list[str] = []
+    monkeypatch.setattr("cli.gc.clock.now_ms", lambda: now)
+    monkeypatch.setattr("cli.gc._storage", lambda *_: (None, "bucket"))
+    monkeypatch.setattr("cli.gc.unreferenced", lambda *_: folders)
+    monkeypatch.setattr("cli.gc._delete", lambda _s3, _bucket, keys: deleted.extend(keys))
+    done = CliRunner().invoke(
+        main, ["gc", "--url", "http://127.0.0.1:1", "--delete", *older_than], catch_exceptions=False
+    )
+    assert done.exit_code == 0
+    assert deleted == (["o", "n"] if young else ["o"])
 
 
 def test_on_aws_the_stack_must_be_named() -> None:

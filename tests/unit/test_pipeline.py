@@ -24,7 +24,7 @@ def typed(*words: str | Path) -> Result:
 
 
 def refused(result: Result) -> str:
-    assert result.exit_code in {1, 2}, result.output
+    assert result.exit_code in {1, 2, 4}, result.output
     assert isinstance(result.exception, SystemExit)  # click's own end, and not something that nobody expected
     return result.output
 
@@ -104,6 +104,11 @@ def test_a_package_that_was_trained_since_is_not_taken_for_the_one_before(tmp_pa
 )
 def test_bad_input_is_told_in_a_line(words: list[str], says: str) -> None:
     assert says in refused(typed(*words))
+
+
+@pytest.mark.parametrize("words", [["a-test", "--env", "nowhere"], ["--env", "staging"]])
+def test_a_check_of_a_test_that_cannot_be_made_is_not_one_that_is_lost(words: list[str]) -> None:
+    assert typed("ab", "check", *words).exit_code == 4
 
 
 def test_a_file_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:

@@ -5,14 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
+from cli.retrain import of_model
 from examples.sentiment import dataset, retraining
 from examples.sentiment.dataset import Sentence
 from zeroloop.digests import canonical
 from zeroloop.inference.record import input_digest
-from zeroloop_training import hashed, packaging, profile, project
+from zeroloop_training import alike, hashed, packaging, profile, project
 from zeroloop_training.hashed import Hashed
 from zeroloop_training.project import Labelled
 
@@ -38,7 +40,7 @@ def row(text: str, label: str = "negative", **changes: Any) -> dict[str, Any]:
 def added(tmp_path: Path, *rows: dict[str, Any]) -> list[Sentence]:
     """What comes to the movie sentences."""
     (tmp_path / "rows.jsonl").write_bytes(b"".join(canonical(one) + b"\n" for one in rows))
-    (tmp_path / "combined").write_bytes(retraining.combined(tmp_path))
+    (tmp_path / "combined").write_bytes(retraining.combined(tmp_path).data)
     found, own = dataset.read(tmp_path / "combined"), dataset.read()
     assert found[: len(own)] == own
     return found[len(own) :]
@@ -52,6 +54,12 @@ def test_a_hashed_text_is_read_and_answered_as_the_text(tmp_path: Path) -> None:
     assert np.array_equal(rows[0], rows[1])
     assert packaging.predict(SMALL, [sentence.value, NEW]) == packaging.predict(SMALL, [NEW, NEW])
     assert sentence.value == " ".join(map(str, ids(NEW)))
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085", "\x1e"])
+def test_a_mark_that_ends_a_line_elsewhere_ends_none_here(tmp_path: Path, mark: str) -> None:
+    [sentence] = added(tmp_path, row(NEW, instance=NEW.replace(" ", mark)))
+    assert sentence.value == NEW
 
 
 def test_a_text_that_is_kept_comes_as_text(tmp_path: Path) -> None:
@@ -81,6 +89,25 @@ def test_the_same_words_come_once_with_their_last_label(tmp_path: Path) -> None:
     assert sentence.label == "positive"
 
 
+PARCEL = "The parcel for order {} came late, and what was in it was torn to pieces."
+
+
+def test_a_template_in_the_traffic_comes_once_and_does_not_leak(tmp_path: Path) -> None:
+    hashes = [row(PARCEL.format(number)) for number in range(1000, 1100)]
+    told = [row(text := PARCEL.format(number), instance=text) for number in range(2000, 2100)]
+    kept = added(tmp_path, *hashes, *told, row(NEW))
+    assert len([one for one in kept if type(one.value) is Hashed]) <= 3  # other numbers are other hashes, a few alike
+    assert len([one for one in kept if type(one.value) is str]) == 1
+    assert len(kept) + retraining.combined(tmp_path).left_out["nearly the same as another"] == 201
+    texts = [alike.normal(one.value) for one in [*dataset.read(), *kept]]
+    assert not {i for pair in alike.pairs(texts, 0.8) for i in pair} & {*range(len(dataset.read()), len(texts))}
+
+
+def test_what_is_nearly_a_review_is_left_out_whichever_split_it_would_fall_into(tmp_path: Path) -> None:
+    long = [one.text for one in dataset.read() if len(one.text) > 120][:20]
+    assert added(tmp_path, *(row(text, instance=f"{text} Indeed.") for text in long)) == []
+
+
 def test_the_same_rows_make_the_same_bytes_and_splits(tmp_path: Path) -> None:
     added(tmp_path, row(NEW))
     first = (tmp_path / "combined").read_bytes()
@@ -92,6 +119,13 @@ def test_the_same_rows_make_the_same_bytes_and_splits(tmp_path: Path) -> None:
     assert project.manifest(rows, "0" * 64) == project.manifest(dataset.labelled(tmp_path / "combined"), "0" * 64)
     assert asked.steps.combine == "examples.sentiment.retraining:combined"
     assert dict(rows[-1].slices) == {"length": "short"}  # a negation can't be told from hashes
+
+
+def test_a_project_is_retrained_as_the_model_that_it_makes_and_as_no_other() -> None:
+    assert of_model("sentiment") == of_model("sentiment", PROJECT) == PROJECT
+    for folder, says in ((PROJECT, "makes sentiment, not topics"), (None, "no example makes topics")):
+        with pytest.raises(click.UsageError, match=says):
+            of_model("topics", folder)
 
 
 def test_hashes_have_no_part_in_a_profile() -> None:

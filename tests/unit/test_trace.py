@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+import msgspec
 import pytest
 
 from cli import trace
@@ -10,7 +11,7 @@ from cli.api import Api, ApiError
 from cli.window import Window, window
 from zeroloop.errors import InvalidInput, Unavailable
 from zeroloop.inference.receipts import Key, Receipt, sign
-from zeroloop.registry import audit
+from zeroloop.registry import audit, gates
 from zeroloop.registry.audit import Record, Serving
 
 KEY = Key("k1", b"secret")
@@ -62,8 +63,6 @@ def test_a_forged_signature_is_refused_by_who_knows_the_key() -> None:
 
 def chain(*turns: tuple[int, int | None, dict[str, Any] | None]) -> list[dict[str, Any]]:
     """Records of (time, champion after it, evidence)."""
-    import msgspec  # noqa: PLC0415
-
     found, link, before = [], audit.FIRST, Serving(champion=None, challenger=None, previous=None, traffic=0.0)
     for i, (at, champion, evidence) in enumerate(turns):
         after = Serving(champion=champion, challenger=None, previous=before.champion, traffic=0.0)
@@ -80,13 +79,16 @@ def chain(*turns: tuple[int, int | None, dict[str, Any] | None]) -> list[dict[st
 
 GREEN = {"gate": {"verdict": "green", "gates": "a" * 64}}
 CHAIN = chain((1000, 1, None), (2000, 2, GREEN), (4000, 2, {"gates": "b"}), (9000, 1, None))
+EVALUATION: dict[str, Any] = {"digest": "d" * 64, "metrics": {"accuracy": {"value": 0.79}}}
+DATA = {"digest": "f" * 64, "source": "e" * 64, "splits": {"train": "a" * 64}}
+SAID = gates.digest(msgspec.convert({**EVALUATION, "data": DATA}, gates.Evaluation))
+NAMED = chain((1000, 1, None), (2000, 2, {"gate": {**GREEN["gate"], "evaluation": SAID}}))
 VERSION = {
     "version": 2, "version_id": "v", "digest": "d" * 64, "state": "READY", "stage": None, "created_by": "bob",
     "created_at": 900, "run_id": "r1", "git_commit": "c" * 40, "dataset_hash": "e" * 64,
     "approval": {"actor": "eve", "at": 950, "reason": "read it"},
 }  # fmt: skip
 RUN = {"run": {"info": {"run_id": "r1", "status": "FINISHED"}}}
-DATA = {"digest": "f" * 64, "source": "e" * 64, "splits": {"train": "a" * 64}}
 
 
 class Registry(Api):
@@ -97,7 +99,13 @@ class Registry(Api):
         known = {
             "/models": {"models": [{"model": "m", "model_id": MODEL}], "next": None},
             "/models/m/versions/2": {**VERSION, **changes.get("version", {})},
-            "/models/m/versions/2/evaluation": {"evaluation": {"data": {**DATA, **changes.get("data", {})}}},
+            "/models/m/versions/2/evaluation": {
+                "evaluation": {
+                    **EVALUATION,
+                    "data": {**DATA, **changes.get("data", {})},
+                    **changes.get("evaluation", {}),
+                }
+            },
             "/models/m/history": {"history": records[::-1], "next": None},
             "/models/m/lineup": {"revision": len(records)},
             "/api/2.0/mlflow/runs/get?run_id=r1": RUN,
@@ -130,6 +138,16 @@ def test_every_link_of_a_whole_chain_is_told() -> None:
         assert line in text
 
 
+@pytest.mark.parametrize("again", [{}, {"p95_ms": 3.0, "made": {"at": "later"}}])
+def test_an_evaluation_that_was_made_again_is_the_one_that_the_audit_names(again: dict[str, Any]) -> None:
+    assert traced(chain=NAMED, evaluation=again).broken == {}
+
+
+def test_an_evaluation_that_the_audit_names_and_nobody_has_is_a_contradiction() -> None:
+    found = traced(chain=NAMED, gone=["/models/m/versions/2/evaluation"])
+    assert "and none is kept" in found.broken["contradiction"]
+
+
 RETOLD = [dict(one) for one in CHAIN]
 RETOLD[1] = {**RETOLD[1], "reason": "another"}
 
@@ -145,6 +163,7 @@ RETOLD[1] = {**RETOLD[1], "reason": "another"}
         (receipt(), {"version": {"dataset_hash": None}}, "data"),
         (receipt(), {"gone": ["/models/m/versions/2/evaluation"]}, "evaluation"),
         (receipt(), {"data": {"source": "0" * 64}}, "contradiction"),
+        (receipt(), {"chain": NAMED, "evaluation": {"metrics": {"accuracy": {"value": 0.99}}}}, "contradiction"),
         (receipt(), {"chain": chain((1000, 1, None), (2000, 2, None))}, "gate"),
         (receipt(time=1500), {}, "gate"),
         (receipt(time=40_000), {}, "contradiction"),
@@ -154,7 +173,8 @@ RETOLD[1] = {**RETOLD[1], "reason": "another"}
     ],
     ids=[
         "another stack", "deleted version", "no run", "deleted run", "no commit", "no data", "not evaluated",
-        "other data", "no gates", "before it served", "long after it served", "pinned", "no such test", "chain changed",
+        "other data", "evaluation replaced", "no gates", "before it served", "long after it served", "pinned",
+        "no such test", "chain changed",
     ],
 )  # fmt: skip
 def test_a_broken_link_is_said_and_not_invented(asked: Receipt, changes: dict[str, Any], link: str) -> None:
@@ -162,6 +182,23 @@ def test_a_broken_link_is_said_and_not_invented(asked: Receipt, changes: dict[st
     assert [*found.broken] == [link]
     text = trace.told({"signature": "verified", "archive": None, **found.facts}, found.broken)
     assert found.broken[link].lower() in text.lower()
+
+
+@pytest.mark.parametrize(("end", "broken"), [(-1, []), (0, ["contradiction"])])
+def test_a_lineup_may_be_thirty_seconds_old_and_no_more(end: int, broken: list[str]) -> None:
+    assert [*traced(receipt(time=9000 + 30_000 + end)).broken] == broken
+
+
+@pytest.mark.parametrize(("at", "said"), [(5000, "eve"), (5001, "read it, after the prediction")])
+def test_an_approval_that_came_later_is_told_to_have(at: int, said: str) -> None:
+    facts = traced(version={"approval": {"actor": "eve", "at": at, "reason": "read it"}}).facts
+    [line] = [
+        line
+        for line in trace.told({"signature": "", "archive": None, **facts}, {}).splitlines()
+        if line.startswith("approved by")
+    ]
+    assert said in line
+    assert ("after the prediction" in line) is (at > 5000)
 
 
 def test_a_retrained_version_names_what_was_assembled_for_it() -> None:

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from zeroloop.digests import canonical, sha256
-from zeroloop.errors import InvalidInput
+from zeroloop.errors import Conflict, InvalidInput
 from zeroloop.registry.rules import Lineup, NotPromotable, Version
 
 MOST_BYTES = 200_000
@@ -153,6 +153,10 @@ def check(asked: Gates) -> Gates:
     ------
     InvalidInput
     """
+    if asked == Gates():
+        raise InvalidInput(
+            "gates: they ask for nothing, and every version would pass; null takes gates away", field="gates"
+        )
     for name, bounds in asked.metrics.items():
         if bounds == Bounds():
             known = ", ".join(Bounds.__struct_fields__)
@@ -175,7 +179,9 @@ def read(given: Any) -> Gates:
 
 
 def digest(value: Gates | Evaluation) -> str:
-    """SHA-256 of the canonical JSON."""
+    """SHA-256 of the canonical JSON; of an evaluation without what measuring it again, beside others, may change."""
+    if isinstance(value, Evaluation):
+        value = replace(value, comparisons={}, p95_ms=None, made={})
     return sha256(canonical(msgspec.to_builtins(value)))
 
 
@@ -258,8 +264,24 @@ def check_evaluation(version: Version, evaluation: Evaluation) -> None:
         )
 
 
-def joined(before: Evaluation | None, found: Evaluation) -> Evaluation:
-    """`found`, with what `before` compared on the same data and it doesn't: champions come back by rollbacks."""
+def joined(version: Version, before: Evaluation | None, found: Evaluation) -> Evaluation:
+    """`found`, with what `before` compared on the same data and it doesn't: champions come back by rollbacks.
+
+    Of a version that has served, what `before` says stays, and comparisons with other champions are added.
+
+    Raises
+    ------
+    Conflict
+        `served`: it says something else of a version that served by what was said before.
+    """
+    if before and version.served:
+        if digest(before) != digest(found):
+            raise Conflict(
+                f"version {version.version} has served, and what was found of it then stays: this says something else",
+                code="served",
+                field="version",
+            )
+        return replace(before, comparisons={**found.comparisons, **before.comparisons})
     if before is None or before.data is None or found.data is None or before.data.splits != found.data.splits:
         return found
     return replace(found, comparisons={**before.comparisons, **found.comparisons})

@@ -270,13 +270,24 @@ class Registry:
     def evaluate(
         self, name: str, number: int, found: Evaluation, *, actor: str, at: int
     ) -> tuple[Kept, Verdict | None]:
-        """Keep what was found of a version, and judge it: None where nothing is asked."""
-        version = self.version(name, number)
-        gates.check_evaluation(version, found)
-        before = self._store.get_evaluation(version.model_id, number)
-        kept = Kept(body=gates.joined(before.body if before else None, found), actor=actor, at=at)
-        self._store.set_evaluation(version, kept)
-        return kept, self.verdict(version, kept.body)
+        """Keep what was found of a version, and judge it: None where nothing is asked.
+
+        Raises
+        ------
+        Conflict
+            `served`: another evaluation of a version that has served.
+        """
+
+        def decide() -> tuple[Kept, Verdict | None]:
+            version = self.version(name, number)
+            gates.check_evaluation(version, found)
+            before = self._store.get_evaluation(version.model_id, number)
+            body = gates.joined(version, before.body if before else None, found)
+            kept = before if before and before.body == body else Kept(body=body, actor=actor, at=at)
+            self._store.set_evaluation(version, kept)
+            return kept, self.verdict(version, kept.body)
+
+        return until_it_holds(name, decide)
 
     def verdict(self, version: Version, found: Evaluation) -> Verdict | None:
         """The verdict on a version, by what is asked and by who serves now; None where nothing is asked."""

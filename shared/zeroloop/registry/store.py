@@ -231,9 +231,16 @@ class RegistryStore:
             return [(int(row.sk.partition("#")[2]), _kept(row, Evaluation)) for row in rows]
 
     def set_evaluation(self, version: Version, kept: Kept) -> None:
-        """Keep what was found of a version, in place of what was kept before; Conflict if it was deleted."""
+        """Keep what was found of a version, in place of what was kept before.
+
+        Raises
+        ------
+        Conflict
+            It was deleted meanwhile, or has begun to serve.
+        """
         pk, number = _pk(version.model_id), version.version
-        there = table.check(_VersionRow(pk, _version_sk(number)), _VersionRow.pk.exists())
+        as_read = _VersionRow.pk.exists() if version.served else _VersionRow.served == False  # noqa: E712 - a condition
+        there = table.check(_VersionRow(pk, _version_sk(number)), as_read)
         row = _kept_row(pk, f"EVALUATION#{number:08}", kept)
         table.commit(f"the evaluation of version {number}", there, table.save(row))
 
