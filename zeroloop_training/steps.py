@@ -107,10 +107,14 @@ def train(asked: Project, file: Path | None, work: Path) -> int:
 
 
 def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[Path]) -> int:
-    """Evaluate the package on the data that was validated: the same digests, or nothing."""
+    """Evaluate the package on the data that was validated: the same digests, or nothing.
+
+    A package that was brought here and not trained is evaluated on the project's data as it is.
+    """
     from zeroloop_training import evaluation  # noqa: PLC0415
 
-    rows, validated = _fit(asked, file, work)
+    brought = not (work / "trained.json").exists() and not (work / "data.json").exists()
+    rows, validated = _told(asked, file) if brought else _fit(asked, file, work)
     described = work / PACKAGE / "package.json"
     if not described.exists():
         raise InvalidInput(f"{described} is missing: `zeroloop train` makes it")
@@ -126,8 +130,7 @@ def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[
 
 def _fit(asked: Project, file: Path | None, work: Path) -> tuple[list[Labelled], Data]:
     """The rows and their manifest: the ones that were validated in `work`, and fit."""
-    rows = project.rows(asked, file)
-    now = project.manifest(rows, _source(asked, file))
+    rows, now = _told(asked, file)
     told = work / "data.json"
     if not told.exists():
         raise InvalidInput(f"{told} is missing: `zeroloop data validate` makes it, with the same --data")
@@ -138,6 +141,11 @@ def _fit(asked: Project, file: Path | None, work: Path) -> tuple[list[Labelled],
     if validated.splits != now.splits:
         raise InvalidInput("the data is not what was validated: `zeroloop data validate` first, with the same --data")
     return rows, validated
+
+
+def _told(asked: Project, file: Path | None) -> tuple[list[Labelled], Data]:
+    rows = project.rows(asked, file)
+    return rows, project.manifest(rows, _source(asked, file))
 
 
 def _profile(last: Path) -> Any:

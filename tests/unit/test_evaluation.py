@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -146,11 +147,19 @@ def test_data_that_cannot_be_read_is_told_by_each_step(
 def test_what_was_not_validated_is_neither_trained_on_nor_evaluated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str, data: dict[str, Any] | None, says: str
 ) -> None:
+    (tmp_path / "trained.json").write_text("{}")  # before, of whatever
     if data is not None:
         (tmp_path / "data.json").write_text(json.dumps(data))
     assert steps.main([step, str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
     assert says in capsys.readouterr().err
-    assert [file.name for file in tmp_path.iterdir()] == ["data.json"] * (data is not None)
+    assert {file.name for file in tmp_path.iterdir()} == {"trained.json"} | ({"data.json"} if data else set())
+
+
+def test_a_package_that_was_brought_is_evaluated_on_the_projects_data(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "sentiment/packages/small", tmp_path / "package")
+    assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert found["data"]["source"] == dataset.digest()
 
 
 def test_what_was_not_trained_is_not_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
