@@ -13,6 +13,7 @@ from cli.local.home import PROJECT
 from zeroloop import clock
 
 DATA = PROJECT / "examples/sentiment/data"
+FILES = {"movie sentences": "movie_reviews.tsv.gz", "editorials": "nyt_editorials.tsv.gz"}
 MODEL = "sentiment-abroad"
 ROWS = 300
 A_REQUEST = 100
@@ -25,16 +26,11 @@ Said = tuple[str, str]
 
 
 def begin(api: Api, serve: Callable[[str, list[str]], Any]) -> list[Said]:
-    """Traffic as in training to `sentiment`, of editorials to a second model; each with a report made now."""
+    """Traffic as in training to `sentiment` and a second model, then editorials to that; a report of each, made now."""
     serve(MODEL, ["sentiment/packages/small"])
     api.call("PUT", path("models", MODEL, "monitor"), SETTINGS, repeat=True)
-    with progress.step(f"{ROWS} movie sentences to sentiment, {ROWS} of editorials to {MODEL}"):
-        sent = {"sentiment": "movie_reviews.tsv.gz", MODEL: "nyt_editorials.tsv.gz"}
-        before = {name: counted(api, name) for name in sent}
-        for name, file in sent.items():
-            send(api, name, sentences(file, before[name]))
-        reports = [reported(api, name, before[name] + ROWS) for name in sent]
-    return [(f"report {one['model']}", said(one)) for one in reports]
+    traffic = [("sentiment", "movie sentences"), (MODEL, "movie sentences"), (MODEL, "editorials")]
+    return [(f"report {name}, {ROWS} {kind}", said(reported(api, name, kind))) for name, kind in traffic]
 
 
 def finish(api: Api) -> list[Said]:
@@ -60,14 +56,17 @@ def counted(api: Api, name: str) -> int:
     return int(api.get(f"{path('models', name, 'metrics')}?window=60m")["total"])
 
 
-def reported(api: Api, name: str, least: int) -> dict[str, Any]:
-    """A report of the last hour, once the log has brought what was sent."""
-    deadline = clock.monotonic() + SECONDS
-    while counted(api, name) < least:
-        if clock.monotonic() > deadline:
-            raise click.ClickException("what was sent isn't counted: `zeroloop local logs ingest` says why")
-        clock.sleep(POLL_SECONDS)
-    return dict(api.post(path("models", name, "reports"), {"window": "60m"}))
+def reported(api: Api, name: str, kind: str) -> dict[str, Any]:
+    """A report of the last hour, once the log has brought some more of a `kind`."""
+    with progress.step(f"{ROWS} {kind} to {name}"):
+        before = counted(api, name)
+        send(api, name, sentences(FILES[kind], before))
+        deadline = clock.monotonic() + SECONDS
+        while counted(api, name) < before + ROWS:
+            if clock.monotonic() > deadline:
+                raise click.ClickException("what was sent isn't counted: `zeroloop local logs ingest` says why")
+            clock.sleep(POLL_SECONDS)
+        return dict(api.post(path("models", name, "reports"), {"window": "60m"}))
 
 
 def said(report: dict[str, Any]) -> str:
