@@ -6,6 +6,8 @@ Every other name is counted as `OTHER`, so that an aggregate's size is that of i
 from msgspec import Struct, field
 
 OTHER = ""
+ANOTHER = "?"
+"""The actual label where neither it nor the answer has a name, and they differ: as OTHER it would count as right."""
 UNIT = 1000
 """Numbers are counted in thousandths of their scale's unit."""
 
