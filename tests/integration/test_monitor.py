@@ -17,7 +17,7 @@ from zeroloop.errors import NotFound, Unavailable
 from zeroloop.inference.service import label, score
 from zeroloop.monitoring import outside
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
-from zeroloop.monitoring.alerts import Alert, Webhook
+from zeroloop.monitoring.alerts import Alert, Watch, Watched, Webhook, watched
 from zeroloop.monitoring.baseline import frame_of
 from zeroloop.monitoring.cells import Cell
 from zeroloop.monitoring.counting import Answered, Line, Outcome, count, judge
@@ -293,6 +293,37 @@ def test_a_doubled_schedule_gives_one_report_also_when_both_run_at_once(world: M
     assert world.changes() == [("drift", "ALERT")]
 
 
+def test_whoever_judged_by_a_state_that_changed_meanwhile_writes_nothing(world: Monitored) -> None:
+    watch, model_id = world.app.monitor._watch, world.registry.model("sentiment").model_id
+    first = watched(watch.watched(model_id), "latency", Watch(alert=True, until=5))
+    assert watch.conclude(model_id, first)
+    alert = Alert(
+        model_id=model_id, model="sentiment", kind="latency", state="ALERT", at=START * MINUTE, window_start=0,
+        window_end=5, told="", report="", runbook="",
+    )  # fmt: skip
+    assert not watch.conclude(model_id, watched(Watched(), "errors", Watch(until=5)), alert=alert)
+    assert watch.watched(model_id) == first
+    assert watch.unsent(model_id, 0) == []
+
+
+def test_a_doubled_schedule_learns_once_from_a_challengers_window(world: Monitored) -> None:
+    world.promote("sentiment", 2)
+    world.lines(START + 30, rows("movie", 0, 300), 1)
+    conclude, inside = world.app.monitor._watch.conclude, False
+
+    def twice(*args: Any, **more: Any) -> bool:
+        nonlocal inside
+        if not inside:
+            inside = True
+            world.app.monitor.tick("hour", clock.now_ms())
+        return bool(conclude(*args, **more))
+
+    world.app.monitor._watch.conclude = twice
+    world.tick(START + 62)
+    assert world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 60).windows == 1
+    assert [one["model_version"] for one in world.ask("reports")["reports"]] == [1]
+
+
 def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like(world: Monitored) -> None:
     world.set(drift_minutes=1, settle_seconds=0)
     world.tick(START + 0.5)
@@ -318,12 +349,14 @@ def test_too_little_and_no_baseline_are_undetermined(world: Monitored) -> None:
     assert (bare["status"], bare["reason"]) == ("undetermined", "the version has no baseline")
 
 
-def windows(world: Monitored, made: Sequence[list[Line]], first: int = START) -> list[tuple[str, str]]:
-    """What five-minute windows of these lines change, one after the other."""
+def windows(
+    world: Monitored, made: Sequence[list[Line]], first: int = START, minutes: int = 5
+) -> list[tuple[str, str]]:
+    """What windows of these lines change, one after the other."""
     for number, lines in enumerate(made):
         if lines:
-            world.lines(first + 5 * number + 1, lines)
-        world.tick(first + 5 * (number + 1) + 1.1, "minutes")
+            world.lines(first + minutes * number + 1, lines)
+        world.tick(first + minutes * (number + 1) + 1.1, "minutes")
     return world.changes()
 
 
@@ -383,6 +416,14 @@ def test_silence_is_an_alert_where_something_was_due_and_lasts_until_something_c
     assert world.outbox.sent[0].window_end == (START + 15) * MINUTE
 
 
+@pytest.mark.parametrize("of_three", [1, 2, 3])
+@pytest.mark.parametrize("minutes", [2, 5, 20, 30, 60])
+def test_silence_is_an_alert_whatever_the_length_of_windows(world: Monitored, minutes: int, of_three: int) -> None:
+    world.set(minutes=minutes, of_three=of_three)
+    assert windows(world, [requests(600), *[[]] * (of_three - 1)], minutes=minutes) == []
+    assert windows(world, [[]], START + minutes * of_three, minutes) == [("silence", "ALERT")]
+
+
 def test_where_little_came_nothing_is_no_silence(world: Monitored) -> None:
     assert windows(world, [requests(3), [], [], []]) == []
 
@@ -407,11 +448,32 @@ def test_what_was_not_sent_is_sent_again_on_the_ways_that_are_left(world: Monito
     world.outbox.down = ["bus"]
     windows(world, [slow, slow])
     world.outbox.down = []
-    world.tick(START + 12, "minutes")  # not yet: whoever wrote it may still be sending
+    world.tick(START + 15, "minutes")  # not yet: whoever wrote it may still be sending
     assert len(world.outbox.sent) == 1
     for _ in range(3):
-        world.tick(START + 14, "minutes")
+        world.tick(START + 15.2, "minutes")
     assert world.outbox.ways == [None, ["bus"]]
+
+
+def test_an_alert_goes_out_once_also_when_judging_took_longer_than_a_retry(world: Monitored) -> None:
+    slow = requests(200, latency_ms=900.0)
+    windows(world, [slow])
+    world.lines(START + 6, slow)
+    look_at, send = world.app.monitor._look_at, world.outbox.send
+
+    def for_long(*args: Any) -> Any:
+        looked = look_at(*args)
+        world.minute += 5
+        return looked
+
+    def meanwhile(*args: Any) -> list[str]:
+        world.app.monitor._look_at, world.outbox.send = look_at, send
+        world.app.monitor.tick("hour", clock.now_ms())
+        return send(*args)
+
+    world.app.monitor._look_at, world.outbox.send = for_long, meanwhile  # type: ignore[method-assign] # for a while
+    world.tick(START + 11.1, "minutes")
+    assert world.changes() == [("latency", "ALERT")]
 
 
 def posts(world: Monitored, monkeypatch: pytest.MonkeyPatch, hooks: list[dict[str, str]]) -> list[dict[str, Any]]:
@@ -446,9 +508,8 @@ def test_nobody_is_told_of_an_end_before_its_beginning(world: Monitored, monkeyp
     world.lines(START + 16, fast)
     world.tick(START + 20.5, "minutes")  # tries the first again: it is taken on when the second comes
     world.outbox.down = []
-    world.tick(START + 21.1, "minutes")
-    world.tick(START + 24, "minutes")
-    world.tick(START + 27, "minutes")
+    for minute in (21.1, 25, 29.1):
+        world.tick(START + minute, "minutes")
     assert [one["event_action"] for one in posted] == ["trigger", "resolve"]
 
 
@@ -459,7 +520,7 @@ def test_more_alerts_than_a_page_are_sent_when_a_way_is_back(world: Monitored, m
     world.outbox.down = [hook["url"]]
     windows(world, [slow, slow, fast, fast] * 6)
     world.outbox.down = []
-    for minute in (123, 126, 129):
+    for minute in (125.5, 129.9):
         world.tick(START + minute, "minutes")
     assert [one["text"].split("*")[1] for one in posted] == ["ALERT", "OK"] * 6
 
@@ -488,8 +549,8 @@ def test_a_dead_webhook_costs_the_others_no_more_than_a_moment(
             world.add(START + minute, slow, name=name)
         world.tick(START + minute + 5.1, "minutes")
     assert (tried, seconds) == (["another"], 75)
-    world.tick(START + 14, "minutes")
-    world.tick(START + 17, "minutes")
+    world.tick(START + 15.2, "minutes")
+    world.tick(START + 19.3, "minutes")
     assert tried == ["another", "sentiment", "another"]
 
 

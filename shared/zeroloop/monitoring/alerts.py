@@ -164,6 +164,11 @@ def advance(watch: Watch, end: int, breach: bool | None, rule: tuple[int, int], 
     return Watch(alert, verdicts, end, version)
 
 
+def breaching(watch: Watch) -> int:
+    """How many windows running have breached, of the last ones that are kept."""
+    return len(watch.verdicts) - max((at for at, bad in enumerate(watch.verdicts, 1) if not bad), default=0)
+
+
 def watched(before: Watched, kind: str, watch: Watch) -> Watched:
     """`before` with another watch of `kind`, one revision on."""
     return replace(before, revision=before.revision + 1, kinds={**before.kinds, kind: watch})

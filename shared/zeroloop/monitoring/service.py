@@ -28,7 +28,10 @@ _CATCH_UP = 12
 """Windows that a late schedule makes up for."""
 _LOOK_BACK = (15, 60, 240, DAY_MINUTES)
 """Minutes in which the last 100 requests are looked for, each read once."""
-_RETRY_MS = 120_000
+_USUAL = 60
+"""Minutes, at least, that tell how much is due."""
+_RETRY_MS = 240_000
+"""More than one alert takes at worst: a topic and a bus that try for 40 s each, five webhooks for 18."""
 _SENDING_SECONDS = 60.0
 """Of one call for all models: what a dead webhook may cost. The next call goes on."""
 _TRIES = 5
@@ -207,20 +210,20 @@ class Monitor:
                 waiting.append((min((one.claimed for one in unsent), default=now), subject, unsent))
         for _, subject, unsent in sorted(waiting, key=lambda row: row[0]):
             try:
-                self._send_in_order(subject, unsent, now, until)
+                self._send_in_order(subject, unsent, until)
             except Exception as error:  # noqa: BLE001 - of one model
                 failed.append(error)
         return failed
 
-    def _send_in_order(self, subject: Subject, unsent: Sequence[Unsent], now: int, until: float) -> None:
+    def _send_in_order(self, subject: Subject, unsent: Sequence[Unsent], until: float) -> None:
         """Oldest first: on a way that didn't take an alert, or may be taking it now, none of its kind overtakes it."""
         hooks = subject.settings.webhooks
-        since = now - _RETRY_MS
         held: dict[str, set[str]] = {}
         for one in unsent:
             kind = held.setdefault(one.alert.kind, set())
             left = set(ways(hooks) if one.left is None else one.left)
-            if clock.monotonic() < until and not left <= kind and self._watch.claim(one.alert, now, since):
+            now = clock.now_ms()  # judging took a while, and so did the alerts before this one
+            if clock.monotonic() < until and not left <= kind and self._watch.claim(one.alert, now, now - _RETRY_MS):
                 only = sorted(left - kind) if kind or one.left is not None else None
                 left = {*self._sender.send(one.alert, hooks, only), *(left & kind)}
                 self._watch.sent(one.alert, sorted(left))
@@ -263,10 +266,12 @@ class Monitor:
             return figures.errors(seen, self._crashes(seen, *at) if ask else 0.0, settings)
 
         of = _all(self._counts.window(subject.model_id, start, end))
-        before = _all(self._counts.window(subject.model_id, start - 60, start))
         kinds = self._watch.watched(subject.model_id).kinds
-        silent = kinds.get("silence", Watch()).alert
-        found = {"silence": figures.silence(of, before, (end - start) / 60, silent=silent)}
+        silence = kinds.get("silence", Watch())
+        quiet = start - alerts.breaching(silence) * (end - start)  # where the silence began
+        long = max(_USUAL, alerts.KEPT * (end - start))
+        before = _all(self._counts.window(subject.model_id, quiet - long, quiet))
+        found = {"silence": figures.silence(of, before, (end - start) / long, silent=silence.alert)}
         told = self._cloud.requests(subject.model, start, end) if of.requests or before.requests or kinds else 0
         found["ingest"] = figures.behind(of, told)
         if of.requests:
@@ -485,17 +490,18 @@ class Monitor:
         return any(record["at"] >= since * _MS for record in self._registry.history(name, None, 1))
 
     def _promotion(self, subject: Subject, now: int) -> tuple[int, int, int] | None:
-        """When the champion was promoted, itself, and whom it replaced; None if that isn't what happened last."""
+        """When the champion was promoted, itself, and whom it replaced; None if that isn't what happened last.
+
+        Whatever else ends a promotion, as a rollback does, leaves no previous version.
+        """
         lineup, hours = subject.lineup, subject.settings.rollback.hours
         if lineup.champion is None or lineup.previous is None:
             return None
         for record in self._registry.history(subject.model, None, _PAGE):
-            if now - record["at"] > hours * 3_600_000 or record["action"] in {"rollback", "clear"}:
+            if now - record["at"] > hours * 3_600_000:
                 return None
             if record["action"] == "promote":
-                was = record["before"]["champion"]
-                fits = record["after"]["champion"] == lineup.champion and was == lineup.previous
-                return (record["at"], lineup.champion, was) if fits else None
+                return record["at"], lineup.champion, lineup.previous
         return None
 
 
