@@ -395,6 +395,30 @@ def test_no_more_is_judged_than_the_last_hundred_requests(world: Monitored) -> N
     assert len(world.cloud.asked) <= 30
 
 
+def test_a_version_is_not_blamed_for_those_before_it(world: Monitored) -> None:
+    """The old one fails, the new one is promoted within a window, and gets few requests, all well."""
+    failing, few = requests(200, 500), requests(12)
+    windows(world, [failing, requests(200)])
+    world.registry.promote("sentiment", 2, Change(actor="ann", at=(START + 12) * MINUTE, reason="mended"))
+    world.lines(START + 11, failing)
+    for number in range(2, 12):
+        world.lines(START + 5 * number + 3, few, 2)
+        world.tick(START + 5 * (number + 1) + 1.1, "minutes")
+    assert world.changes() == []
+    assert world.app.monitor._watch.watched(world.registry.model("sentiment").model_id).kinds["errors"].version == 2
+
+
+def test_windows_that_are_made_up_for_are_those_of_who_was_champion_then(world: Monitored) -> None:
+    windows(world, [requests(200)])
+    for minute in (6, 11):
+        world.lines(START + minute, requests(200, 500))
+    world.registry.promote("sentiment", 2, Change(actor="ann", at=(START + 15) * MINUTE, reason="mended"))
+    world.tick(START + 16.1, "minutes")
+    assert world.changes() == [("errors", "ALERT")]
+    assert world.outbox.sent[0].version == 1
+    assert "version 1" in world.outbox.sent[0].told
+
+
 def test_crashes_count_as_errors(world: Monitored) -> None:
     world.cloud.of_function = Called(440, 40)
     assert windows(world, [requests(200), requests(200)]) == [("errors", "ALERT")]

@@ -154,6 +154,14 @@ def test_answers_are_right_or_wrong_whatever_labels_have_names() -> None:
         assert float(figures.accuracy(made).mean) == 0.3  # type: ignore[union-attr] # there are labels
 
 
+def test_names_with_a_tab_count_as_any_other() -> None:
+    frame = Frame(labels=frozenset({"a\tb", "c"}), slices=frozenset({"d\te"}))
+    made = judge([Outcome("a\tb", 0.9, "d\te", "c"), Outcome("a\tb", 0.9, None, "a\tb")], frame)
+    assert (made.confusion, made.slices) == ({"\tc": 1, "\t": 1}, {"\t\tc": 1})
+    assert figures.outcomes(made)["accuracy"] == 0.5
+    assert count([line(Answered("c"), slice="d\te")], frame).slices == {"": 1}
+
+
 CELLS = st.one_of(
     st.none(), st.floats(-1e300, 1e300), st.integers(-(10**30), 10**30), st.text(max_size=3), st.booleans()
 )

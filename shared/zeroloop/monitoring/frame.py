@@ -49,11 +49,16 @@ class Frame(Struct, frozen=True, kw_only=True):
 
     def label(self, label: str | None) -> str:
         """`label`, or OTHER."""
-        return label if label in self.labels else OTHER
+        return _named(label, self.labels)
 
     def slice(self, name: str | None) -> str:
         """The slice `name`, or OTHER."""
-        return name if name in self.slices else OTHER
+        return _named(name, self.slices)
+
+
+def _named(name: str | None, known: frozenset[str]) -> str:
+    """A tab is what stands between names in a counter's: one with a tab can't be told from two."""
+    return name if name in known and "\t" not in name else OTHER
 
 
 def bin_of(thousandths: int) -> int:

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from zeroloop import clock
 from zeroloop.errors import Conflict, NotFound, Unavailable
@@ -247,22 +248,27 @@ class Monitor:
         length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
         until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
+        ends = alerts.due(until, settled, length, _CATCH_UP)
+        turns = self._registry.history(subject.model, None, _PAGE) if ends and schedule == "minutes" else []
         windows = changes = 0
-        for end in alerts.due(until, settled, length, _CATCH_UP):
-            judge = self._minutes if schedule == "minutes" else self._drift
-            changes += judge(subject, (end - length, end), schedule, now)
+        for end in ends:
+            window = (end - length, end)
+            if schedule == "minutes":
+                changes += self._minutes(*_at(subject, turns, end), window, now)
+            else:
+                changes += self._drift(subject, window, schedule, now)
             windows += 1
         if schedule == "minutes" and settings.rollback.enabled:
             self._guard(subject, now)
         return windows, changes
 
-    def _minutes(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
-        """Latency, errors, silence and ingest of a window."""
+    def _minutes(self, subject: Subject, since: int, window: tuple[int, int], now: int) -> int:
+        """Latency, errors, silence and ingest of a window; of requests before minute `since` others are to blame."""
         start, end = window
         settings = subject.settings
 
         def errors(seen: Aggregate, at: tuple[int, int]) -> Judged:
-            ask = at == window or figures.enough(seen)  # not for each of the minutes before it
+            ask = at[0] >= start or figures.enough(seen)  # not for each of the minutes before it
             return figures.errors(seen, self._crashes(seen, *at) if ask else 0.0, settings)
 
         of = _all(self._counts.window(subject.model_id, start, end))
@@ -274,23 +280,27 @@ class Monitor:
         found = {"silence": figures.silence(of, before, (end - start) / long, silent=silence.alert)}
         told = self._cloud.requests(subject.model, start, end) if of.requests or before.requests or kinds else 0
         found["ingest"] = figures.behind(of, told)
+        if since > start:
+            of = _all(self._counts.window(subject.model_id, since, end)) if since < end else EMPTY
         if of.requests:
-            found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
-            found["errors"] = self._last(subject, of, window, errors)
-        return self._advance(subject, window, schedule, found, now)
+            found["latency"] = self._last(subject, of, window, since, lambda seen, _: figures.latency(seen, settings))
+            found["errors"] = self._last(subject, of, window, since, errors)
+        return self._advance(subject, window, "minutes", found, now)
 
     def _last(
         self,
         subject: Subject,
         of: Aggregate,
         window: tuple[int, int],
+        since: int,
         judge: Callable[[Aggregate, tuple[int, int]], Judged],
     ) -> Judged:
         """Of a window, or if it holds too few requests, of the minutes before its end that hold enough, and no more."""
-        first, end = window
-        found = judge(of, window)
+        first, end = max(window[0], since), window[1]
+        found = judge(of, (first, end))
         for minutes in _LOOK_BACK:
-            earlier = self._counts.minutes(subject.model_id, end - minutes, first) if found.breach is None else {}
+            few = found.breach is None and since < first
+            earlier = self._counts.minutes(subject.model_id, max(end - minutes, since), first) if few else {}
             for minute, one in sorted(earlier.items(), reverse=True):
                 of = merge(of, one)
                 found = judge(of, (minute, end))
@@ -524,6 +534,23 @@ def _sentence(subject: Subject, kind: str, judged: Judged, window: tuple[int, in
     else:
         said = _SENTENCES[kind].format(value=judged.value or 0.0, limit=judged.limit or 0.0, n=judged.n)
     return f"{subject.model} version {subject.lineup.champion}, {when}: {state}{said}"
+
+
+def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> tuple[Subject, int]:
+    """`subject` with the champion it had when minute `end` began, and the first minute that is wholly that one's.
+
+    `turns` are its lineup's, newest first. A promotion's own minute is nobody's.
+    """
+    champion, since = subject.lineup.champion, 0
+    for turn in turns:
+        before, after = (turn.get(side) or {} for side in ("before", "after"))
+        if before.get("champion") == after.get("champion"):
+            continue
+        if turn["at"] < end * _MS:
+            since = turn["at"] // _MS + 1
+            break
+        champion = before.get("champion")
+    return replace(subject, lineup=replace(subject.lineup, champion=champion)), since
 
 
 def _all(cells: Cells) -> Aggregate:
