@@ -306,22 +306,28 @@ def test_whoever_judged_by_a_state_that_changed_meanwhile_writes_nothing(world: 
     assert watch.unsent(model_id, 0) == []
 
 
-def test_a_doubled_schedule_learns_once_from_a_challengers_window(world: Monitored) -> None:
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_version_that_fails_keeps_no_other_from_its_report(world: Monitored, fails: int) -> None:
+    """Of the champion, version 2, the window is judged last, and again if that failed: nothing is learned twice."""
     world.promote("sentiment", 2)
-    world.lines(START + 30, rows("movie", 0, 300), 1)
-    conclude, inside = world.app.monitor._watch.conclude, False
+    for version in (1, 2):
+        world.lines(START + 30, rows("movie", 0, 300), version)
+    baselines = world.app.monitor._baselines
 
-    def twice(*args: Any, **more: Any) -> bool:
-        nonlocal inside
-        if not inside:
-            inside = True
-            world.app.monitor.tick("hour", clock.now_ms())
-        return bool(conclude(*args, **more))
+    def broken(model_id: str, version: int) -> Any:
+        if version == fails:
+            raise Unavailable("the bucket is on fire")
+        return baselines(model_id, version)
 
-    world.app.monitor._watch.conclude = twice
-    world.tick(START + 62)
-    assert world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 60).windows == 1
-    assert [one["model_version"] for one in world.ask("reports")["reports"]] == [1]
+    world.app.monitor._baselines = broken
+    with pytest.raises(Unavailable):
+        world.tick(START + 62)
+    assert [one["model_version"] for one in world.ask("reports")["reports"]] == [3 - fails]
+    world.app.monitor._baselines = baselines
+    world.tick(START + 63)
+    learned = world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 60)
+    assert learned.windows == fails - 1
+    assert len(world.ask("reports")["reports"]) == fails
 
 
 def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like(world: Monitored) -> None:

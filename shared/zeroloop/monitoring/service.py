@@ -313,27 +313,38 @@ class Monitor:
         """A report of each version that had traffic in a window; the champion's drift and accuracy make alerts."""
         cells = self._counts.window(subject.model_id, *window)
         champion = subject.lineup.champion
-        changes = 0
-        for version in sorted({version for version, _ in cells if version}):
-            made = self._concluded(subject, version, cells, window, _every(schedule), now)
-            if version != champion:
+        versions = {version for version, _ in cells if version}
+        failed: list[Exception] = []
+        for version in sorted(versions - {champion}):
+            try:
+                made = self._concluded(subject, version, cells, window, _every(schedule), now)
                 self._watch.conclude(subject.model_id, report=made)
-                continue
-            report = made[0]
-            breach = None if report.status == "undetermined" else report.status == "drifted"
-            drifted = Judged(breach, report.p_value, n=report.n, why=report.reason or "")
-            found = {}
-            if schedule == "hour":
-                day = (window[1] - DAY_MINUTES, window[1])
-                labelled = _all(self._counts.window(subject.model_id, *day, version))
-                baseline = self._baselines(subject.model_id, version)
-                accuracy = figures.worse_accuracy(labelled, baseline, subject.settings)
-                found = {"drift": drifted, "accuracy": accuracy}
-            changes += self._advance(subject, window, schedule, found, now, made=made)
-        if champion not in {version for version, _ in cells}:
-            nothing = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
-            changes += self._advance(subject, window, schedule, nothing, now)
+            except Exception as error:  # noqa: BLE001 - of one version
+                failed.append(error)
+        # The champion's state says that the window is judged, so it comes last.
+        changes = self._champion(subject, cells if champion in versions else {}, window, schedule, now)
+        if failed:
+            raise failed[-1]
         return changes
+
+    def _champion(self, subject: Subject, cells: Cells, window: tuple[int, int], schedule: Schedule, now: int) -> int:
+        """The champion's report of a window, if it had traffic, and what that changes."""
+        champion = subject.lineup.champion
+        if champion is None or not cells:
+            nothing = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
+            return self._advance(subject, window, schedule, nothing, now)
+        made = self._concluded(subject, champion, cells, window, _every(schedule), now)
+        if schedule == "day":
+            return self._advance(subject, window, schedule, {}, now, made=made)
+        report = made[0]
+        breach = None if report.status == "undetermined" else report.status == "drifted"
+        labelled = self._counts.window(subject.model_id, window[1] - DAY_MINUTES, window[1], champion)
+        baseline = self._baselines(subject.model_id, champion)
+        found = {
+            "drift": Judged(breach, report.p_value, n=report.n, why=report.reason or ""),
+            "accuracy": figures.worse_accuracy(_all(labelled), baseline, subject.settings),
+        }
+        return self._advance(subject, window, schedule, found, now, made=made)
 
     def _concluded(  # noqa: PLR0913, PLR0917 - what a report is made of
         self, subject: Subject, version: int, cells: Cells, window: tuple[int, int], every: Every, now: int
@@ -533,7 +544,10 @@ def _sentence(subject: Subject, kind: str, judged: Judged, window: tuple[int, in
         said = {"drift": "traffic is like the baseline", "silence": "requests come again"}[kind]
     else:
         said = _SENTENCES[kind].format(value=judged.value or 0.0, limit=judged.limit or 0.0, n=judged.n)
-    return f"{subject.model} version {subject.lineup.champion}, {when}: {state}{said}"
+    lineup = subject.lineup
+    both = lineup.challenger is not None and kind not in {"drift", "accuracy"}
+    who = f"versions {lineup.champion} and {lineup.challenger}" if both else f"version {lineup.champion}"
+    return f"{subject.model} {who}, {when}: {state}{said}"
 
 
 def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> tuple[Subject, int]:
