@@ -67,10 +67,11 @@ class Baselines:
 
 
 class Links(Struct, frozen=True):
-    """Where an alert leads: the API, and the page of runbooks."""
+    """Where an alert leads: the API, and the page of runbooks; webhooks of a `local` stack may be on its machine."""
 
     api: str
     runbooks: str
+    local: bool = False
 
 
 class Subject(Struct, frozen=True):
@@ -142,7 +143,7 @@ class Monitor:
 
     def set(self, name: str, settings: Settings) -> Settings:
         """Replace the model's settings."""
-        alerts.check(settings)
+        alerts.check(settings, local=self._links.local)
         self._watch.save_settings(self._registry.model(name).model_id, settings)
         return settings
 
