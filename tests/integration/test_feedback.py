@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests import models
-from tests.integration.conftest import Context, event
+from tests.integration.conftest import Context, client, event
 from tests.integration.test_ingest import Ingested
 from tests.integration.test_predict import SMALL, configured
 from zeroloop import clock
@@ -110,6 +110,16 @@ def test_a_label_lands_in_the_time_of_its_prediction(world: Desk, monkeypatch: p
     assert store.window(model_id, hour, hour + 60)[1, "champion"].confusion == {"positive\tpositive": 1}
     today = clock.now_ms() // 60_000
     assert store.window(model_id, today - 120, today + 60) == {}
+
+
+def test_a_label_counts_once_also_when_it_is_taken_for_longer_since(
+    world: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prediction_id = world.predicted()
+    world.label(prediction_id)
+    [mark] = [row for row in client("dynamodb").scan(TableName="monitoring")["Items"] if row["sk"]["S"] == "LABEL"]
+    # DynamoDB deletes it no earlier than the hour's counts, to which a label may be added for 365 days at most.
+    assert int(mark["gone_at"]["N"]) >= clock.now_ms() // 1000 + 365 * 86_400
 
 
 def test_of_two_labels_at_once_the_later_is_counted(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

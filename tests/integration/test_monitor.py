@@ -18,12 +18,14 @@ from zeroloop.inference.service import label, score
 from zeroloop.monitoring import outside
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
 from zeroloop.monitoring.alerts import Alert, Watch, Watched, Webhook, watched
-from zeroloop.monitoring.baseline import frame_of
+from zeroloop.monitoring.baseline import frame_of, read
 from zeroloop.monitoring.cells import Cell
 from zeroloop.monitoring.counting import Answered, Line, Outcome, count, judge
 from zeroloop.monitoring.frame import Frame
 from zeroloop.monitoring.outside import Called
 from zeroloop.registry.service import Change
+from zeroloop.stats.estimated import estimated_accuracy
+from zeroloop.stats.intervals import Interval
 from zeroloop_training import packaging
 
 START = 29_923_020
@@ -191,6 +193,25 @@ def test_metrics_are_those_worked_out_by_hand(world: Monitored) -> None:
     assert 0.6 < found["estimated_accuracy"]["value"] < 0.9
     assert found["estimated_accuracy"]["method"] == "cbpe"
     assert world.ask("metrics", rawQueryString="version=2", queryStringParameters={"version": "2"})["total"] == 0
+
+
+def test_accuracy_is_estimated_by_the_baseline_of_who_answered(world: Monitored) -> None:
+    for version, domain, variant in ((1, "movie", "champion"), (2, "nyt", "challenger")):
+        cell = Cell(world.registry.model("sentiment").model_id, version, variant, START - 10)
+        world.counted.cells.append((cell, count(rows(domain, 0, 300), frame())))
+
+    def estimated(**query: str) -> Any:
+        return world.ask("metrics", queryStringParameters=query)["estimated_accuracy"]
+
+    by_hand = read((LARGE / "baseline.json").read_bytes())
+    scores = count(rows("nyt", 0, 300), frame()).scores
+    wanted = estimated_accuracy(scores, by_hand.labelled, by_hand.correct)
+    assert isinstance(wanted, Interval)
+    assert estimated(variant="challenger") == estimated(version="2")
+    assert estimated(variant="challenger")["value"] == pytest.approx(wanted.value, rel=1e-5)
+    assert estimated(variant="champion")["value"] != pytest.approx(wanted.value, rel=1e-5)
+    assert estimated()["value"] is None
+    assert "several versions" in estimated()["why"]
 
 
 def test_another_domain_is_an_alert_once_and_its_end_another(world: Monitored) -> None:
@@ -501,7 +522,7 @@ def test_an_alert_goes_out_once_also_when_judging_took_longer_than_a_retry(world
         world.app.monitor.tick("hour", clock.now_ms())
         return send(*args)
 
-    world.app.monitor._look_at, world.outbox.send = for_long, meanwhile  # type: ignore[method-assign] # for a while
+    world.app.monitor._look_at, world.outbox.send = for_long, meanwhile  # type: ignore[method-assign, assignment] # for a while
     world.tick(START + 11.1, "minutes")
     assert world.changes() == [("latency", "ALERT")]
 

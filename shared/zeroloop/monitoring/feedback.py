@@ -90,13 +90,12 @@ class FeedbackDesk:
         cell = Cell(receipt.model_id, receipt.version, receipt.variant, receipt.time // _MINUTE_MS)
         frame = self._frames.get(receipt.model_id, receipt.version)
         added = flat(judge([Outcome(predicted, receipt.score, receipt.slice, label)], frame))
-        gone_at = receipt.time // 1000 + (self._days + 1) * _DAY_MS // 1000
         for _ in range(_TRIES):
             before = self._store.label(receipt.id)
             if before[0] == label:
                 return "known"
             try:
-                self._store.learn(receipt.id, (before, (label, added)), cell, frame, gone_at)
+                self._store.learn(receipt.id, (before, (label, added)), cell, frame)
             except ConditionFailed:
                 continue  # another label of the same prediction was faster
             return "replaced" if before[0] else "counted"

@@ -18,6 +18,7 @@ from zeroloop.stats.sequences import always_valid
 from zeroloop.stats.undetermined import Undetermined
 
 LEAST_REQUESTS, LEAST_LABELS = 100, 100
+NO_BASELINE = "the version has no baseline"
 _UNIT = 1000
 _QUIET = 0.001
 """Chance of an empty window, below which it counts as silence."""
@@ -53,8 +54,8 @@ def requests(of: Aggregate, crashes: float = 0.0) -> Requests:
     return Requests(kinds["2"], kinds["4"], kinds["5"], crashes)
 
 
-def metrics(of: Aggregate, baseline: Baseline | None, minutes: int, crashes: float = 0.0) -> dict[str, Any]:
-    """All that is known; null where nothing is, and why beside it."""
+def metrics(of: Aggregate, baseline: Baseline | str, minutes: int, crashes: float = 0.0) -> dict[str, Any]:
+    """All that is known; null where nothing is, and why beside it: in place of the baseline, why there is none."""
     seen = requests(of, crashes)
     latencies = {f"p{q}_ms": _number(quantile(of.latency, q / 100)) for q in (50, 95, 99)}
     outcome = outcomes(of)
@@ -239,9 +240,9 @@ def _worse(before: tuple[int, int], now: tuple[int, int], least: float) -> dict[
     }
 
 
-def _estimate(of: Aggregate, baseline: Baseline | None) -> dict[str, Any]:
-    if baseline is None:
-        return {"value": None, "why": "the version has no baseline"}
+def _estimate(of: Aggregate, baseline: Baseline | str) -> dict[str, Any]:
+    if isinstance(baseline, str):
+        return {"value": None, "why": baseline}
     return _interval(estimated_accuracy(of.scores, baseline.labelled, baseline.correct))
 
 

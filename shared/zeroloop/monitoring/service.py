@@ -115,9 +115,14 @@ class Monitor:
         model = self._registry.model(name)
         end = now // _MS + 1
         start = end - minutes
-        of = _all(self._counts.window(model.model_id, start, end, version, variant))
-        own = version or self._registry.lineup(name).champion
-        baseline = self._baselines(model.model_id, own) if own else None
+        cells = self._counts.window(model.model_id, start, end, version, variant)
+        of = _all(cells)
+        baseline: Baseline | str = "nobody answered"
+        match sorted({number for (number, _), one in cells.items() if one.scores}):
+            case [own]:
+                baseline = self._baselines(model.model_id, own) or figures.NO_BASELINE
+            case [_, _, *_]:
+                baseline = "several versions answered, each has a baseline of its own: ask for one"
         crashes = self._crashes(of, start, end)
         return {
             "model": name,
@@ -366,7 +371,7 @@ class Monitor:
             n=of.n,
             **reports.told(verdict, baseline, learned),
             features=reports.features(of, baseline, verdict),
-            metrics=figures.metrics(of, baseline, minutes, self._crashes(of, *window)),
+            metrics=figures.metrics(of, baseline or figures.NO_BASELINE, minutes, self._crashes(of, *window)),
         )
         return made, minutes, reports.learn(learned, verdict)
 

@@ -3,7 +3,7 @@
     M#<model>#<shard>  <minute>#<version>#<part>#<variant>    a part of a minute's cell, for 8 days
     H#<model>#<shard>  <hour>#<version>#<part>#<variant>      the same of an hour, for 400 days
     B#<batch>          <cut>                                  that a cut of a batch is counted, for 16 days
-    F#<receipt>        LABEL                                  the label that is counted and what it added
+    F#<receipt>        LABEL                                  the label that is counted, what it added, for 400 days
 
 Minutes and hours are written by the same transaction: a schedule that rolls up later would need a guard in every write
 against labels and batches that come late, and that costs as much as the hour. A batch goes to the shard that its
@@ -61,7 +61,7 @@ class MonitoringStore:
         [item] = self._table.get([(f"F#{receipt_id}", "LABEL")]) or [{"actual": None, "added": {}}]
         return item["actual"], item["added"]
 
-    def learn(self, receipt_id: str, labels: tuple[Label, Label], cell: Cell, frame: Frame, gone_at: int) -> None:
+    def learn(self, receipt_id: str, labels: tuple[Label, Label], cell: Cell, frame: Frame) -> None:
         """Count the second of `labels` in `cell`, in place of the first, which `label` gave, while that is counted.
 
         What is taken back is what was added, whatever the frame was then: a version may have been deleted since.
@@ -72,6 +72,7 @@ class MonitoringStore:
             It is another by now.
         """
         (before, old), (label, new) = labels
+        gone_at = cell.minute * 60 + HOUR_DAYS * _DAY_SECONDS  # with the counts, however long labels are taken by then
         item: Item = {"pk": f"F#{receipt_id}", "sk": "LABEL", "actual": label, "added": new, "gone_at": gone_at}
         mark = save(item, "actual = :before", before=before) if before else save(item, "attribute_not_exists(pk)")
         more = whole(add([new, {name: -value for name, value in old.items()}]))
