@@ -263,6 +263,18 @@ def test_windows_of_a_day_are_learned_from_once(world: Monitored) -> None:
     assert [one["every"] for one in world.ask("reports")["reports"]] == ["hour"]
 
 
+def test_a_day_is_reported_of_once_also_when_the_settings_changed_since(world: Monitored) -> None:
+    midnight = START // 1440 * 1440
+    world.tick(midnight + 5, "day")
+    world.set(drift_minutes=1440)
+    world.lines(midnight + 30, rows("movie", 0, 300))
+    for schedule in ("hour", "day"):
+        world.tick(midnight + 1445, schedule)
+    world.set()
+    world.tick(midnight + 1450, "day")
+    assert [one["every"] for one in world.ask("reports")["reports"]] == ["hour"]
+
+
 def test_reports_on_demand_judge_one_window_and_change_no_alert(world: Monitored) -> None:
     world.minute = START + 30.5
     world.lines(START + 30, rows("nyt", 0, 300))
@@ -485,6 +497,11 @@ def test_ingest_that_falls_behind_is_an_alert(world: Monitored) -> None:
     assert world.outbox.sent[0].value == 0.75
 
 
+def test_requests_that_are_not_counted_are_no_silence(world: Monitored) -> None:
+    world.cloud.told = 200
+    assert windows(world, [requests(200), [], []]) == [("ingest", "ALERT")]
+
+
 def test_accuracy_alerts_once_a_hundred_labels_say_so(world: Monitored) -> None:
     wrong = judge([Outcome("positive", 0.9, None, "negative")] * 60, frame())
     for hour in range(3):
@@ -506,7 +523,9 @@ def test_what_was_not_sent_is_sent_again_on_the_ways_that_are_left(world: Monito
     assert world.outbox.ways == [None, ["bus"]]
 
 
-def test_an_alert_goes_out_once_also_when_judging_took_longer_than_a_retry(world: Monitored) -> None:
+def test_an_alert_goes_out_once_also_when_judging_took_longer_than_a_retry(
+    world: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow = requests(200, latency_ms=900.0)
     windows(world, [slow])
     world.lines(START + 6, slow)
@@ -518,11 +537,13 @@ def test_an_alert_goes_out_once_also_when_judging_took_longer_than_a_retry(world
         return looked
 
     def meanwhile(*args: Any) -> list[str]:
-        world.app.monitor._look_at, world.outbox.send = look_at, send
+        world.app.monitor._look_at = look_at
+        monkeypatch.setattr(world.outbox, "send", send)
         world.app.monitor.tick("hour", clock.now_ms())
         return send(*args)
 
-    world.app.monitor._look_at, world.outbox.send = for_long, meanwhile  # type: ignore[method-assign, assignment] # for a while
+    world.app.monitor._look_at = for_long
+    monkeypatch.setattr(world.outbox, "send", meanwhile)
     world.tick(START + 11.1, "minutes")
     assert world.changes() == [("latency", "ALERT")]
 

@@ -51,6 +51,7 @@ def test_outcomes_are_those_worked_out_by_hand() -> None:
         (figures.worse_accuracy(served(0, right=40, wrong=50), HELD, Settings()), None),
         (figures.worse_accuracy(served(0, right=70, wrong=50), None, Settings()), None),
         (figures.silence(EMPTY, served(100), 5 / 60, silent=False), True),
+        (figures.silence(EMPTY, served(100), 5 / 60, silent=False, told=1), False),
         (figures.silence(EMPTY, served(60), 5 / 60, silent=False), False),
         (figures.silence(EMPTY, EMPTY, 5 / 60, silent=True), True),
         (figures.silence(served(1), EMPTY, 5 / 60, silent=True), False),

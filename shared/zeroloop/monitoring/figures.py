@@ -160,12 +160,13 @@ def worse_accuracy(of: Aggregate, baseline: Baseline | None, settings: Settings)
     return Judged(float(now.mean) < limit, _short(float(now.mean)), _short(limit), n)
 
 
-def silence(of: Aggregate, before: Aggregate, share: float, *, silent: bool) -> Judged:
+def silence(of: Aggregate, before: Aggregate, share: float, *, silent: bool, told: int = 0) -> Judged:
     """Whether nothing came where something was due: `share` is the window's length over that of the time `before`.
 
-    Nothing comes by chance with exp(-expected), were requests independent. Once `silent`, until something comes.
+    Nothing comes by chance with exp(-expected), were requests independent. Once `silent`, until something comes. What
+    CloudWatch was `told` of came, though it isn't counted.
     """
-    n = requests(of).total
+    n = max(requests(of).total, told)
     expected = requests(before).total * share
     return Judged(not n and (silent or exp(-expected) < _QUIET), n, _short(expected), round(n))
 

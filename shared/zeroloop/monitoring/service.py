@@ -249,8 +249,8 @@ class Monitor:
     def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
         """How many windows were judged, and how many changes of state they made."""
         settings = subject.settings
-        if schedule == "day" and settings.drift_minutes == DAY_MINUTES:
-            return 0, 0  # the hours' schedule reports of the same windows, and would learn from them twice
+        # The hours' schedule reports of the same windows, and would learn from them twice.
+        reported = schedule == "day" and settings.drift_minutes == DAY_MINUTES
         length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
         until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
@@ -261,6 +261,8 @@ class Monitor:
             window = (end - length, end)
             if schedule == "minutes":
                 changes += self._minutes(*_at(subject, turns, end), window, now)
+            elif reported:
+                self._advance(subject, window, schedule, {}, now)
             else:
                 changes += self._drift(subject, window, schedule, now)
             windows += 1
@@ -279,13 +281,13 @@ class Monitor:
 
         of = _all(self._counts.window(subject.model_id, start, end))
         kinds = self._watch.watched(subject.model_id).kinds
-        silence = kinds.get("silence", Watch())
-        quiet = start - alerts.breaching(silence) * (end - start)  # where the silence began
+        known = kinds.get("silence", Watch())
+        quiet = start - alerts.breaching(known) * (end - start)  # where the silence began
         long = max(_USUAL, alerts.KEPT * (end - start))
         before = _all(self._counts.window(subject.model_id, quiet - long, quiet))
-        found = {"silence": figures.silence(of, before, (end - start) / long, silent=silence.alert)}
         told = self._cloud.requests(subject.model, start, end) if of.requests or before.requests or kinds else 0
-        found["ingest"] = figures.behind(of, told)
+        silence = figures.silence(of, before, (end - start) / long, silent=known.alert, told=told)
+        found = {"silence": silence, "ingest": figures.behind(of, told)}
         if since > start:
             of = _all(self._counts.window(subject.model_id, since, end)) if since < end else EMPTY
         if of.requests:
