@@ -133,17 +133,17 @@ def latency(of: Aggregate, settings: Settings) -> Judged:
 
 
 def enough(of: Aggregate) -> bool:
-    """Whether the requests that left a line suffice for an error rate."""
-    seen = requests(of)
-    return seen.answered + seen.failed >= LEAST_REQUESTS
+    """Whether the lines suffice for an error rate."""
+    return _lines(of) >= LEAST_REQUESTS
 
 
 def errors(of: Aggregate, crashes: float, settings: Settings) -> Judged:
     """Whether the error rate is above its limit."""
     seen = requests(of, crashes)
     n = round(seen.answered + seen.failed + crashes)
-    if n < LEAST_REQUESTS or seen.error_rate is None:
-        return Judged(None, n=n, why=f"{n} requests, {LEAST_REQUESTS} are needed")
+    told = _lines(of, crashes)
+    if told < LEAST_REQUESTS or seen.error_rate is None:
+        return Judged(None, n=n, why=f"{told} lines and crashes, {LEAST_REQUESTS} are needed")
     return Judged(seen.error_rate > settings.error_rate, _short(seen.error_rate), settings.error_rate, n)
 
 
@@ -190,7 +190,7 @@ def significantly_worse(
     p95 = quantile(before.latency, 0.95)
     right, then = accuracy(now), accuracy(before)
     shares = {
-        "errors": (_bad(requests(before, crashes_before)), _bad(requests(now, crashes)), 0.01),
+        "errors": (_bad(before, crashes_before), _bad(now, crashes), 0.01),
         "latency": None if isinstance(p95, Undetermined) else (_slow(before, p95), _slow(now, p95), 0.05),
         "accuracy": None
         if isinstance(right, Undetermined) or isinstance(then, Undetermined)
@@ -203,9 +203,14 @@ def significantly_worse(
     return None
 
 
-def _bad(seen: Requests) -> tuple[int, int]:
-    bad = seen.failed + seen.crashes
-    return round(bad), round(seen.answered + bad)
+def _lines(of: Aggregate, crashes: float = 0.0) -> int:
+    """Lines of requests that were answered or failed, and crashes: a sampled line stands for many, and knows one."""
+    return round(sum(of.latency.values()) + requests(of).failed + crashes)
+
+
+def _bad(of: Aggregate, crashes: float) -> tuple[int, int]:
+    n = _lines(of, crashes)
+    return round((requests(of, crashes).error_rate or 0.0) * n), n
 
 
 def _slow(of: Aggregate, limit: float) -> tuple[int, int]:
