@@ -47,7 +47,8 @@ class Wanted(Struct, forbid_unknown_fields=True):
 
 
 settings = config.read(Settings)
-table = Table(settings.monitoring_table, Session(config.read(config.Aws)))
+aws = config.read(config.Aws)
+table = Table(settings.monitoring_table, Session(aws))
 store, bucket = RegistryStore(settings.registry_table), DataBucket(settings.artifacts_bucket)
 
 
@@ -63,7 +64,7 @@ monitor = Monitor(
     Baselines(store.get_version, lambda found: bucket.read(object_key(found, baseline.NAME))),
     Counts(settings.predict_function),
     Sender(settings.alert_topic, log_failure),
-    Links(settings.api_url, settings.runbooks_url),
+    Links(settings.api_url, settings.runbooks_url, local=bool(aws.aws_endpoint_url)),
     log_failure,
 )
 app = http.api(log_failure)

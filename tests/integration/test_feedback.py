@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests import models
-from tests.integration.conftest import Context, event
+from tests.integration.conftest import Context, client, event
 from tests.integration.test_ingest import Ingested
 from tests.integration.test_predict import SMALL, configured
 from zeroloop import clock
@@ -16,6 +16,7 @@ from zeroloop.dynamo import ConditionFailed, Table
 from zeroloop.errors import InvalidInput, NotFound
 from zeroloop.inference.receipts import Key, Receipt, sign
 from zeroloop.monitoring.feedback import Feedback
+from zeroloop.monitoring.frame import Frame
 
 KEY = Key("5f2b9a01", b"0123456789abcdef")
 TABLE = {"columns": [{"name": name, "type": "numeric", "mean": 0.0, "std": 1.0} for name in ("a", "b")]}
@@ -86,6 +87,18 @@ def test_a_changed_label_takes_the_old_ones_place(world: Desk) -> None:
     assert (sum(counts.labelled.values()), counts.correct) == (1, {})
 
 
+def test_what_a_label_added_is_taken_back_also_when_the_version_is_gone_since(world: Desk) -> None:
+    prediction_id = world.predicted()
+    world.label(prediction_id, "negative")
+    world.feedback.desk._frames = SimpleNamespace(get=lambda *_: Frame())  # an environment that came up later
+    assert world.label(prediction_id, "positive") == "replaced"
+    counts = world.window(world.line)[1, "champion"]
+    assert (counts.confusion, sum(counts.labelled.values()), sum(counts.correct.values())) == ({"\t": 1}, 1, 1)
+    assert world.label(prediction_id, "negative") == "replaced"
+    counts = world.window(world.line)[1, "champion"]
+    assert (counts.confusion, sum(counts.labelled.values()), counts.correct) == ({"\t?": 1}, 1, {})
+
+
 def test_a_label_lands_in_the_time_of_its_prediction(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     prediction_id = world.predicted()
     minute = json.loads(world.line)["time"] // 60_000
@@ -97,6 +110,16 @@ def test_a_label_lands_in_the_time_of_its_prediction(world: Desk, monkeypatch: p
     assert store.window(model_id, hour, hour + 60)[1, "champion"].confusion == {"positive\tpositive": 1}
     today = clock.now_ms() // 60_000
     assert store.window(model_id, today - 120, today + 60) == {}
+
+
+def test_a_label_counts_once_also_when_it_is_taken_for_longer_since(
+    world: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prediction_id = world.predicted()
+    world.label(prediction_id)
+    [mark] = [row for row in client("dynamodb").scan(TableName="monitoring")["Items"] if row["sk"]["S"] == "LABEL"]
+    # DynamoDB deletes it no earlier than the hour's counts, to which a label may be added for 365 days at most.
+    assert int(mark["gone_at"]["N"]) >= clock.now_ms() // 1000 + 365 * 86_400
 
 
 def test_of_two_labels_at_once_the_later_is_counted(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +136,25 @@ def test_of_two_labels_at_once_the_later_is_counted(world: Desk, monkeypatch: py
     monkeypatch.setattr(Table, "write", overtaken)
     assert world.label(prediction_id, "positive") == "replaced"
     assert world.confusion() == {"positive\tpositive": 1}
+
+
+def test_of_two_labels_that_replace_the_same_one_each_takes_back_what_is_counted(
+    world: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prediction_id = world.predicted()
+    world.label(prediction_id, "positive")
+    write = Table.write
+    first: list[str] = []
+
+    def overtaken(table: Table, what: str, *actions: Any) -> None:
+        if not first:
+            first.append(what)
+            assert world.feedback.desk.hear(Feedback(prediction_id, "negative")).label == "replaced"
+        write(table, what, *actions)
+
+    monkeypatch.setattr(Table, "write", overtaken)
+    assert world.label(prediction_id, "other") == "replaced"
+    assert world.confusion() == {"positive\t": 1}
 
 
 def test_labels_that_overtake_each_other_for_ever_are_a_conflict(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

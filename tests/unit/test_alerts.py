@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroloop.monitoring.alerts import KEPT, Settings, Watch, advance, due
+from zeroloop.errors import InvalidInput
+from zeroloop.monitoring.alerts import KEPT, Settings, Watch, Webhook, advance, check, due
 
 
 def run(verdicts: str, rule: tuple[int, int]) -> str:
@@ -78,6 +79,15 @@ def test_another_version_starts_anew_but_ends_no_alert() -> None:
 )
 def test_windows_are_aligned_and_made_up_for(until: int, now: int, length: int, ends: list[int]) -> None:
     assert due(until, now, length, 3) == ends
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/x", "http://localhost:8080/x", "https://1.hooks.example.com/x"])
+def test_a_local_stack_posts_to_its_own_machine_too(url: str) -> None:
+    chosen = Settings(webhooks=[Webhook(url, "slack")])
+    check(chosen, local=True)
+    if url.startswith("http:"):
+        with pytest.raises(InvalidInput):
+            check(chosen)
 
 
 def test_drift_has_a_rule_of_its_own() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from zeroloop.monitoring import figures
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, Feature, merge
 from zeroloop.monitoring.counting import Answered, Line, Outcome, Shadowed, count, judge, score_bin
 from zeroloop.monitoring.frame import Frame, Scale, bin_of
@@ -133,14 +134,32 @@ def test_labels_that_came_later_are_counted_as_worked_out_by_hand() -> None:
         Outcome("yes", 0.9, "de", "yes"),
         Outcome("yes", 0.91, None, "no"),
         Outcome("no", None, "fr", "mistake"),
+        Outcome("unsure", None, "de", "mistake"),
+        Outcome("unsure", None, None, "unsure"),
     ]
     assert judge(outcomes, FRAME) == Aggregate(
         n=0,
         labelled={45: 2},
         correct={45: 1},
-        confusion={"yes\tyes": 1, "yes\tno": 1, "no\t": 1},
-        slices={"de\tyes\tyes": 1, "\tno\t": 1},
+        confusion={"yes\tyes": 1, "yes\tno": 1, "no\t": 1, "\t?": 1, "\t": 1},
+        slices={"de\tyes\tyes": 1, "\tno\t": 1, "de\t\t?": 1},
     )
+
+
+def test_answers_are_right_or_wrong_whatever_labels_have_names() -> None:
+    outcomes = [Outcome(said, 0.9, None, actual) for said, actual in [("yes", "no")] * 7 + [("yes", "yes")] * 3]
+    for frame in (Frame(), Frame(labels=frozenset({"yes"})), FRAME):
+        made = judge(outcomes, frame)
+        assert figures.outcomes(made)["accuracy"] == 0.3
+        assert float(figures.accuracy(made).mean) == 0.3  # type: ignore[union-attr] # there are labels
+
+
+def test_names_with_a_tab_count_as_any_other() -> None:
+    frame = Frame(labels=frozenset({"a\tb", "c"}), slices=frozenset({"d\te"}))
+    made = judge([Outcome("a\tb", 0.9, "d\te", "c"), Outcome("a\tb", 0.9, None, "a\tb")], frame)
+    assert (made.confusion, made.slices) == ({"\tc": 1, "\t": 1}, {"\t\tc": 1})
+    assert figures.outcomes(made)["accuracy"] == 0.5
+    assert count([line(Answered("c"), slice="d\te")], frame).slices == {"": 1}
 
 
 CELLS = st.one_of(

@@ -24,6 +24,11 @@ def served(ok: int, failed: int = 0, latency: float = 10.0, right: int = 0, wron
     )
 
 
+def sampled(ok: int, failed: int = 0) -> Aggregate:
+    """One answered line in ten, of `ok` requests; what failed is told of always."""
+    return Aggregate(n=ok // 10, requests={"200": ok * 1000, "503": failed * 1000}, latency={bucket(10.0): ok // 10})
+
+
 def test_outcomes_are_those_worked_out_by_hand() -> None:
     found = figures.outcomes(Aggregate(n=0, confusion={"a\ta": 6, "a\tb": 2, "b\ta": 1, "b\tb": 3, "b\t": 1}))
     assert (found["labelled"], found["accuracy"]) == (13, pytest.approx(9 / 13, rel=1e-5))
@@ -44,6 +49,8 @@ def test_outcomes_are_those_worked_out_by_hand() -> None:
         (figures.latency(served(99, latency=900), Settings()), None),
         (figures.errors(served(190, 10), 0.0, Settings()), False),
         (figures.errors(served(190, 11), 0.0, Settings()), True),
+        (figures.errors(sampled(900, 200), 0.0, Settings()), True),
+        (figures.errors(sampled(900, 9), 0.0, Settings()), None),
         (figures.errors(served(190), 11.0, Settings()), True),
         (figures.errors(served(50, 40), 0.0, Settings()), None),
         (figures.worse_accuracy(served(0, right=70, wrong=50), HELD, Settings()), True),
@@ -51,6 +58,7 @@ def test_outcomes_are_those_worked_out_by_hand() -> None:
         (figures.worse_accuracy(served(0, right=40, wrong=50), HELD, Settings()), None),
         (figures.worse_accuracy(served(0, right=70, wrong=50), None, Settings()), None),
         (figures.silence(EMPTY, served(100), 5 / 60, silent=False), True),
+        (figures.silence(EMPTY, served(100), 5 / 60, silent=False, told=1), False),
         (figures.silence(EMPTY, served(60), 5 / 60, silent=False), False),
         (figures.silence(EMPTY, EMPTY, 5 / 60, silent=True), True),
         (figures.silence(served(1), EMPTY, 5 / 60, silent=True), False),
@@ -76,6 +84,9 @@ def test_windows_breach_beyond_their_limits(found: Any, breach: bool | None) -> 
         (served(1000, right=400, wrong=100), served(1000, right=395, wrong=105), None),
         (served(1000), served(50, 40), None),
         (EMPTY, served(800, 200), None),
+        (sampled(1000), sampled(900, 8), None),
+        (sampled(10_000), sampled(8000, 200), "errors"),
+        (sampled(10_000), sampled(90, 20), None),
         (served(1_000_000), served(1_000_000, 5000), None),
     ],
 )

@@ -52,6 +52,20 @@ def test_a_hundred_windows_are_enough() -> None:
     assert learn(full, healthy(50.0)) == full
 
 
+@pytest.mark.parametrize(("large", "status"), [(False, "healthy"), (True, "drifted")])
+def test_what_is_beyond_chance_and_small_is_healthy(large: bool, status: Status) -> None:
+    found = {MEAN: Evidence(1e-9, 40.0, 0.01, large=large)}
+    assert drifting.judge(found, 1_000_000).status == status
+
+
+def test_a_trifle_in_a_million_predictions_is_no_drift() -> None:
+    baseline = Baseline(n=1_000_000, labels={"a": 500_000, "b": 500_000})
+    verdict = reports.judge(Aggregate(n=1_000_000, labels={"a": 505_000, "b": 495_000}), baseline, Learned())
+    assert isinstance(verdict.p_value, float)
+    assert verdict.p_value < 1e-9
+    assert (verdict.status, verdict.large) == ("healthy", False)
+
+
 @pytest.mark.parametrize("status", ["drifted", "undetermined"])
 def test_only_healthy_windows_teach(status: Status) -> None:
     before = learn(Learned(), healthy(2.0))

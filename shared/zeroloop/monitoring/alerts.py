@@ -14,17 +14,19 @@ Format = Literal["slack", "pagerduty"]
 KEPT = 3
 """Windows that a state remembers."""
 
-_WINDOW = re.compile(r"^([1-9][0-9]{0,4})([mhd])$")
+_WINDOW = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _PLACE = re.compile(r"[0-9]{1,15}(\.[A-Za-z0-9-]{1,40}){0,4}")
 _MINUTES = {"m": 1, "h": 60, "d": 1440}
 _MOST_MINUTES = 30 * 1440
 _OWN_MACHINE = frozenset({"127.0.0.1", "localhost"})
+_NO_NAME = re.compile(r".*:.*|(.*\.)?([0-9]*|0x[0-9a-f]*|localhost)\.?")
+"""An address of numbers, in any way that resolvers take it, or the machine itself."""
 
 
 class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
     """Where to post a change of state, and in whose format; PagerDuty's needs a routing key.
 
-    By HTTPS, since the address is a secret; plain HTTP goes to a listener on the stack's own machine only.
+    By HTTPS, since the address is a secret; plain HTTP goes to a listener on a local stack's own machine only.
     """
 
     url: Annotated[str, Meta(pattern=r"^(https://[^\s/]+|http://(127\.0\.0\.1|localhost):\d+)", max_length=2000)]
@@ -94,22 +96,22 @@ class Watched(Struct, frozen=True):
     kinds: dict[str, Watch] = field(default_factory=dict)
 
 
-def check(settings: Settings) -> None:
-    """Whether every webhook can be posted to, as far as its address says.
+def check(settings: Settings, *, local: bool = False) -> None:
+    """Whether every webhook can be posted to, as far as its address says; on the own machine if the stack is `local`.
 
     Raises
     ------
     InvalidInput
-        An address that is none, or that has a user's name in it; PagerDuty without a routing key.
+        An address that is none, has a user's name in it, or names no host; PagerDuty without a routing key.
     """
     for number, hook in enumerate(settings.webhooks):
-        if not _can_be_posted_to(hook.url):
+        if not _can_be_posted_to(hook.url, local=local):
             raise InvalidInput("that is no address to post to", field=f"webhooks[{number}].url")
         if hook.format == "pagerduty" and not hook.routing_key:
             raise InvalidInput("PagerDuty needs a routing key", field=f"webhooks[{number}].routing_key")
 
 
-def _can_be_posted_to(url: str) -> bool:
+def _can_be_posted_to(url: str, *, local: bool) -> bool:
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -117,7 +119,8 @@ def _can_be_posted_to(url: str) -> bool:
         return False
     host = parts.hostname or ""
     printable = url.isascii() and url.isprintable() and " " not in url
-    return printable and "@" not in parts.netloc and (host in _OWN_MACHINE or parts.scheme == "https") and port != 0
+    reached = (local and host in _OWN_MACHINE) or (parts.scheme == "https" and not _NO_NAME.fullmatch(host))
+    return printable and "@" not in parts.netloc and reached and port != 0
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -164,6 +167,11 @@ def advance(watch: Watch, end: int, breach: bool | None, rule: tuple[int, int], 
     return Watch(alert, verdicts, end, version)
 
 
+def breaching(watch: Watch) -> int:
+    """How many windows running have breached, of the last ones that are kept."""
+    return len(watch.verdicts) - max((at for at, bad in enumerate(watch.verdicts, 1) if not bad), default=0)
+
+
 def watched(before: Watched, kind: str, watch: Watch) -> Watched:
     """`before` with another watch of `kind`, one revision on."""
     return replace(before, revision=before.revision + 1, kinds={**before.kinds, kind: watch})
@@ -193,7 +201,7 @@ def window_minutes(text: str) -> int:
     InvalidInput
         No such window, or more than 30 days.
     """
-    found = _WINDOW.match(text)
+    found = _WINDOW.fullmatch(text)
     length = int(found[1]) * _MINUTES[found[2]] if found else 0
     if not 0 < length <= _MOST_MINUTES:
         raise InvalidInput(f"{text[:20]!r} is no window: say 60m, 24h or 7d, at most 30d", field="window")

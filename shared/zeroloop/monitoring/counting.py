@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct, field
 
 from zeroloop.monitoring.aggregate import BUCKETS, SCORE_BINS, Aggregate, Feature
-from zeroloop.monitoring.frame import OTHER, Frame, Scale, bin_of
+from zeroloop.monitoring.frame import ANOTHER, OTHER, Frame, Scale, bin_of
 from zeroloop.stats.quantiles import buckets
 
 TOKEN_UNIT = 10_000
@@ -100,6 +100,8 @@ def judge(outcomes: Iterable[Outcome], frame: Frame) -> Aggregate:
     slices: Counter[str] = Counter()
     for label, score, name, actual in outcomes:
         cell = f"{frame.label(label)}\t{frame.label(actual)}"
+        if label != actual and cell == f"{OTHER}\t{OTHER}":
+            cell = f"{OTHER}\t{ANOTHER}"
         confusion[cell] += 1
         if name is not None:
             slices[f"{frame.slice(name)}\t{cell}"] += 1

@@ -10,7 +10,7 @@ from zeroloop.dynamo import ConditionFailed
 from zeroloop.errors import Conflict, InvalidInput
 from zeroloop.inference.keys import VerifyingKeys
 from zeroloop.inference.receipts import Receipt
-from zeroloop.monitoring.cells import Cell, add, flat, whole
+from zeroloop.monitoring.cells import Cell, flat
 from zeroloop.monitoring.counting import Outcome, judge
 from zeroloop.monitoring.frames import Frames
 from zeroloop.monitoring.lines import Told
@@ -89,21 +89,16 @@ class FeedbackDesk:
     def _label(self, receipt: Receipt, predicted: str, label: str) -> Counted:
         cell = Cell(receipt.model_id, receipt.version, receipt.variant, receipt.time // _MINUTE_MS)
         frame = self._frames.get(receipt.model_id, receipt.version)
-        gone_at = receipt.time // 1000 + (self._days + 1) * _DAY_MS // 1000
+        added = flat(judge([Outcome(predicted, receipt.score, receipt.slice, label)], frame))
         for _ in range(_TRIES):
             before = self._store.label(receipt.id)
-            if before == label:
+            if before[0] == label:
                 return "known"
-            new, old = (
-                flat(judge([Outcome(predicted, receipt.score, receipt.slice, actual)], frame)) if actual else {}
-                for actual in (label, before)
-            )
-            change = whole(add([new, {name: -value for name, value in old.items()}]))
             try:
-                self._store.learn(receipt.id, (before, label), {cell: (change, frame)}, gone_at)
+                self._store.learn(receipt.id, (before, (label, added)), cell, frame)
             except ConditionFailed:
                 continue  # another label of the same prediction was faster
-            return "replaced" if before else "counted"
+            return "replaced" if before[0] else "counted"
         raise Conflict("other labels of this prediction are sent all the time; try again", code="busy")
 
 

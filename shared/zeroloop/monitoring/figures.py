@@ -18,6 +18,7 @@ from zeroloop.stats.sequences import always_valid
 from zeroloop.stats.undetermined import Undetermined
 
 LEAST_REQUESTS, LEAST_LABELS = 100, 100
+NO_BASELINE = "the version has no baseline"
 _UNIT = 1000
 _QUIET = 0.001
 """Chance of an empty window, below which it counts as silence."""
@@ -53,8 +54,8 @@ def requests(of: Aggregate, crashes: float = 0.0) -> Requests:
     return Requests(kinds["2"], kinds["4"], kinds["5"], crashes)
 
 
-def metrics(of: Aggregate, baseline: Baseline | None, minutes: int, crashes: float = 0.0) -> dict[str, Any]:
-    """All that is known; null where nothing is, and why beside it."""
+def metrics(of: Aggregate, baseline: Baseline | str, minutes: int, crashes: float = 0.0) -> dict[str, Any]:
+    """All that is known; null where nothing is, and why beside it: in place of the baseline, why there is none."""
     seen = requests(of, crashes)
     latencies = {f"p{q}_ms": _number(quantile(of.latency, q / 100)) for q in (50, 95, 99)}
     outcome = outcomes(of)
@@ -132,17 +133,17 @@ def latency(of: Aggregate, settings: Settings) -> Judged:
 
 
 def enough(of: Aggregate) -> bool:
-    """Whether the requests that left a line suffice for an error rate."""
-    seen = requests(of)
-    return seen.answered + seen.failed >= LEAST_REQUESTS
+    """Whether the lines suffice for an error rate."""
+    return _lines(of) >= LEAST_REQUESTS
 
 
 def errors(of: Aggregate, crashes: float, settings: Settings) -> Judged:
     """Whether the error rate is above its limit."""
     seen = requests(of, crashes)
     n = round(seen.answered + seen.failed + crashes)
-    if n < LEAST_REQUESTS or seen.error_rate is None:
-        return Judged(None, n=n, why=f"{n} requests, {LEAST_REQUESTS} are needed")
+    told = _lines(of, crashes)
+    if told < LEAST_REQUESTS or seen.error_rate is None:
+        return Judged(None, n=n, why=f"{told} lines and crashes, {LEAST_REQUESTS} are needed")
     return Judged(seen.error_rate > settings.error_rate, _short(seen.error_rate), settings.error_rate, n)
 
 
@@ -159,12 +160,13 @@ def worse_accuracy(of: Aggregate, baseline: Baseline | None, settings: Settings)
     return Judged(float(now.mean) < limit, _short(float(now.mean)), _short(limit), n)
 
 
-def silence(of: Aggregate, before: Aggregate, share: float, *, silent: bool) -> Judged:
+def silence(of: Aggregate, before: Aggregate, share: float, *, silent: bool, told: int = 0) -> Judged:
     """Whether nothing came where something was due: `share` is the window's length over that of the time `before`.
 
-    Nothing comes by chance with exp(-expected), were requests independent. Once `silent`, until something comes.
+    Nothing comes by chance with exp(-expected), were requests independent. Once `silent`, until something comes. What
+    CloudWatch was `told` of came, though it isn't counted.
     """
-    n = requests(of).total
+    n = max(requests(of).total, told)
     expected = requests(before).total * share
     return Judged(not n and (silent or exp(-expected) < _QUIET), n, _short(expected), round(n))
 
@@ -188,7 +190,7 @@ def significantly_worse(
     p95 = quantile(before.latency, 0.95)
     right, then = accuracy(now), accuracy(before)
     shares = {
-        "errors": (_bad(requests(before, crashes_before)), _bad(requests(now, crashes)), 0.01),
+        "errors": (_bad(before, crashes_before), _bad(now, crashes), 0.01),
         "latency": None if isinstance(p95, Undetermined) else (_slow(before, p95), _slow(now, p95), 0.05),
         "accuracy": None
         if isinstance(right, Undetermined) or isinstance(then, Undetermined)
@@ -201,9 +203,14 @@ def significantly_worse(
     return None
 
 
-def _bad(seen: Requests) -> tuple[int, int]:
-    bad = seen.failed + seen.crashes
-    return round(bad), round(seen.answered + bad)
+def _lines(of: Aggregate, crashes: float = 0.0) -> int:
+    """Lines of requests that were answered or failed, and crashes: a sampled line stands for many, and knows one."""
+    return round(sum(of.latency.values()) + requests(of).failed + crashes)
+
+
+def _bad(of: Aggregate, crashes: float) -> tuple[int, int]:
+    n = _lines(of, crashes)
+    return round((requests(of, crashes).error_rate or 0.0) * n), n
 
 
 def _slow(of: Aggregate, limit: float) -> tuple[int, int]:
@@ -239,9 +246,9 @@ def _worse(before: tuple[int, int], now: tuple[int, int], least: float) -> dict[
     }
 
 
-def _estimate(of: Aggregate, baseline: Baseline | None) -> dict[str, Any]:
-    if baseline is None:
-        return {"value": None, "why": "the version has no baseline"}
+def _estimate(of: Aggregate, baseline: Baseline | str) -> dict[str, Any]:
+    if isinstance(baseline, str):
+        return {"value": None, "why": baseline}
     return _interval(estimated_accuracy(of.scores, baseline.labelled, baseline.correct))
 
 

@@ -6,6 +6,8 @@ Every other name is counted as `OTHER`, so that an aggregate's size is that of i
 from msgspec import Struct, field
 
 OTHER = ""
+ANOTHER = "?"
+"""The actual label where neither it nor the answer has a name, and they differ: as OTHER it would count as right."""
 UNIT = 1000
 """Numbers are counted in thousandths of their scale's unit."""
 
@@ -47,11 +49,16 @@ class Frame(Struct, frozen=True, kw_only=True):
 
     def label(self, label: str | None) -> str:
         """`label`, or OTHER."""
-        return label if label in self.labels else OTHER
+        return _named(label, self.labels)
 
     def slice(self, name: str | None) -> str:
         """The slice `name`, or OTHER."""
-        return name if name in self.slices else OTHER
+        return _named(name, self.slices)
+
+
+def _named(name: str | None, known: frozenset[str]) -> str:
+    """A tab is what stands between names in a counter's: one with a tab can't be told from two."""
+    return name if name in known and "\t" not in name else OTHER
 
 
 def bin_of(thousandths: int) -> int:

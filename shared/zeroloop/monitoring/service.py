@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from zeroloop import clock
 from zeroloop.errors import Conflict, NotFound, Unavailable
@@ -28,7 +29,10 @@ _CATCH_UP = 12
 """Windows that a late schedule makes up for."""
 _LOOK_BACK = (15, 60, 240, DAY_MINUTES)
 """Minutes in which the last 100 requests are looked for, each read once."""
-_RETRY_MS = 120_000
+_USUAL = 60
+"""Minutes, at least, that tell how much is due."""
+_RETRY_MS = 240_000
+"""More than one alert takes at worst: a topic and a bus that try for 40 s each, five webhooks for 18."""
 _SENDING_SECONDS = 60.0
 """Of one call for all models: what a dead webhook may cost. The next call goes on."""
 _TRIES = 5
@@ -63,10 +67,11 @@ class Baselines:
 
 
 class Links(Struct, frozen=True):
-    """Where an alert leads: the API, and the page of runbooks."""
+    """Where an alert leads: the API, and the page of runbooks; webhooks of a `local` stack may be on its machine."""
 
     api: str
     runbooks: str
+    local: bool = False
 
 
 class Subject(Struct, frozen=True):
@@ -110,9 +115,14 @@ class Monitor:
         model = self._registry.model(name)
         end = now // _MS + 1
         start = end - minutes
-        of = _all(self._counts.window(model.model_id, start, end, version, variant))
-        own = version or self._registry.lineup(name).champion
-        baseline = self._baselines(model.model_id, own) if own else None
+        cells = self._counts.window(model.model_id, start, end, version, variant)
+        of = _all(cells)
+        baseline: Baseline | str = "nobody answered"
+        match sorted({number for (number, _), one in cells.items() if one.scores}):
+            case [own]:
+                baseline = self._baselines(model.model_id, own) or figures.NO_BASELINE
+            case [_, _, *_]:
+                baseline = "several versions answered, each has a baseline of its own: ask for one"
         crashes = self._crashes(of, start, end)
         return {
             "model": name,
@@ -138,7 +148,7 @@ class Monitor:
 
     def set(self, name: str, settings: Settings) -> Settings:
         """Replace the model's settings."""
-        alerts.check(settings)
+        alerts.check(settings, local=self._links.local)
         self._watch.save_settings(self._registry.model(name).model_id, settings)
         return settings
 
@@ -207,20 +217,20 @@ class Monitor:
                 waiting.append((min((one.claimed for one in unsent), default=now), subject, unsent))
         for _, subject, unsent in sorted(waiting, key=lambda row: row[0]):
             try:
-                self._send_in_order(subject, unsent, now, until)
+                self._send_in_order(subject, unsent, until)
             except Exception as error:  # noqa: BLE001 - of one model
                 failed.append(error)
         return failed
 
-    def _send_in_order(self, subject: Subject, unsent: Sequence[Unsent], now: int, until: float) -> None:
+    def _send_in_order(self, subject: Subject, unsent: Sequence[Unsent], until: float) -> None:
         """Oldest first: on a way that didn't take an alert, or may be taking it now, none of its kind overtakes it."""
         hooks = subject.settings.webhooks
-        since = now - _RETRY_MS
         held: dict[str, set[str]] = {}
         for one in unsent:
             kind = held.setdefault(one.alert.kind, set())
             left = set(ways(hooks) if one.left is None else one.left)
-            if clock.monotonic() < until and not left <= kind and self._watch.claim(one.alert, now, since):
+            now = clock.now_ms()  # judging took a while, and so did the alerts before this one
+            if clock.monotonic() < until and not left <= kind and self._watch.claim(one.alert, now, now - _RETRY_MS):
                 only = sorted(left - kind) if kind or one.left is not None else None
                 left = {*self._sender.send(one.alert, hooks, only), *(left & kind)}
                 self._watch.sent(one.alert, sorted(left))
@@ -239,53 +249,66 @@ class Monitor:
     def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
         """How many windows were judged, and how many changes of state they made."""
         settings = subject.settings
-        if schedule == "day" and settings.drift_minutes == DAY_MINUTES:
-            return 0, 0  # the hours' schedule reports of the same windows, and would learn from them twice
+        # The hours' schedule reports of the same windows, and would learn from them twice.
+        reported = schedule == "day" and settings.drift_minutes == DAY_MINUTES
         length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
         until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
+        ends = alerts.due(until, settled, length, _CATCH_UP)
+        turns = self._registry.history(subject.model, None, _PAGE) if ends and schedule == "minutes" else []
         windows = changes = 0
-        for end in alerts.due(until, settled, length, _CATCH_UP):
-            judge = self._minutes if schedule == "minutes" else self._drift
-            changes += judge(subject, (end - length, end), schedule, now)
+        for end in ends:
+            window = (end - length, end)
+            if schedule == "minutes":
+                changes += self._minutes(*_at(subject, turns, end), window, now)
+            elif reported:
+                self._advance(subject, window, schedule, {}, now)
+            else:
+                changes += self._drift(subject, window, schedule, now)
             windows += 1
         if schedule == "minutes" and settings.rollback.enabled:
             self._guard(subject, now)
         return windows, changes
 
-    def _minutes(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
-        """Latency, errors, silence and ingest of a window."""
+    def _minutes(self, subject: Subject, since: int, window: tuple[int, int], now: int) -> int:
+        """Latency, errors, silence and ingest of a window; of requests before minute `since` others are to blame."""
         start, end = window
         settings = subject.settings
 
         def errors(seen: Aggregate, at: tuple[int, int]) -> Judged:
-            ask = at == window or figures.enough(seen)  # not for each of the minutes before it
+            ask = at[0] >= start or figures.enough(seen)  # not for each of the minutes before it
             return figures.errors(seen, self._crashes(seen, *at) if ask else 0.0, settings)
 
         of = _all(self._counts.window(subject.model_id, start, end))
-        before = _all(self._counts.window(subject.model_id, start - 60, start))
         kinds = self._watch.watched(subject.model_id).kinds
-        silent = kinds.get("silence", Watch()).alert
-        found = {"silence": figures.silence(of, before, (end - start) / 60, silent=silent)}
+        known = kinds.get("silence", Watch())
+        quiet = start - alerts.breaching(known) * (end - start)  # where the silence began
+        long = max(_USUAL, alerts.KEPT * (end - start))
+        before = _all(self._counts.window(subject.model_id, quiet - long, quiet))
         told = self._cloud.requests(subject.model, start, end) if of.requests or before.requests or kinds else 0
-        found["ingest"] = figures.behind(of, told)
+        silence = figures.silence(of, before, (end - start) / long, silent=known.alert, told=told)
+        found = {"silence": silence, "ingest": figures.behind(of, told)}
+        if since > start:
+            of = _all(self._counts.window(subject.model_id, since, end)) if since < end else EMPTY
         if of.requests:
-            found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
-            found["errors"] = self._last(subject, of, window, errors)
-        return self._advance(subject, window, schedule, found, now)
+            found["latency"] = self._last(subject, of, window, since, lambda seen, _: figures.latency(seen, settings))
+            found["errors"] = self._last(subject, of, window, since, errors)
+        return self._advance(subject, window, "minutes", found, now)
 
     def _last(
         self,
         subject: Subject,
         of: Aggregate,
         window: tuple[int, int],
+        since: int,
         judge: Callable[[Aggregate, tuple[int, int]], Judged],
     ) -> Judged:
         """Of a window, or if it holds too few requests, of the minutes before its end that hold enough, and no more."""
-        first, end = window
-        found = judge(of, window)
+        first, end = max(window[0], since), window[1]
+        found = judge(of, (first, end))
         for minutes in _LOOK_BACK:
-            earlier = self._counts.minutes(subject.model_id, end - minutes, first) if found.breach is None else {}
+            few = found.breach is None and since < first
+            earlier = self._counts.minutes(subject.model_id, max(end - minutes, since), first) if few else {}
             for minute, one in sorted(earlier.items(), reverse=True):
                 of = merge(of, one)
                 found = judge(of, (minute, end))
@@ -298,27 +321,38 @@ class Monitor:
         """A report of each version that had traffic in a window; the champion's drift and accuracy make alerts."""
         cells = self._counts.window(subject.model_id, *window)
         champion = subject.lineup.champion
-        changes = 0
-        for version in sorted({version for version, _ in cells if version}):
-            made = self._concluded(subject, version, cells, window, _every(schedule), now)
-            if version != champion:
+        versions = {version for version, _ in cells if version}
+        failed: list[Exception] = []
+        for version in sorted(versions - {champion}):
+            try:
+                made = self._concluded(subject, version, cells, window, _every(schedule), now)
                 self._watch.conclude(subject.model_id, report=made)
-                continue
-            report = made[0]
-            breach = None if report.status == "undetermined" else report.status == "drifted"
-            drifted = Judged(breach, report.p_value, n=report.n, why=report.reason or "")
-            found = {}
-            if schedule == "hour":
-                day = (window[1] - DAY_MINUTES, window[1])
-                labelled = _all(self._counts.window(subject.model_id, *day, version))
-                baseline = self._baselines(subject.model_id, version)
-                accuracy = figures.worse_accuracy(labelled, baseline, subject.settings)
-                found = {"drift": drifted, "accuracy": accuracy}
-            changes += self._advance(subject, window, schedule, found, now, made=made)
-        if champion not in {version for version, _ in cells}:
-            nothing = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
-            changes += self._advance(subject, window, schedule, nothing, now)
+            except Exception as error:  # noqa: BLE001 - of one version
+                failed.append(error)
+        # The champion's state says that the window is judged, so it comes last.
+        changes = self._champion(subject, cells if champion in versions else {}, window, schedule, now)
+        if failed:
+            raise failed[-1]
         return changes
+
+    def _champion(self, subject: Subject, cells: Cells, window: tuple[int, int], schedule: Schedule, now: int) -> int:
+        """The champion's report of a window, if it had traffic, and what that changes."""
+        champion = subject.lineup.champion
+        if champion is None or not cells:
+            nothing = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
+            return self._advance(subject, window, schedule, nothing, now)
+        made = self._concluded(subject, champion, cells, window, _every(schedule), now)
+        if schedule == "day":
+            return self._advance(subject, window, schedule, {}, now, made=made)
+        report = made[0]
+        breach = None if report.status == "undetermined" else report.status == "drifted"
+        labelled = self._counts.window(subject.model_id, window[1] - DAY_MINUTES, window[1], champion)
+        baseline = self._baselines(subject.model_id, champion)
+        found = {
+            "drift": Judged(breach, report.p_value, n=report.n, why=report.reason or ""),
+            "accuracy": figures.worse_accuracy(_all(labelled), baseline, subject.settings),
+        }
+        return self._advance(subject, window, schedule, found, now, made=made)
 
     def _concluded(  # noqa: PLR0913, PLR0917 - what a report is made of
         self, subject: Subject, version: int, cells: Cells, window: tuple[int, int], every: Every, now: int
@@ -339,7 +373,7 @@ class Monitor:
             n=of.n,
             **reports.told(verdict, baseline, learned),
             features=reports.features(of, baseline, verdict),
-            metrics=figures.metrics(of, baseline, minutes, self._crashes(of, *window)),
+            metrics=figures.metrics(of, baseline or figures.NO_BASELINE, minutes, self._crashes(of, *window)),
         )
         return made, minutes, reports.learn(learned, verdict)
 
@@ -485,17 +519,18 @@ class Monitor:
         return any(record["at"] >= since * _MS for record in self._registry.history(name, None, 1))
 
     def _promotion(self, subject: Subject, now: int) -> tuple[int, int, int] | None:
-        """When the champion was promoted, itself, and whom it replaced; None if that isn't what happened last."""
+        """When the champion was promoted, itself, and whom it replaced; None if that isn't what happened last.
+
+        Whatever else ends a promotion, as a rollback does, leaves no previous version.
+        """
         lineup, hours = subject.lineup, subject.settings.rollback.hours
         if lineup.champion is None or lineup.previous is None:
             return None
         for record in self._registry.history(subject.model, None, _PAGE):
-            if now - record["at"] > hours * 3_600_000 or record["action"] in {"rollback", "clear"}:
+            if now - record["at"] > hours * 3_600_000:
                 return None
             if record["action"] == "promote":
-                was = record["before"]["champion"]
-                fits = record["after"]["champion"] == lineup.champion and was == lineup.previous
-                return (record["at"], lineup.champion, was) if fits else None
+                return record["at"], lineup.champion, lineup.previous
         return None
 
 
@@ -517,7 +552,27 @@ def _sentence(subject: Subject, kind: str, judged: Judged, window: tuple[int, in
         said = {"drift": "traffic is like the baseline", "silence": "requests come again"}[kind]
     else:
         said = _SENTENCES[kind].format(value=judged.value or 0.0, limit=judged.limit or 0.0, n=judged.n)
-    return f"{subject.model} version {subject.lineup.champion}, {when}: {state}{said}"
+    lineup = subject.lineup
+    both = lineup.challenger is not None and kind not in {"drift", "accuracy"}
+    who = f"versions {lineup.champion} and {lineup.challenger}" if both else f"version {lineup.champion}"
+    return f"{subject.model} {who}, {when}: {state}{said}"
+
+
+def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> tuple[Subject, int]:
+    """`subject` with the champion it had when minute `end` began, and the first minute that is wholly that one's.
+
+    `turns` are its lineup's, newest first. A promotion's own minute is nobody's.
+    """
+    champion, since = subject.lineup.champion, 0
+    for turn in turns:
+        before, after = (turn.get(side) or {} for side in ("before", "after"))
+        if before.get("champion") == after.get("champion"):
+            continue
+        if turn["at"] < end * _MS:
+            since = turn["at"] // _MS + 1
+            break
+        champion = before.get("champion")
+    return replace(subject, lineup=replace(subject.lineup, champion=champion)), since
 
 
 def _all(cells: Cells) -> Aggregate:

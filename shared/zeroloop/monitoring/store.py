@@ -3,7 +3,7 @@
     M#<model>#<shard>  <minute>#<version>#<part>#<variant>    a part of a minute's cell, for 8 days
     H#<model>#<shard>  <hour>#<version>#<part>#<variant>      the same of an hour, for 400 days
     B#<batch>          <cut>                                  that a cut of a batch is counted, for 16 days
-    F#<receipt>        LABEL                                  the label that is counted, while another may come
+    F#<receipt>        LABEL                                  the label that is counted, what it added, for 400 days
 
 Minutes and hours are written by the same transaction: a schedule that rolls up later would need a guard in every write
 against labels and batches that come late, and that costs as much as the hour. A batch goes to the shard that its
@@ -31,6 +31,7 @@ _DAY_SECONDS = 86_400
 _APART = frozenset({"pk", "sk", "gone_at"})
 
 Cells = Mapping[Cell, tuple[Aggregate, Frame]]
+Label = tuple[str | None, Counters]
 
 
 class MonitoringStore:
@@ -55,24 +56,27 @@ class MonitoringStore:
                 continue  # counted before
         return new
 
-    def label(self, receipt_id: str) -> str | None:
-        """The label that is counted for a prediction."""
-        [item] = self._table.get([(f"F#{receipt_id}", "LABEL")]) or [{"actual": None}]
-        actual: str | None = item["actual"]
-        return actual
+    def label(self, receipt_id: str) -> Label:
+        """The label that is counted for a prediction, and what it added."""
+        [item] = self._table.get([(f"F#{receipt_id}", "LABEL")]) or [{"actual": None, "added": {}}]
+        return item["actual"], item["added"]
 
-    def learn(self, receipt_id: str, labels: tuple[str | None, str], cells: Cells, gone_at: int) -> None:
-        """Add `cells` while what `label` gives is still the first of `labels`, and make it the second.
+    def learn(self, receipt_id: str, labels: tuple[Label, Label], cell: Cell, frame: Frame) -> None:
+        """Count the second of `labels` in `cell`, in place of the first, which `label` gave, while that is counted.
+
+        What is taken back is what was added, whatever the frame was then: a version may have been deleted since.
 
         Raises
         ------
         ConditionFailed
             It is another by now.
         """
-        before, label = labels
-        item: Item = {"pk": f"F#{receipt_id}", "sk": "LABEL", "actual": label, "gone_at": gone_at}
+        (before, old), (label, new) = labels
+        gone_at = cell.minute * 60 + HOUR_DAYS * _DAY_SECONDS  # with the counts, however long labels are taken by then
+        item: Item = {"pk": f"F#{receipt_id}", "sk": "LABEL", "actual": label, "added": new, "gone_at": gone_at}
         mark = save(item, "actual = :before", before=before) if before else save(item, "attribute_not_exists(pk)")
-        self._table.write("a prediction's label", mark, *next(cuts(changes(receipt_id, cells)), []))
+        more = whole(add([new, {name: -value for name, value in old.items()}]))
+        self._table.write("a prediction's label", mark, *next(cuts(changes(receipt_id, {cell: (more, frame)})), []))
 
     def window(
         self, model_id: str, start: int, end: int, version: int | None = None, variant: str | None = None
