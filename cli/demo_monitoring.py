@@ -57,7 +57,7 @@ def counted(api: Api, name: str) -> int:
 
 
 def reported(api: Api, name: str, kind: str) -> dict[str, Any]:
-    """A report of the last hour, once the log has brought some more of a `kind`."""
+    """A report of the last two minutes, once the log has brought some more of a `kind`."""
     with progress.step(f"{ROWS} {kind} to {name}"):
         before = counted(api, name)
         send(api, name, sentences(FILES[kind], before))
@@ -66,7 +66,7 @@ def reported(api: Api, name: str, kind: str) -> dict[str, Any]:
             if clock.monotonic() > deadline:
                 raise click.ClickException("what was sent isn't counted: `zeroloop local logs ingest` says why")
             clock.sleep(POLL_SECONDS)
-        return dict(api.post(path("models", name, "reports"), {"window": "60m"}))
+        return dict(api.post(path("models", name, "reports"), {"window": "2m"}))
 
 
 def said(report: dict[str, Any]) -> str:
