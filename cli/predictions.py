@@ -34,6 +34,7 @@ def erase_command(prediction_ids: Sequence[str], account: Account, as_json: bool
 
 def places(archive: Archive, receipt: Receipt) -> Iterator[str]:
     """The objects in which a prediction, or feedback for it, may lie."""
+    now = clock.now_ms() + 1
     yield from archive.keys("predictions", receipt.model_id, receipt.time, receipt.time + 1)
-    yield from archive.keys("aside", "", receipt.time, receipt.time + 60_000)  # by when it was logged
-    yield from archive.keys("feedback", receipt.model_id, receipt.time, clock.now_ms() + 1)
+    yield from archive.keys("aside", "", receipt.time, now)  # by when it was logged, as feedback may be any day
+    yield from archive.keys("feedback", receipt.model_id, receipt.time, now)
