@@ -239,11 +239,30 @@ def test_the_first_planner_pins_the_model_version(world: World) -> None:
     assert {row["model_version"] for row in world.rows(world.job(job_id))} == {1}
 
 
-def test_an_older_event_that_comes_after_a_newer_one_is_ignored(world: World) -> None:
-    older, newer = world.put(lines(1)), world.put(lines(2))
-    assert world.plan(newer)
-    assert world.plan(older) is None
-    assert len(world.machine.started) == 1
+@pytest.mark.parametrize("first_try", ["none", "failed"])
+def test_an_upload_whose_event_comes_after_that_of_a_newer_one_is_scored_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, first_try: str
+) -> None:
+    older, newer = world.put(b'{"text": "one"}\n'), world.put(b'{"text": "two"}\n')
+    if first_try == "failed":
+        with monkeypatch.context() as patch, pytest.raises(Unavailable):
+            patch.setattr(world.app.jobs, "_found", unavailable)
+            world.plan(older)
+    assert [world.rows(world.scored(made))[0]["text"] for made in (newer, older)] == ["two", "one"]
+
+
+def unavailable(*_: Any) -> None:
+    raise Unavailable("throttled")
+
+
+def test_an_event_without_a_version_means_the_current_one(world: World) -> None:
+    made = [world.put(b'{"text": "one"}\n'), world.put(b'{"text": "two"}\n')]
+    for one in made:
+        del one["detail"]["object"]["version-id"]
+    assert world.plan(made[1]) == world.plan(made[0])
+    [job_id] = world.machine.started
+    world.machine.run(job_id)
+    assert [row["text"] for row in world.rows(world.job(job_id))] == ["two"]
 
 
 def test_an_input_that_is_overwritten_meanwhile_is_read_as_it_was_planned(world: World) -> None:

@@ -47,13 +47,11 @@ class Jobs:
         self._machine = machine
         self._rounds = rounds
 
-    def uploaded(self, wanted: Wanted, sequencer: str, at: int) -> Job | None:
-        """The job of an upload, begun; None for an event that is older than one seen before.
+    def uploaded(self, wanted: Wanted, at: int) -> Job:
+        """The job of an upload, begun. Events come in any order: each version is a job, whichever is newer.
 
         What the file or the registry refuses makes a failed job: nobody waits for an answer here.
         """
-        if not self._store.is_newest(wanted.bucket, wanted.key, sequencer):
-            return None
         return self._job(wanted, at, lambda job, error: rules.fail(job, f"{error.code}: {error.message}", at))
 
     def submit(self, wanted: Wanted, at: int) -> Job:

@@ -1,9 +1,8 @@
-"""BatchTable: one partition a job, plus a guard by key.
+"""BatchTable: one partition a job.
 
-    JOB#<job_id>         JOB                 the job; `status` and `attempt` are what its changes are conditioned on
-    JOB#<job_id>         PIECE#00000#00000   a piece of a chunk, written once: also the checkpoint
-    JOB#<job_id>         MEASURE#00000       what a stretch of a text file measured
-    KEY#<bucket>/<key>   LATEST              the newest event seen of a key of the inbox
+    JOB#<job_id>   JOB                 the job; `status` and `attempt` are what its changes are conditioned on
+    JOB#<job_id>   PIECE#00000#00000   a piece of a chunk, written once: also the checkpoint
+    JOB#<job_id>   MEASURE#00000       what a stretch of a text file measured
 
 `body` is the value as JSON. Pieces and measures expire after 90 days; the manifest has what they said.
 """
@@ -18,7 +17,6 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from zeroloop import table
 from zeroloop.batch.cuts import Measure
 from zeroloop.batch.rules import Job, Piece
-from zeroloop.errors import Conflict
 from zeroloop.table import IntAttribute, Row, translated
 
 _KEPT_SECONDS = 90 * 86_400
@@ -47,15 +45,11 @@ class _PartRow(Row):
     expires = IntAttribute()
 
 
-class _KeyRow(Row):
-    sequencer = UnicodeAttribute()
-
-
 class BatchStore:
     """Jobs and what they have come to, as domain values. All reads by key are strongly consistent."""
 
     def __init__(self, table_name: str) -> None:
-        table.bind(table_name, _JobRow, _PartRow, _KeyRow)
+        table.bind(table_name, _JobRow, _PartRow)
 
     def create(self, job: Job) -> None:
         """Write a job; Conflict if another planner wrote it first."""
@@ -108,16 +102,6 @@ class BatchStore:
         """What the stretches measured, by their numbers."""
         rows = self._parts(job_id, "MEASURE#")
         return {int(row.sk.rpartition("#")[2]): msgspec.json.decode(row.body, type=Measure) for row in rows}
-
-    def is_newest(self, bucket: str, key: str, sequencer: str) -> bool:
-        """Whether no newer event of the key was seen; remembers it. S3 compares sequencers as hexadecimal numbers."""
-        row = _KeyRow(f"KEY#{bucket}/{key}", "LATEST", sequencer=sequencer.rjust(64, "0"))
-        try:
-            with translated(f"key {key}"):
-                row.save(_KeyRow.pk.does_not_exist() | (_KeyRow.sequencer <= row.sequencer))
-        except Conflict:
-            return False
-        return True
 
     def _save(self, job: Job, sk: str, value: Any) -> None:
         body = msgspec.json.encode(value).decode()
