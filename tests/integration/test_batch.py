@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests import models
 from tests.aws_chaos import Chaos
@@ -414,6 +415,55 @@ def test_a_part_that_a_piece_names_is_never_replaced(world: World) -> None:
     with pytest.raises(Conflict):
         sink.write("part-00000-00000.jsonl", b"other bytes")
     assert world.output(world.job(job_id)) == before
+
+
+def test_a_piece_is_noted_once_and_its_time_is_the_first(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    world.machine.run(job_id)
+    store = world.app.store
+    job, [noted] = store.get(job_id), store.pieces(job_id)
+    store.save_piece(job, replace(noted, seconds=77.0))
+    with pytest.raises(Conflict):
+        store.save_piece(job, replace(noted, end=noted.end - 1))
+    assert store.pieces(job_id) == [noted]
+
+
+def test_a_worker_that_another_overtook_with_other_bytes_goes_on_behind_what_is_noted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(world, monkeypatch, chunk=10**9, piece=50)
+    job_id = world.plan(world.put(lines(200)))
+    save = type(world.app.store).save_piece
+    overtaken: list[int] = []
+
+    def late(store: Any, job: Job, piece: Piece) -> None:
+        if piece.piece == 1 and not overtaken:  # a later deployment cuts elsewhere
+            overtaken.append(piece.piece)
+            save(store, job, replace(piece, part=replace(piece.part, sha256="0" * 64)))
+        save(store, job, piece)
+
+    monkeypatch.setattr(type(world.app.store), "save_piece", late)
+    state = json.loads(world.machine.started[job_id])
+    given = {"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}
+    with pytest.raises(Unavailable):
+        world.app.step(given, 900_000)
+    assert world.job(job_id)["status"] == "processing"
+    assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0, 1]
+    assert world.app.step(given, 900_000) == {"came_to": "done"}
+    assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0, 1, 2, 3, 4]
+
+
+def test_a_job_is_replaced_only_as_it_was_read(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    store = world.app.store
+    before = store.get(job_id)
+    store.replace(before, replace(before, status="cancelled"))
+    with pytest.raises(Conflict):
+        store.replace(before, replace(before, status="failed"))
+    store.replace(store.get(job_id), replace(before, status="cancelled", attempt=1))
+    with pytest.raises(Conflict):
+        store.replace(replace(before, status="cancelled"), before)
+    assert (store.get(job_id).status, store.get(job_id).attempt) == ("cancelled", 1)
 
 
 def test_write_once_takes_the_same_bytes_again_and_no_others(world: World) -> None:

@@ -107,6 +107,8 @@ class Rounds:
         except Unavailable:
             raise
         except ZeroloopError as error:
+            if isinstance(error, Conflict) and self._store.last_piece(job_id, chunk.chunk) != before:
+                raise Unavailable(f"chunk {chunk.chunk} has come further meanwhile: go on behind it") from error
             self.fail(job_id, error)
             return "failed"
         return "done" if done else "more"
