@@ -453,6 +453,49 @@ def test_a_worker_that_another_overtook_with_other_bytes_goes_on_behind_what_is_
     assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"rows": 51}, "lost rows"),
+        ({"next_row": 52}, "lost rows"),
+        ({"start": 1}, "starts at 1, not 0"),
+        ({"rows": 49, "next_row": 50}, "came out"),
+    ],
+)
+def test_a_job_whose_pieces_do_not_hold_every_row_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, int], error: str
+) -> None:
+    small(world, monkeypatch, chunk=3_000, piece=50)
+    save = type(world.app.store).save_piece
+
+    def altered(store: Any, job: Job, piece: Piece) -> None:
+        save(store, job, replace(piece, **change) if (piece.chunk, piece.piece) == (0, 0) else piece)
+
+    monkeypatch.setattr(type(world.app.store), "save_piece", altered)
+    job = world.scored(world.put(b'{"text": "a film that was good in its own way"}\n' * 200))
+    assert job["status"] == "failed"
+    assert job["error"].startswith("rows_lost: ")
+    assert error in job["error"]
+    assert not {"manifest.json", "_SUCCESS"} & world.output(job).keys()
+
+
+@pytest.mark.parametrize("lost", ["part-00000-00000.jsonl", "rejects/00000-00000.jsonl"])
+@pytest.mark.parametrize("how", ["deleted", "cut"])
+def test_a_job_whose_parts_are_not_there_as_noted_fails(world: World, lost: str, how: str) -> None:
+    job_id = world.plan(world.put(lines(60)))
+    state = json.loads(world.machine.started[job_id])
+    world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
+    key = f"outbox/m/{job_id}/{lost}"
+    if how == "deleted":
+        world.bucket.delete_object(Bucket="data", Key=key)
+    else:
+        world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n")
+    assert world.app.step({"step": "advance", "state": state}, 900_000)["status"] == "failed"
+    job = world.job(job_id)
+    assert job["error"].startswith(f"rows_lost: {lost} ")
+    assert not {"manifest.json", "_SUCCESS"} & world.output(job).keys()
+
+
 def test_a_job_is_replaced_only_as_it_was_read(world: World) -> None:
     job_id = world.plan(world.put(lines(3)))
     store = world.app.store

@@ -41,12 +41,20 @@ def test_pieces_that_follow_each_other_and_hold_every_record_are_whole() -> None
         changed(1, piece=2),
         changed(1, rows=1),
         changed(2, blank=0, next_row=10),
+        changed(0, next_row=4),
         [PIECES[0], PIECES[2]],
         [*PIECES[:2], PIECES[1], PIECES[2]],
     ],
 )
 def test_a_row_that_is_lost_or_doubled_is_seen(pieces: list[Piece]) -> None:
     assert rules.gaps(CHUNKS, pieces)
+
+
+def test_a_part_that_is_not_there_or_has_another_size_is_seen() -> None:
+    pieces = changed(0, part=Written("part-a", "0", 5), rejected=Written("rejects/a", "1", 3))
+    assert rules.missing(pieces, {"part-a": 5, "rejects/a": 3, "part-b": 1}) == []
+    assert rules.missing(pieces, {"part-a": 5}) == ["rejects/a is not there"]
+    assert rules.missing(pieces, {"part-a": 4, "rejects/a": 3}) == ["part-a has 4 bytes, not 5"]
 
 
 def test_a_chunk_without_its_last_piece_is_unfinished() -> None:

@@ -25,7 +25,7 @@ _TRIES = 20
 
 
 class Lost(ZeroloopError):  # noqa: N818
-    """Rows went missing between input and output: a fault of ours."""
+    """Rows went missing between input and output: a fault of ours, or somebody changed the output meanwhile."""
 
     code = "rows_lost"
 
@@ -173,7 +173,8 @@ class Rounds:
                     code="given_up",
                 )
             return self._next(job, left, round=last.round + 1, pieces=len(pieces))
-        if wrong := rules.gaps(chunks, pieces):
+        sizes = self._bucket.sizes(rules.prefix(job))
+        if wrong := rules.gaps(chunks, pieces) + rules.missing(pieces, sizes):
             raise Lost("; ".join(wrong[:5]))
         return self._over(self._finish(job, pieces))
 

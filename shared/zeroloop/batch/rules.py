@@ -308,6 +308,17 @@ def _gaps(chunk: Chunk, pieces: Sequence[Piece]) -> list[str]:
     return wrong
 
 
+def missing(pieces: Iterable[Piece], sizes: Mapping[str, int]) -> list[str]:
+    """What the pieces name and the output hasn't, or has in another size; `sizes` are those of its objects by name."""
+    named = [written for piece in pieces for written in (piece.part, piece.rejected) if written]
+    lost = [f"{one.name} is not there" for one in named if one.name not in sizes]
+    return lost + [
+        f"{one.name} has {sizes[one.name]:,} bytes, not {one.size:,}"
+        for one in named
+        if sizes.get(one.name, one.size) != one.size
+    ]
+
+
 def too_many_rejects(job: Job, pieces: Iterable[Piece]) -> str | None:
     """Why the job fails for its rejects; None if they are within its tolerance."""
     listed = list(pieces)
