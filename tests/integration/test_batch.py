@@ -2,6 +2,7 @@
 
 import copy
 import gzip
+import io
 import json
 import random
 import threading
@@ -11,8 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from msgspec.structs import replace
+from pyarrow import parquet
 
 from tests import models
 from tests.aws_chaos import Chaos
@@ -20,6 +23,7 @@ from tests.aws_limits import check_answer
 from tests.integration.conftest import ROOT, Context, client, event
 from tests.integration.test_predict import Session
 from zeroloop import objects, table
+from zeroloop.batch import costs
 from zeroloop.batch.rounds import _Sink
 from zeroloop.batch.rules import Job, Piece
 from zeroloop.data import DataBucket
@@ -219,6 +223,16 @@ def test_a_large_file_is_measured_cut_and_scored_in_any_order_as_one_would_be(
         assert len(world.machine.lists) == 2, "one round of measuring, one of scoring"
 
 
+def test_the_cost_of_a_parquet_file_has_no_measuring_in_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(world, monkeypatch, chunk=500)
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"text": [f"good {i}" for i in range(200)]}), out, row_group_size=50)
+    job = world.scored(world.put(out.getvalue(), "f.parquet"))
+    [chunks] = world.machine.lists
+    cost = json.loads(world.output(job)["manifest.json"])["cost"]
+    assert cost["distributed_map"] == pytest.approx(len(chunks) * (costs.TRANSITION + costs.EXPRESS_RUN), rel=0.05)
+
+
 def test_the_same_event_16_times_is_one_job_scored_once(world: World) -> None:
     made = world.put(lines(5))
     assert len({world.plan(made) for _ in range(16)}) == 1
@@ -246,9 +260,10 @@ def test_an_upload_whose_event_comes_after_that_of_a_newer_one_is_scored_too(
 ) -> None:
     older, newer = world.put(b'{"text": "one"}\n'), world.put(b'{"text": "two"}\n')
     if first_try == "failed":
-        with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        with monkeypatch.context() as patch:
             patch.setattr(world.app.jobs, "_found", unavailable)
-            world.plan(older)
+            with pytest.raises(Unavailable):
+                world.plan(older)
     assert [world.rows(world.scored(made))[0]["text"] for made in (newer, older)] == ["two", "one"]
 
 

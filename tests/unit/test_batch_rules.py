@@ -164,9 +164,13 @@ def test_options_that_can_not_be_are_refused(given: dict[str, Any]) -> None:
 
 def test_a_jobs_cost_is_the_sum_of_its_items_and_distributed_map_costs_by_the_chunk() -> None:
     pieces = [replace(one, seconds=10.0, part=Written("p", "0", 1)) for one in PIECES]
-    alone, mapped = costs.job(0, 100, pieces), costs.job(2, 100, pieces)
-    for cost in (alone, mapped):
+    alone, mapped = (costs.job(n_chunks, 10**9, pieces, measured=False) for n_chunks in (0, 2))
+    measured = costs.job(2, 10**9, pieces, measured=True)
+    for cost in (alone, mapped, measured):
         assert cost["usd"] == pytest.approx(sum(usd for name, usd in cost.items() if name != "usd"), abs=1e-7)
     assert alone["distributed_map"] == 0
-    assert mapped["distributed_map"] > 4 * costs.TRANSITION
+    assert 4 * costs.TRANSITION > mapped["distributed_map"] > 2 * costs.TRANSITION
+    assert measured["distributed_map"] > 4 * costs.TRANSITION
+    assert measured["s3"] - mapped["s3"] == pytest.approx(16 * costs.GET)
+    assert measured["lambda"] > mapped["lambda"] > alone["lambda"]
     assert alone["lambda"] == pytest.approx(30 * costs.MEMORY_GB * costs.LAMBDA_GB_SECOND, rel=0.01)

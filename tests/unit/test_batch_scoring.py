@@ -347,6 +347,15 @@ def test_a_csv_output_holds_no_formulas() -> None:
     assert {"row", "prediction", "confidence", "score_no", "score_yes", "model_version"} <= cells.keys()
 
 
+def test_a_csv_output_of_tensors_holds_json() -> None:
+    model = Model(models.echo(["float32", "int32", "string"]))
+    instance = model.package.golden.cases[0].instance
+    run = Run(jsonl([instance]), "inbox/m/f.jsonl", model, output="csv").score()
+    [cells] = csv.DictReader(io.StringIO(run.sink.objects["part-00000-00000.csv"].decode()))
+    assert json.loads(cells["inputs"]) == instance["inputs"]
+    assert list(json.loads(cells["prediction"]).values()) == list(instance["inputs"].values())
+
+
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t1", "\r1", "\n1"])
 def test_whatever_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(text: str) -> None:
     [cells] = csv.reader(io.StringIO(outputs.csv_lines([{"text": text}], head=False).decode(), newline=""))
@@ -365,7 +374,47 @@ def test_a_parquet_output_of_json_lines_has_ids_of_one_type(ids: list[Any]) -> N
     run = Run(jsonl(rows), "inbox/m/f.jsonl", TEXT, output="parquet").score()
     found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"]))
     assert found.schema.field("id").type == pa.string()
-    assert found.column("id").to_pylist() == [str(own) if type(own) in {int, str} else None for own in ids]
+    assert found.column("id").to_pylist() == [None if own is None else str(own) for own in ids]
+
+
+IDS = [
+    ("x", "x"),
+    (7, 7),
+    (None, None),
+    (3.0, 3),
+    (1.5, "1.5"),
+    (True, "true"),
+    ([1, "a"], '[1,"a"]'),
+    (1e300, "1e+300"),
+]
+
+
+@pytest.mark.parametrize(("own", "told"), IDS)
+@pytest.mark.parametrize("model", [TEXT, TABLE])
+def test_an_id_of_another_type_comes_out_as_text(own: Any, told: Any, model: Model) -> None:
+    row = {"id": own, "text": "good", "a": 1, "b": 2, "c": 3}
+    [found] = Run(jsonl([row]), "inbox/m/f.jsonl", model).score().rows
+    assert found.get("id") == told
+    assert type(found.get("id")) is type(told)
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (pa.array([3.0, 1.5, None, float("nan")]), [3, "1.5", None, None]),
+        (pa.array([b"a", b"\xff", None, b""]), ["a", "\\xff", None, ""]),
+        (pa.array([0, 1, None, 2], pa.date32()), ["1970-01-01", "1970-01-02", None, "1970-01-03"]),
+        (pa.array([2**63, 2, None, 3], pa.uint64()), [2**63, 2, None, 3]),
+    ],
+)
+def test_an_id_of_parquet_comes_out_whatever_its_type(ids: Any, told: list[Any]) -> None:
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"id": ids, "text": ["good"] * 4}), out)
+    run = Run(out.getvalue(), "inbox/m/f.parquet", TEXT).score()
+    assert [row.get("id") for row in run.rows] == told
+    as_table = Run(out.getvalue(), "inbox/m/f.parquet", TEXT, output="parquet").score()
+    found = parquet.read_table(io.BytesIO(as_table.sink.objects["part-00000-00000.parquet"])).column("id").to_pylist()
+    assert found == [None if own is None else str(own) for own in told]
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])

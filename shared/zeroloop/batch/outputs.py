@@ -65,4 +65,6 @@ def csv_lines(table: Iterable[dict[str, Any]], *, head: bool) -> bytes:
 
 
 def _harmless(cell: Any) -> Any:
+    if isinstance(cell, dict | list):
+        return _encoder.encode(cell).decode()
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

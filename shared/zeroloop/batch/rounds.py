@@ -284,7 +284,7 @@ def manifest(job: Job, pieces: Sequence[Piece]) -> dict[str, Any]:
             "finished_at": job.finished_at,
             "worker_seconds": round(sum(piece.seconds for piece in pieces), 3),
         },
-        "cost": costs.job(plan.chunks if plan.chunks > 1 else 0, job.input.size, pieces),
+        "cost": costs.job(plan.chunks if plan.chunks > 1 else 0, job.input.size, pieces, measured=plan.measured),
     }
 
 

@@ -1,6 +1,7 @@
 """From records to rows: what a model reads of each, or why it can't be read. Pure."""
 
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ from zeroloop.batch.streams import MAX_RECORD_BYTES, Record, Run
 from zeroloop.inference.package import Package
 
 _KEPT_CHARACTERS = 10_000
-_OWN = {str, int}
+_OWN = {str, int, type(None)}
+_EXACT = 2.0**53
 csv.field_size_limit(MAX_RECORD_BYTES)
 
 
@@ -50,8 +52,8 @@ def rejected(record: Record, row: int, reason: str) -> Reject:
 class Fields:
     """Takes what a model reads out of rows; `columns` are those of a table, none of JSON lines.
 
-    `field` is what the model reads of an instance, `names` are its columns where it reads columns, `typed` whether ids
-    have one type. A model of text reads the column of that name, or the only one that there is.
+    `field` is what the model reads of an instance, `names` are its columns where it reads columns, `numbered` whether
+    all ids are whole numbers. A model of text reads the column of that name, or the only one that there is.
 
     Raises
     ------
@@ -64,7 +66,7 @@ class Fields:
         self._kinds: dict[str, str] = {column["name"]: column["type"] for column in declared}
         self.field = field
         self.names = list(self._kinds)
-        self.typed = plan.format == "parquet"
+        self.numbered = False
         self._column = plan.columns[0] if len(plan.columns) == 1 else field
         if plan.format == "csv" or field not in plan.columns:  # the cells of CSV hold no objects
             for name in self._kinds or [self._column]:
@@ -92,7 +94,7 @@ class Fields:
     def of_object(self, found: Mapping[str, Any]) -> tuple[Any, str | int | None]:
         """Value and id of a row that has types: the model's field itself, or its columns beside each other."""
         own = found.get("id")
-        known = own if type(own) in _OWN else None
+        known = own if type(own) in _OWN else _id(own)
         if self.field in found:
             return found[self.field], known
         if self._kinds:
@@ -141,6 +143,15 @@ class Fields:
 
 
 _decode = msgspec.json.Decoder().decode
+
+
+def _id(own: Any) -> str | int | None:
+    """An id that is neither text nor a whole number: a float may be whole all the same, or NaN; all else is text."""
+    if isinstance(own, float) and (math.isnan(own) or (own.is_integer() and abs(own) < _EXACT)):
+        return None if math.isnan(own) else int(own)
+    if isinstance(own, bytes):
+        return own.decode(errors="backslashreplace")
+    return msgspec.json.encode(own, enc_hook=str).decode() if isinstance(own, bool | list | dict) else str(own)
 
 
 def _cell(text: str, kind: str) -> Any:

@@ -70,7 +70,11 @@ class Parquet:
             self._file = parquet.ParquetFile(_File(stored), buffer_size=_BUFFER, pre_buffer=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise Unreadable(f"the file is not Parquet: {error!s:.200}") from error
-        self.columns = list(self._file.schema_arrow.names)
+        schema = self._file.schema_arrow
+        self.columns = list(schema.names)
+        ids = schema.field("id").type if self.columns.count("id") == 1 else None
+        self.numbered = ids is not None and pa.types.is_integer(ids) and ids != pa.uint64()
+        """Whether ids are whole numbers, and none is larger than int64 has them."""
 
     def chunks(self, chunk_bytes: int) -> list[Chunk]:
         """Runs of whole row groups of about `chunk_bytes`; start and end are row numbers from 0."""
