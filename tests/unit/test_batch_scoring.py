@@ -131,6 +131,17 @@ def test_an_encoding_may_be_declared() -> None:
     assert run.rows[0]["text"] == "schön"
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-8"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_what_a_reject_was_is_told_in_the_encoding_of_the_file(encoding: str, form: str) -> None:
+    wrong = {"csv": "é ,caf\xe9,more", "jsonl": '{"text": "caf\xe9'}[form]
+    blank = {"csv": "\xe9, ", "jsonl": '{"id": "\xe9", "text": " "}'}[form]
+    head = "id,text\n" if form == "csv" else ""
+    data = f"{head}{wrong}\n{blank}\n".encode(encoding)
+    run = Run(data, f"inbox/m/f.{form}", TEXT, encoding=encoding).score()
+    assert [reject["raw"] for reject in run.rejects] == [wrong, blank]
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -345,6 +356,24 @@ def test_a_csv_output_holds_no_formulas() -> None:
     [cells] = csv.DictReader(io.StringIO(run.sink.objects["part-00000-00000.csv"].decode()))
     assert (cells["id"], cells["text"]) == ("'@x", "'=cmd()")
     assert {"row", "prediction", "confidence", "score_no", "score_yes", "model_version"} <= cells.keys()
+
+
+@pytest.mark.parametrize("output", ["csv", "parquet"])
+def test_a_feature_that_is_called_like_a_column_of_the_output_comes_out_under_another_name(output: str) -> None:
+    columns = ["row", "id", "prediction", "model_version", "feature_row", "score_yes", "a"]
+    declared = {"columns": [{"name": name, "type": "numeric", "mean": 0.0, "std": 1.0} for name in columns]}
+    table = Model(models.regression(declared, tuple([1.0] * 7)))
+    row = dict(zip(columns, range(1, 8), strict=True))
+    run = Run(jsonl([{"id": "x", "features": row}]), "inbox/m/f.jsonl", table, output=output).score()
+    written = run.sink.objects[f"part-00000-00000.{output}"]
+    if output == "csv":
+        [found] = csv.DictReader(io.StringIO(written.decode()))
+    else:
+        [found] = parquet.read_table(io.BytesIO(written)).to_pylist()
+    assert (int(found["row"]), found["id"], int(found["model_version"])) == (1, "x", 3)
+    assert float(found["prediction"]) == 28.0
+    renamed = ["feature_feature_row", "feature_id", "feature_prediction", "feature_model_version", "feature_row"]
+    assert [float(found[name]) for name in [*renamed, "feature_score_yes", "a"]] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_csv_output_of_tensors_holds_json() -> None:

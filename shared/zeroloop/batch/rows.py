@@ -43,9 +43,10 @@ class Reject(Struct, frozen=True):
     raw: str
 
 
-def rejected(record: Record, row: int, reason: str) -> Reject:
+def rejected(record: Record, row: int, reason: str, plan: Plan) -> Reject:
     """Row number `row` and why it can't be scored."""
-    raw = record.data[: _KEPT_CHARACTERS * 4].decode(errors="backslashreplace")
+    encoding = "utf-8" if plan.encoding in _UTF8 else plan.encoding
+    raw = record.data[: _KEPT_CHARACTERS * 4].decode(encoding, errors="backslashreplace")
     return Reject(row, record.start, reason[:500], raw[:_KEPT_CHARACTERS])
 
 
@@ -175,14 +176,14 @@ def parse(run: Run, row: int, plan: Plan, fields: Fields) -> tuple[Rows, list[Re
     rejects, lines = [], 0
     for number, record in enumerate(run.records(), row):
         if record.cut:
-            rejects.append(rejected(record, number, f"is longer than {MAX_RECORD_BYTES:,} bytes"))
+            rejects.append(rejected(record, number, f"is longer than {MAX_RECORD_BYTES:,} bytes", plan))
             lines += run.lines
         elif record.data and (not record.data.isspace() or (space and space in record.data)):
             try:
                 value, own = read(record.data, plan, fields)
                 kept.append((number, own, value))
             except ValueError as error:
-                rejects.append(rejected(record, number, str(error)))
+                rejects.append(rejected(record, number, str(error), plan))
                 lines += 1 + record.data.count(b"\n")
     return Rows.of(kept), rejects, lines
 

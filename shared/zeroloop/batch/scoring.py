@@ -113,7 +113,7 @@ class Worker:
         if not refused:
             return batch.rows, said, batch.rejects
         told = {batch.rows.numbers[i]: why for i, why in refused.items()}
-        rejects = batch.rejects + [rejected(batch.record(row), row, why) for row, why in told.items()]
+        rejects = batch.rejects + [rejected(batch.record(row), row, why, self._plan) for row, why in told.items()]
         answered = Rows.of(row for row in zip(*batch.rows, strict=True) if row[0] not in told)
         return answered, said, sorted(rejects, key=lambda reject: reject.row)
 
