@@ -131,6 +131,34 @@ def test_an_encoding_may_be_declared() -> None:
     assert run.rows[0]["text"] == "schön"
 
 
+def unchecked(texts: list[bytes]) -> Any:
+    """A column of text whose bytes nobody looked at."""
+    found = pa.array(texts)
+    return pa.StringArray.from_buffers(len(found), *found.buffers()[1:])
+
+
+@pytest.mark.parametrize("texts", [[b"good", b"\xffbad", "schön".encode()] * 400, [b"good"] * 1_199 + [b"\xff"]])
+def test_a_row_of_parquet_that_is_not_utf_8_is_rejected_and_the_others_are_scored(texts: list[bytes]) -> None:
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"text": unchecked(texts)}), out)
+    run = Run(out.getvalue(), "inbox/m/f.parquet", TEXT).score()
+    wrong = [number for number, text in enumerate(texts, 1) if b"\xff" in text]
+    assert [reject["row"] for reject in run.rejects] == wrong
+    assert {reject["reason"] for reject in run.rejects} == {"text: must be a string"}
+    assert [row["text"].encode() for row in run.rows] == [text for text in texts if b"\xff" not in text]
+
+
+def test_an_id_of_parquet_that_is_not_utf_8_is_told_with_its_bytes_and_a_list_is_none() -> None:
+    out = io.BytesIO()
+    raw = unchecked([b"a", b"\xff"])
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), raw)
+    parquet.write_table(pa.table({"id": raw, "text": ["good"] * 2}), out)
+    assert [row["id"] for row in Run(out.getvalue(), "inbox/m/f.parquet", TEXT).score().rows] == ["a", "\\xff"]
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"id": lists, "text": ["good"] * 2}), out)
+    assert [row.get("id") for row in Run(out.getvalue(), "inbox/m/f.parquet", TEXT).score().rows] == ['["a"]', None]
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-8"])
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_what_a_reject_was_is_told_in_the_encoding_of_the_file(encoding: str, form: str) -> None:

@@ -29,6 +29,24 @@ class Stored(Protocol):
         """Bytes `start` to before `end`."""
 
 
+def _listed(batch: pa.RecordBatch) -> Table:
+    """The rows of a batch. Text that isn't UTF-8 is bytes, which no model takes for text; deeper in a value, null."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError:
+        return [
+            {name: _value(column[i]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+            for i in range(batch.num_rows)
+        ]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes() if isinstance(scalar, pa.BinaryScalar) else None
+
+
 class _File(io.RawIOBase):
     """`Stored` for pyarrow."""
 
@@ -104,7 +122,7 @@ class Parquet:
         named = [column for column in dict.fromkeys(columns) if column in self.columns]
         try:
             batches = self._file.iter_batches(self._at_once(groups), row_groups=groups, columns=named)
-            yield from islice((row for batch in batches for row in batch.to_pylist()), start - first, end - first)
+            yield from islice((row for batch in batches for row in _listed(batch)), start - first, end - first)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise Unreadable(f"the Parquet file is damaged: {error!s:.200}") from error
 
