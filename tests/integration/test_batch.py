@@ -812,6 +812,13 @@ def test_the_list_has_the_newest_first_and_pages(world: World, monkeypatch: pyte
     assert ([job["input"]["key"][-7:] for job in rest["jobs"]], rest["next"]) == (["0.jsonl"], None)
 
 
+def test_a_place_in_the_list_that_can_not_be_is_refused(world: World) -> None:
+    made = event("batch", "list_jobs")
+    made["queryStringParameters"] = {"before": "é" * 513}
+    answer = world.app.lambda_handler(made, Context())
+    assert (answer["statusCode"], json.loads(answer["body"])["field"]) == (422, "before")
+
+
 def test_uploads_that_come_together_and_twice_all_finish(world: World) -> None:
     events = [world.put(b'{"text": "good"}\n', f"{number}.jsonl") for number in range(20)]
     for made in [*events, *events[::3]]:

@@ -141,6 +141,7 @@ def test_what_is_asked_goes_before_metadata_and_other_metadata_is_nobodys() -> N
     found = rules.options({"output": "csv", "delimiter": ";", "author": "me"}, {"output": "parquet"})
     assert (found.output, found.delimiter) == ("parquet", ";")
     assert rules.options({"max_reject_percent": "7.5"}, {}).max_reject_percent == 7.5
+    assert [rules.options({"header": told}, {}).header for told in ("true", "false")] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,8 @@ def test_what_is_asked_goes_before_metadata_and_other_metadata_is_nobodys() -> N
     [
         {"output": "xml"},
         {"delimiter": ",,"},
+        {"delimiter": "tabs"},
+        {"header": "maybe"},
         {"delimiter": '"'},
         {"delimiter": "\n"},
         {"delimiter": "\r"},

@@ -113,12 +113,52 @@ def test_a_table_gives_the_same_rows_in_every_format(form: str) -> None:
         (b'text\na "quoted" word\n', 1, 0),
         (b'text\n"so" much\n', 0, 1),
         (b"text\n\xff\xfe\ngood\n", 1, 1),
-        (b"comment\ngood\n", 1, 0),  # the only column is the text
+        (b"\xef\xbb\xbf\n \r\ntext\ngood\n", 1, 0),
+        (b"\n\n", 0, 0),
     ],
 )
 def test_a_csv_file_is_read_as_defined(data: bytes, rows: int, rejects: int) -> None:
     run = Run(data, "inbox/m/f.csv", TEXT).score()
     assert (len(run.rows), len(run.rejects)) == (rows, rejects)
+
+
+@pytest.mark.parametrize(("header", "texts"), [(True, ["good"]), (False, ["comment", "good"])])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_only_column_is_the_text_if_it_is_declared_whether_it_has_a_header(
+    header: bool, texts: list[str], encoding: str
+) -> None:
+    data = "comment\ngood\n".encode(encoding)
+    run = Run(data, "inbox/m/f.csv", TEXT, header=header).score()
+    assert [row["text"] for row in run.rows] == texts
+    assert [row["row"] for row in run.rows] == list(range(1, len(texts) + 1))
+    with pytest.raises(Unreadable, match="only column is called 'comment': declare header"):
+        Run(data, "inbox/m/f.csv", TEXT).score()
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "data"),
+    [
+        ("f.tsv", {}, b"id,a\ttext\n1\tgood\n"),
+        ("f.tsv.gz", {}, gzip.compress(b"id,a\ttext\n1\tgood\n")),
+        ("f.csv", {"delimiter": "tab"}, b"id,a\ttext\n1\tgood\n"),
+        ("f.tsv", {"delimiter": ","}, b"id,text\n1,good\n"),
+    ],
+)
+def test_a_tab_separates_the_cells_of_tsv_and_where_it_is_declared(key: str, options: Any, data: bytes) -> None:
+    [row] = Run(data, f"inbox/m/{key}", TEXT, **options).score().rows
+    assert row["text"] == "good"
+
+
+def test_a_zstd_file_may_begin_with_a_frame_to_skip() -> None:
+    skipped = b"\x5a\x2a\x4d\x18\x03\x00\x00\x00abc"
+    run = Run(skipped + packed(b'{"text": "good"}\n', "zstd"), "inbox/m/f.jsonl.zst", TEXT).score()
+    assert [row["text"] for row in run.rows] == ["good"]
+
+
+def test_underscores_make_no_number() -> None:
+    run = Run(b"a,b,c\n1_0,1,1\n1,1,1\n", "inbox/m/f.csv", TABLE).score()
+    assert [reject["reason"] for reject in run.rejects] == ["features.a: must be a finite number"]
+    assert len(run.rows) == 1
 
 
 def test_row_numbers_count_blank_lines_and_not_the_header() -> None:

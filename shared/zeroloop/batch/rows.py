@@ -73,6 +73,12 @@ class Fields:
             for name in self._kinds or [self._column]:
                 if plan.columns and name not in plan.columns:
                     raise Unreadable(f"there is no column {name!r}, which the model reads", field="input")
+        if plan.format == "csv" and not (plan.declared or self._kinds or self._column == field):
+            raise Unreadable(
+                f"the only column is called {self._column[:80]!r}: declare header=true if that is its name, "
+                f"header=false if it is the first row, or call it {field!r}; then upload it again",
+                field="input",
+            )
         self._at = {name: i for i, name in enumerate(plan.columns)}
         # Most rows of texts and tensors are read by a decoder that skips all but these two.
         one = msgspec.defstruct(
@@ -157,7 +163,7 @@ def _id(own: Any) -> str | int | None:
 
 def _cell(text: str, kind: str) -> Any:
     """A cell as JSON would have it: empty is null; what should be a number and isn't stays text, for the refusal."""
-    if not text or kind != "numeric":
+    if not text or kind != "numeric" or "_" in text:  # Python's own 1_000
         return text or None
     try:
         return float(text)

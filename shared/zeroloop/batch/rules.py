@@ -47,7 +47,10 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be declared of an input, by the body of POST /batch or the object's metadata; else it is detected."""
 
     format: Format | None = None
-    delimiter: Annotated[str, Meta(pattern=r'^[^"\r\n\0]\Z')] | None = None
+    delimiter: Annotated[str, Meta(pattern=r'^(?:[^"\r\n\0]|tab)\Z')] | None = None
+    """A character, or `tab`: metadata can't hold one."""
+    header: bool | None = None
+    """Whether a CSV has one; a file without one has one column, the text."""
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] | None = None
     output: Format = "jsonl"
     max_reject_percent: Share = 5.0
@@ -61,6 +64,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     delimiter: str = ","
     encoding: str = "utf-8"
     columns: list[str] = msgspec.field(default_factory=list)
+    declared: bool = True
+    """Whether it was declared if there is a header, so that whatever the only column is called is right."""
     start: int = 0
     """Offset of the first record behind the byte order mark and the header."""
     chunk_bytes: int = 64_000_000

@@ -22,6 +22,8 @@ from zeroloop.registry.rules import Version
 _SECONDS = 3.0
 _PRESIGNED = 1_000
 _LONGEST_ID = 100
+_LONGEST_NAME = 1_024
+"""Bytes of a sort key in DynamoDB."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -83,6 +85,8 @@ class Jobs:
 
     def page(self, before: str | None, limit: int) -> list[tuple[str, Job]]:
         """A page of jobs, newest first, each with its name in the list."""
+        if before and len(before.encode()) > _LONGEST_NAME:
+            raise InvalidInput("no page of the list has such a name", field="before")
         return self._store.page(before, limit)
 
     def cancel(self, job_id: str, at: int) -> Job:
