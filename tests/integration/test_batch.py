@@ -790,6 +790,13 @@ def test_a_request_begins_a_job_and_the_same_request_again_is_the_same(world: Wo
         ),
         ("POST", "/batch/uploads", {"model": "m", "name": "a/b", "sha256": "0" * 64, "size": 1}, 422, "invalid_input"),
         ("POST", "/batch/uploads", {"model": "m", "name": "a", "sha256": "0", "size": 1}, 422, "invalid_input"),
+        (
+            "POST",
+            "/batch/uploads",
+            {"model": "nobody", "name": "a", "sha256": "0" * 64, "size": 1},
+            404,
+            "unknown_model",
+        ),
         ("DELETE", "/batch", None, 404, "no_route"),
     ],
 )

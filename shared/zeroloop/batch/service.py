@@ -115,10 +115,21 @@ class Jobs:
         return self._begun(job, at)
 
     def upload(self, model: str, name: str, file: PackageFile, folder: str) -> tuple[str, Upload]:
-        """Where to put a file so that it becomes a job: its key and the presigned PUT."""
+        """Where to put a file so that it becomes a job: its key and the presigned PUT.
+
+        Raises
+        ------
+        InvalidInput
+            The name can't be one.
+        NotFound
+            There is no such model.
+        Conflict
+            The model has no champion.
+        """
         if "/" in name or len(name.encode()) > 500:
             raise InvalidInput("a name has no slash and at most 500 bytes", field="name")
         key = f"{rules.INBOX}{check_name(model)}/{folder}/{name}"
+        self._version(Wanted(bucket=self._bucket.name, key=key, model=model))
         return key, self._bucket.upload(key, file)
 
     def files(self, job_id: str) -> list[dict[str, str]]:
