@@ -210,7 +210,7 @@ def simulate(row_seconds: float, row_bytes: float) -> None:
         for chunk, seconds in zip(chunks, times, strict=True)
         for number in range(n_pieces)
     ]  # fmt: skip
-    cost, rows = costs.job(len(chunks), TERABYTE, pieces), TERABYTE / row_bytes
+    cost, rows = costs.job(len(chunks), TERABYTE, pieces, measured=True), TERABYTE / row_bytes
     print(f"\n1 TB, {len(chunks):,} chunks, {rows / 1e6:,.0f} million rows, {WORKERS:,} workers:")
     print(
         f"  makespan {(max(workers) + measuring) / 60:.0f} min (measuring {measuring:.0f} s), chunk {max(times):.0f} s"

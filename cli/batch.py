@@ -105,6 +105,14 @@ def begin(api: Api, file: Path, name: str) -> str:
 
 def watch(api: Api, job_id: str) -> dict[str, Any]:
     """The job when it is over; a bar shows how far it is."""
+    try:
+        return _watched(api, job_id)
+    except KeyboardInterrupt:
+        click.echo(f"\nthe job goes on: see zeroloop batch show {job_id}, or zeroloop batch cancel {job_id}", err=True)
+        raise
+
+
+def _watched(api: Api, job_id: str) -> dict[str, Any]:
     deadline = clock.monotonic() + BEGIN_SECONDS
     job: dict[str, Any] | None = None
     with click.progressbar(length=100, label=job_id, file=sys.stderr) as bar:

@@ -151,10 +151,10 @@ def uploaded(event: dict[str, Any]) -> dict[str, Any]:
         return {"job_id": None}
     # Gap of MiniStack: its event has no version-id; the version is then the one that is current.
     wanted = Wanted(bucket=detail["bucket"]["name"], key=given["key"], model=model, version_id=given.get("version-id"))
-    job = jobs.uploaded(wanted, given["sequencer"], clock.now_ms())
-    metrics.add_metric("Ignored" if job is None else "Uploads", MetricUnit.Count, 1)
-    logger.info("planned", extra={"job_id": job.job_id if job else None, "error": job.error if job else "older event"})
-    return {"job_id": job.job_id if job else None}
+    job = jobs.uploaded(wanted, clock.now_ms())
+    metrics.add_metric("Uploads", MetricUnit.Count, 1)
+    logger.info("planned", extra={"job_id": job.job_id, "error": job.error})
+    return {"job_id": job.job_id}
 
 
 def step(event: dict[str, Any], remaining_ms: int) -> dict[str, Any]:

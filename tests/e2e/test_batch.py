@@ -176,7 +176,7 @@ def test_the_same_event_16_times_at_once_is_one_job_and_one_execution(served: Lo
     s3, bucket = served.aws("s3"), served.record.data_bucket
     version_id = s3.head_object(Bucket=bucket, Key="inbox/scored/twice.csv")["VersionId"]
     payload = event(served, "twice.csv", version_id, "0" * 16)
-    hand(served, payload)  # a sequencer that is older than the upload's own: one of these may be ignored, not doubled
+    hand(served, payload)  # older by its sequencer than the upload's own event: the same job all the same
     payload = event(served, "twice.csv", version_id, "F" * 16)
     told = served.at_once([partial(hand, served, payload)] * 16)
     [job_id] = {one["job_id"] for one in told}

@@ -2,6 +2,7 @@
 
 import copy
 import gzip
+import io
 import json
 import random
 import threading
@@ -11,7 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
+from msgspec.structs import replace
+from pyarrow import parquet
 
 from tests import models
 from tests.aws_chaos import Chaos
@@ -19,6 +23,7 @@ from tests.aws_limits import check_answer
 from tests.integration.conftest import ROOT, Context, client, event
 from tests.integration.test_predict import Session
 from zeroloop import objects, table
+from zeroloop.batch import costs
 from zeroloop.batch.rounds import _Sink
 from zeroloop.batch.rules import Job, Piece
 from zeroloop.data import DataBucket
@@ -218,6 +223,16 @@ def test_a_large_file_is_measured_cut_and_scored_in_any_order_as_one_would_be(
         assert len(world.machine.lists) == 2, "one round of measuring, one of scoring"
 
 
+def test_the_cost_of_a_parquet_file_has_no_measuring_in_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(world, monkeypatch, chunk=500)
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"text": [f"good {i}" for i in range(200)]}), out, row_group_size=50)
+    job = world.scored(world.put(out.getvalue(), "f.parquet"))
+    [chunks] = world.machine.lists
+    cost = json.loads(world.output(job)["manifest.json"])["cost"]
+    assert cost["distributed_map"] == pytest.approx(len(chunks) * (costs.TRANSITION + costs.EXPRESS_RUN), rel=0.05)
+
+
 def test_the_same_event_16_times_is_one_job_scored_once(world: World) -> None:
     made = world.put(lines(5))
     assert len({world.plan(made) for _ in range(16)}) == 1
@@ -239,11 +254,31 @@ def test_the_first_planner_pins_the_model_version(world: World) -> None:
     assert {row["model_version"] for row in world.rows(world.job(job_id))} == {1}
 
 
-def test_an_older_event_that_comes_after_a_newer_one_is_ignored(world: World) -> None:
-    older, newer = world.put(lines(1)), world.put(lines(2))
-    assert world.plan(newer)
-    assert world.plan(older) is None
-    assert len(world.machine.started) == 1
+@pytest.mark.parametrize("first_try", ["none", "failed"])
+def test_an_upload_whose_event_comes_after_that_of_a_newer_one_is_scored_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, first_try: str
+) -> None:
+    older, newer = world.put(b'{"text": "one"}\n'), world.put(b'{"text": "two"}\n')
+    if first_try == "failed":
+        with monkeypatch.context() as patch:
+            patch.setattr(world.app.jobs, "_found", unavailable)
+            with pytest.raises(Unavailable):
+                world.plan(older)
+    assert [world.rows(world.scored(made))[0]["text"] for made in (newer, older)] == ["two", "one"]
+
+
+def unavailable(*_: Any) -> None:
+    raise Unavailable("throttled")
+
+
+def test_an_event_without_a_version_means_the_current_one(world: World) -> None:
+    made = [world.put(b'{"text": "one"}\n'), world.put(b'{"text": "two"}\n')]
+    for one in made:
+        del one["detail"]["object"]["version-id"]
+    assert world.plan(made[1]) == world.plan(made[0])
+    [job_id] = world.machine.started
+    world.machine.run(job_id)
+    assert [row["text"] for row in world.rows(world.job(job_id))] == ["two"]
 
 
 def test_an_input_that_is_overwritten_meanwhile_is_read_as_it_was_planned(world: World) -> None:
@@ -395,6 +430,98 @@ def test_a_part_that_a_piece_names_is_never_replaced(world: World) -> None:
     with pytest.raises(Conflict):
         sink.write("part-00000-00000.jsonl", b"other bytes")
     assert world.output(world.job(job_id)) == before
+
+
+def test_a_piece_is_noted_once_and_its_time_is_the_first(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    world.machine.run(job_id)
+    store = world.app.store
+    job, [noted] = store.get(job_id), store.pieces(job_id)
+    store.save_piece(job, replace(noted, seconds=77.0))
+    with pytest.raises(Conflict):
+        store.save_piece(job, replace(noted, end=noted.end - 1))
+    assert store.pieces(job_id) == [noted]
+
+
+def test_a_worker_that_another_overtook_with_other_bytes_goes_on_behind_what_is_noted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(world, monkeypatch, chunk=10**9, piece=50)
+    job_id = world.plan(world.put(lines(200)))
+    save = type(world.app.store).save_piece
+    overtaken: list[int] = []
+
+    def late(store: Any, job: Job, piece: Piece) -> None:
+        if piece.piece == 1 and piece.part and not overtaken:  # a later deployment cuts elsewhere
+            overtaken.append(piece.piece)
+            save(store, job, replace(piece, part=replace(piece.part, sha256="0" * 64)))
+        save(store, job, piece)
+
+    monkeypatch.setattr(type(world.app.store), "save_piece", late)
+    state = json.loads(world.machine.started[job_id])
+    given = {"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}
+    with pytest.raises(Unavailable):
+        world.app.step(given, 900_000)
+    assert world.job(job_id)["status"] == "processing"
+    assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0, 1]
+    assert world.app.step(given, 900_000) == {"came_to": "done"}
+    assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"rows": 51}, "lost rows"),
+        ({"next_row": 52}, "lost rows"),
+        ({"start": 1}, "starts at 1, not 0"),
+        ({"rows": 49, "next_row": 50}, "came out"),
+    ],
+)
+def test_a_job_whose_pieces_do_not_hold_every_row_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, int], error: str
+) -> None:
+    small(world, monkeypatch, chunk=3_000, piece=50)
+    save = type(world.app.store).save_piece
+
+    def altered(store: Any, job: Job, piece: Piece) -> None:
+        save(store, job, replace(piece, **change) if (piece.chunk, piece.piece) == (0, 0) else piece)
+
+    monkeypatch.setattr(type(world.app.store), "save_piece", altered)
+    job = world.scored(world.put(b'{"text": "a film that was good in its own way"}\n' * 200))
+    assert job["status"] == "failed"
+    assert job["error"].startswith("rows_lost: ")
+    assert error in job["error"]
+    assert not {"manifest.json", "_SUCCESS"} & world.output(job).keys()
+
+
+@pytest.mark.parametrize("lost", ["part-00000-00000.jsonl", "rejects/00000-00000.jsonl"])
+@pytest.mark.parametrize("how", ["deleted", "cut"])
+def test_a_job_whose_parts_are_not_there_as_noted_fails(world: World, lost: str, how: str) -> None:
+    job_id = world.plan(world.put(lines(60)))
+    state = json.loads(world.machine.started[job_id])
+    world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
+    key = f"outbox/m/{job_id}/{lost}"
+    if how == "deleted":
+        world.bucket.delete_object(Bucket="data", Key=key)
+    else:
+        world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n")
+    assert world.app.step({"step": "advance", "state": state}, 900_000)["status"] == "failed"
+    job = world.job(job_id)
+    assert job["error"].startswith(f"rows_lost: {lost} ")
+    assert not {"manifest.json", "_SUCCESS"} & world.output(job).keys()
+
+
+def test_a_job_is_replaced_only_as_it_was_read(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    store = world.app.store
+    before = store.get(job_id)
+    store.replace(before, replace(before, status="cancelled"))
+    with pytest.raises(Conflict):
+        store.replace(before, replace(before, status="failed"))
+    store.replace(store.get(job_id), replace(before, status="cancelled", attempt=1))
+    with pytest.raises(Conflict):
+        store.replace(replace(before, status="cancelled"), before)
+    assert (store.get(job_id).status, store.get(job_id).attempt) == ("cancelled", 1)
 
 
 def test_write_once_takes_the_same_bytes_again_and_no_others(world: World) -> None:
@@ -663,6 +790,13 @@ def test_a_request_begins_a_job_and_the_same_request_again_is_the_same(world: Wo
         ),
         ("POST", "/batch/uploads", {"model": "m", "name": "a/b", "sha256": "0" * 64, "size": 1}, 422, "invalid_input"),
         ("POST", "/batch/uploads", {"model": "m", "name": "a", "sha256": "0", "size": 1}, 422, "invalid_input"),
+        (
+            "POST",
+            "/batch/uploads",
+            {"model": "nobody", "name": "a", "sha256": "0" * 64, "size": 1},
+            404,
+            "unknown_model",
+        ),
         ("DELETE", "/batch", None, 404, "no_route"),
     ],
 )
@@ -683,6 +817,13 @@ def test_the_list_has_the_newest_first_and_pages(world: World, monkeypatch: pyte
     made["queryStringParameters"] = {"before": first["next"]}
     rest = json.loads(world.app.lambda_handler(made, Context())["body"])
     assert ([job["input"]["key"][-7:] for job in rest["jobs"]], rest["next"]) == (["0.jsonl"], None)
+
+
+def test_a_place_in_the_list_that_can_not_be_is_refused(world: World) -> None:
+    made = event("batch", "list_jobs")
+    made["queryStringParameters"] = {"before": "é" * 513}
+    answer = world.app.lambda_handler(made, Context())
+    assert (answer["statusCode"], json.loads(answer["body"])["field"]) == (422, "before")
 
 
 def test_uploads_that_come_together_and_twice_all_finish(world: World) -> None:

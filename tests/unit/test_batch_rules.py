@@ -41,12 +41,20 @@ def test_pieces_that_follow_each_other_and_hold_every_record_are_whole() -> None
         changed(1, piece=2),
         changed(1, rows=1),
         changed(2, blank=0, next_row=10),
+        changed(0, next_row=4),
         [PIECES[0], PIECES[2]],
         [*PIECES[:2], PIECES[1], PIECES[2]],
     ],
 )
 def test_a_row_that_is_lost_or_doubled_is_seen(pieces: list[Piece]) -> None:
     assert rules.gaps(CHUNKS, pieces)
+
+
+def test_a_part_that_is_not_there_or_has_another_size_is_seen() -> None:
+    pieces = changed(0, part=Written("part-a", "0", 5), rejected=Written("rejects/a", "1", 3))
+    assert rules.missing(pieces, {"part-a": 5, "rejects/a": 3, "part-b": 1}) == []
+    assert rules.missing(pieces, {"part-a": 5}) == ["rejects/a is not there"]
+    assert rules.missing(pieces, {"part-a": 4, "rejects/a": 3}) == ["part-a has 4 bytes, not 5"]
 
 
 def test_a_chunk_without_its_last_piece_is_unfinished() -> None:
@@ -133,6 +141,7 @@ def test_what_is_asked_goes_before_metadata_and_other_metadata_is_nobodys() -> N
     found = rules.options({"output": "csv", "delimiter": ";", "author": "me"}, {"output": "parquet"})
     assert (found.output, found.delimiter) == ("parquet", ";")
     assert rules.options({"max_reject_percent": "7.5"}, {}).max_reject_percent == 7.5
+    assert [rules.options({"header": told}, {}).header for told in ("true", "false")] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +149,8 @@ def test_what_is_asked_goes_before_metadata_and_other_metadata_is_nobodys() -> N
     [
         {"output": "xml"},
         {"delimiter": ",,"},
+        {"delimiter": "tabs"},
+        {"header": "maybe"},
         {"delimiter": '"'},
         {"delimiter": "\n"},
         {"delimiter": "\r"},
@@ -156,9 +167,13 @@ def test_options_that_can_not_be_are_refused(given: dict[str, Any]) -> None:
 
 def test_a_jobs_cost_is_the_sum_of_its_items_and_distributed_map_costs_by_the_chunk() -> None:
     pieces = [replace(one, seconds=10.0, part=Written("p", "0", 1)) for one in PIECES]
-    alone, mapped = costs.job(0, 100, pieces), costs.job(2, 100, pieces)
-    for cost in (alone, mapped):
+    alone, mapped = (costs.job(n_chunks, 10**9, pieces, measured=False) for n_chunks in (0, 2))
+    measured = costs.job(2, 10**9, pieces, measured=True)
+    for cost in (alone, mapped, measured):
         assert cost["usd"] == pytest.approx(sum(usd for name, usd in cost.items() if name != "usd"), abs=1e-7)
     assert alone["distributed_map"] == 0
-    assert mapped["distributed_map"] > 4 * costs.TRANSITION
+    assert 4 * costs.TRANSITION > mapped["distributed_map"] > 2 * costs.TRANSITION
+    assert measured["distributed_map"] > 4 * costs.TRANSITION
+    assert measured["s3"] - mapped["s3"] == pytest.approx(16 * costs.GET)
+    assert measured["lambda"] > mapped["lambda"] > alone["lambda"]
     assert alone["lambda"] == pytest.approx(30 * costs.MEMORY_GB * costs.LAMBDA_GB_SECOND, rel=0.01)

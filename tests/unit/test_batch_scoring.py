@@ -113,12 +113,52 @@ def test_a_table_gives_the_same_rows_in_every_format(form: str) -> None:
         (b'text\na "quoted" word\n', 1, 0),
         (b'text\n"so" much\n', 0, 1),
         (b"text\n\xff\xfe\ngood\n", 1, 1),
-        (b"comment\ngood\n", 1, 0),  # the only column is the text
+        (b"\xef\xbb\xbf\n \r\ntext\ngood\n", 1, 0),
+        (b"\n\n", 0, 0),
     ],
 )
 def test_a_csv_file_is_read_as_defined(data: bytes, rows: int, rejects: int) -> None:
     run = Run(data, "inbox/m/f.csv", TEXT).score()
     assert (len(run.rows), len(run.rejects)) == (rows, rejects)
+
+
+@pytest.mark.parametrize(("header", "texts"), [(True, ["good"]), (False, ["comment", "good"])])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_only_column_is_the_text_if_it_is_declared_whether_it_has_a_header(
+    header: bool, texts: list[str], encoding: str
+) -> None:
+    data = "comment\ngood\n".encode(encoding)
+    run = Run(data, "inbox/m/f.csv", TEXT, header=header).score()
+    assert [row["text"] for row in run.rows] == texts
+    assert [row["row"] for row in run.rows] == list(range(1, len(texts) + 1))
+    with pytest.raises(Unreadable, match="only column is called 'comment': declare header"):
+        Run(data, "inbox/m/f.csv", TEXT).score()
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "data"),
+    [
+        ("f.tsv", {}, b"id,a\ttext\n1\tgood\n"),
+        ("f.tsv.gz", {}, gzip.compress(b"id,a\ttext\n1\tgood\n")),
+        ("f.csv", {"delimiter": "tab"}, b"id,a\ttext\n1\tgood\n"),
+        ("f.tsv", {"delimiter": ","}, b"id,text\n1,good\n"),
+    ],
+)
+def test_a_tab_separates_the_cells_of_tsv_and_where_it_is_declared(key: str, options: Any, data: bytes) -> None:
+    [row] = Run(data, f"inbox/m/{key}", TEXT, **options).score().rows
+    assert row["text"] == "good"
+
+
+def test_a_zstd_file_may_begin_with_a_frame_to_skip() -> None:
+    skipped = b"\x5a\x2a\x4d\x18\x03\x00\x00\x00abc"
+    run = Run(skipped + packed(b'{"text": "good"}\n', "zstd"), "inbox/m/f.jsonl.zst", TEXT).score()
+    assert [row["text"] for row in run.rows] == ["good"]
+
+
+def test_underscores_make_no_number() -> None:
+    run = Run(b"a,b,c\n1_0,1,1\n1,1,1\n", "inbox/m/f.csv", TABLE).score()
+    assert [reject["reason"] for reject in run.rejects] == ["features.a: must be a finite number"]
+    assert len(run.rows) == 1
 
 
 def test_row_numbers_count_blank_lines_and_not_the_header() -> None:
@@ -129,6 +169,45 @@ def test_row_numbers_count_blank_lines_and_not_the_header() -> None:
 def test_an_encoding_may_be_declared() -> None:
     run = Run("text\nschön\n".encode("latin-1"), "inbox/m/f.csv", TEXT, encoding="latin-1").score()
     assert run.rows[0]["text"] == "schön"
+
+
+def unchecked(texts: list[bytes]) -> Any:
+    """A column of text whose bytes nobody looked at."""
+    found = pa.array(texts)
+    return pa.StringArray.from_buffers(len(found), *found.buffers()[1:])
+
+
+@pytest.mark.parametrize("texts", [[b"good", b"\xffbad", "schön".encode()] * 400, [b"good"] * 1_199 + [b"\xff"]])
+def test_a_row_of_parquet_that_is_not_utf_8_is_rejected_and_the_others_are_scored(texts: list[bytes]) -> None:
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"text": unchecked(texts)}), out)
+    run = Run(out.getvalue(), "inbox/m/f.parquet", TEXT).score()
+    wrong = [number for number, text in enumerate(texts, 1) if b"\xff" in text]
+    assert [reject["row"] for reject in run.rejects] == wrong
+    assert {reject["reason"] for reject in run.rejects} == {"text: must be a string"}
+    assert [row["text"].encode() for row in run.rows] == [text for text in texts if b"\xff" not in text]
+
+
+def test_an_id_of_parquet_that_is_not_utf_8_is_told_with_its_bytes_and_a_list_is_none() -> None:
+    out = io.BytesIO()
+    raw = unchecked([b"a", b"\xff"])
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), raw)
+    parquet.write_table(pa.table({"id": raw, "text": ["good"] * 2}), out)
+    assert [row["id"] for row in Run(out.getvalue(), "inbox/m/f.parquet", TEXT).score().rows] == ["a", "\\xff"]
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"id": lists, "text": ["good"] * 2}), out)
+    assert [row.get("id") for row in Run(out.getvalue(), "inbox/m/f.parquet", TEXT).score().rows] == ['["a"]', None]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-8"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_what_a_reject_was_is_told_in_the_encoding_of_the_file(encoding: str, form: str) -> None:
+    wrong = {"csv": "é ,caf\xe9,more", "jsonl": '{"text": "caf\xe9'}[form]
+    blank = {"csv": "\xe9, ", "jsonl": '{"id": "\xe9", "text": " "}'}[form]
+    head = "id,text\n" if form == "csv" else ""
+    data = f"{head}{wrong}\n{blank}\n".encode(encoding)
+    run = Run(data, f"inbox/m/f.{form}", TEXT, encoding=encoding).score()
+    assert [reject["raw"] for reject in run.rejects] == [wrong, blank]
 
 
 @pytest.mark.parametrize(
@@ -347,6 +426,33 @@ def test_a_csv_output_holds_no_formulas() -> None:
     assert {"row", "prediction", "confidence", "score_no", "score_yes", "model_version"} <= cells.keys()
 
 
+@pytest.mark.parametrize("output", ["csv", "parquet"])
+def test_a_feature_that_is_called_like_a_column_of_the_output_comes_out_under_another_name(output: str) -> None:
+    columns = ["row", "id", "prediction", "model_version", "feature_row", "score_yes", "a"]
+    declared = {"columns": [{"name": name, "type": "numeric", "mean": 0.0, "std": 1.0} for name in columns]}
+    table = Model(models.regression(declared, tuple([1.0] * 7)))
+    row = dict(zip(columns, range(1, 8), strict=True))
+    run = Run(jsonl([{"id": "x", "features": row}]), "inbox/m/f.jsonl", table, output=output).score()
+    written = run.sink.objects[f"part-00000-00000.{output}"]
+    if output == "csv":
+        [found] = csv.DictReader(io.StringIO(written.decode()))
+    else:
+        [found] = parquet.read_table(io.BytesIO(written)).to_pylist()
+    assert (int(found["row"]), found["id"], int(found["model_version"])) == (1, "x", 3)
+    assert float(found["prediction"]) == 28.0
+    renamed = ["feature_feature_row", "feature_id", "feature_prediction", "feature_model_version", "feature_row"]
+    assert [float(found[name]) for name in [*renamed, "feature_score_yes", "a"]] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_csv_output_of_tensors_holds_json() -> None:
+    model = Model(models.echo(["float32", "int32", "string"]))
+    instance = model.package.golden.cases[0].instance
+    run = Run(jsonl([instance]), "inbox/m/f.jsonl", model, output="csv").score()
+    [cells] = csv.DictReader(io.StringIO(run.sink.objects["part-00000-00000.csv"].decode()))
+    assert json.loads(cells["inputs"]) == instance["inputs"]
+    assert list(json.loads(cells["prediction"]).values()) == list(instance["inputs"].values())
+
+
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t1", "\r1", "\n1"])
 def test_whatever_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(text: str) -> None:
     [cells] = csv.reader(io.StringIO(outputs.csv_lines([{"text": text}], head=False).decode(), newline=""))
@@ -365,7 +471,47 @@ def test_a_parquet_output_of_json_lines_has_ids_of_one_type(ids: list[Any]) -> N
     run = Run(jsonl(rows), "inbox/m/f.jsonl", TEXT, output="parquet").score()
     found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"]))
     assert found.schema.field("id").type == pa.string()
-    assert found.column("id").to_pylist() == [str(own) if type(own) in {int, str} else None for own in ids]
+    assert found.column("id").to_pylist() == [None if own is None else str(own) for own in ids]
+
+
+IDS = [
+    ("x", "x"),
+    (7, 7),
+    (None, None),
+    (3.0, 3),
+    (1.5, "1.5"),
+    (True, "true"),
+    ([1, "a"], '[1,"a"]'),
+    (1e300, "1e+300"),
+]
+
+
+@pytest.mark.parametrize(("own", "told"), IDS)
+@pytest.mark.parametrize("model", [TEXT, TABLE])
+def test_an_id_of_another_type_comes_out_as_text(own: Any, told: Any, model: Model) -> None:
+    row = {"id": own, "text": "good", "a": 1, "b": 2, "c": 3}
+    [found] = Run(jsonl([row]), "inbox/m/f.jsonl", model).score().rows
+    assert found.get("id") == told
+    assert type(found.get("id")) is type(told)
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (pa.array([3.0, 1.5, None, float("nan")]), [3, "1.5", None, None]),
+        (pa.array([b"a", b"\xff", None, b""]), ["a", "\\xff", None, ""]),
+        (pa.array([0, 1, None, 2], pa.date32()), ["1970-01-01", "1970-01-02", None, "1970-01-03"]),
+        (pa.array([2**63, 2, None, 3], pa.uint64()), [2**63, 2, None, 3]),
+    ],
+)
+def test_an_id_of_parquet_comes_out_whatever_its_type(ids: Any, told: list[Any]) -> None:
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"id": ids, "text": ["good"] * 4}), out)
+    run = Run(out.getvalue(), "inbox/m/f.parquet", TEXT).score()
+    assert [row.get("id") for row in run.rows] == told
+    as_table = Run(out.getvalue(), "inbox/m/f.parquet", TEXT, output="parquet").score()
+    found = parquet.read_table(io.BytesIO(as_table.sink.objects["part-00000-00000.parquet"])).column("id").to_pylist()
+    assert found == [None if own is None else str(own) for own in told]
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])

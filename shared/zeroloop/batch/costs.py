@@ -25,18 +25,20 @@ TABLE_READ = 0.125 / 1e6
 _TRANSITIONS = 8
 
 
-def job(mapped_chunks: int, size: int, pieces: Sequence[Piece]) -> dict[str, Any]:
-    """USD by what it went to; `mapped_chunks` of the job went through Distributed Map, measured and then scored."""
+def job(mapped_chunks: int, size: int, pieces: Sequence[Piece], *, measured: bool) -> dict[str, Any]:
+    """USD by what it went to; `mapped_chunks` of the job went through Distributed Map, once more if `measured`."""
     seconds = sum(piece.seconds for piece in pieces)
-    measuring = size / 80e6 if mapped_chunks else 0.0  # S3 gives a function about 80 MB/s
-    calls = max(1, mapped_chunks * 2) + 2
-    express = mapped_chunks * 2 * EXPRESS_RUN + (seconds + measuring) * EXPRESS_GB * EXPRESS_GB_SECOND
+    measuring = size / 80e6 if measured else 0.0  # S3 gives a function about 80 MB/s
+    passes = 2 if measured else 1
+    children = mapped_chunks * passes
+    calls = max(1, children) + 2
+    express = children * EXPRESS_RUN + (seconds + measuring) * EXPRESS_GB * EXPRESS_GB_SECOND
     written = 1 + sum(bool(piece.part) + bool(piece.rejected) for piece in pieces)
     items = {
         "lambda": (seconds + measuring) * MEMORY_GB * LAMBDA_GB_SECOND + calls * LAMBDA_CALL,
-        "distributed_map": mapped_chunks * 2 * TRANSITION + (express if mapped_chunks else 0.0),
+        "distributed_map": children * TRANSITION + (express if mapped_chunks else 0.0),
         "step_functions": _TRANSITIONS * TRANSITION,
-        "s3": written * PUT + math.ceil(size / 64e6) * 2 * GET,
+        "s3": written * PUT + math.ceil(size / 64e6) * passes * GET,
         "dynamodb": (len(pieces) * 2 + 5) * (TABLE_WRITE + TABLE_READ),
     }
     return {**{name: round(usd, 8) for name, usd in items.items()}, "usd": round(sum(items.values()), 8)}

@@ -17,6 +17,8 @@ _MARKS: dict[bytes, tuple[str, int]] = {
     b"\xff\xfe": ("utf-16", 0),  # its decoder reads the mark
     b"\xfe\xff": ("utf-16", 0),
 }
+_SKIPPABLE = [bytes([first]) for first in range(0x50, 0x60)]
+"""First bytes of the frames of zstd that hold no data (RFC 8878, 3.1.2)."""
 _DELIMITERS = ",;\t|"
 _NAMES: dict[str, Format] = {
     "csv": "csv", "tsv": "csv", "txt": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "jsonl", "parquet": "parquet"
@@ -27,7 +29,8 @@ def compression(head: bytes) -> Compression:
     """How a file that begins with `head` is packed."""
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
-    return "zstd" if head.startswith(b"\x28\xb5\x2f\xfd") else None
+    skippable = head[:1] in _SKIPPABLE and head[1:4] == b"\x2a\x4d\x18"
+    return "zstd" if skippable or head.startswith(b"\x28\xb5\x2f\xfd") else None
 
 
 def form(key: str, head: bytes, options: Options) -> Format:
@@ -36,10 +39,21 @@ def form(key: str, head: bytes, options: Options) -> Format:
         return options.format
     if head.startswith(b"PAR1"):
         return "parquet"
-    *_, name = key.lower().removesuffix(".gz").removesuffix(".zst").rpartition("/")
-    if found := _NAMES.get(name.rpartition(".")[2]):
+    if found := _NAMES.get(_ending(key)):
         return found
     return "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
+
+
+def _ending(key: str) -> str:
+    *_, name = key.lower().removesuffix(".gz").removesuffix(".zst").rpartition("/")
+    return str(name.rpartition(".")[2])
+
+
+def delimiter(key: str, options: Options) -> str | None:
+    """What separates cells, if it was declared or the file's name says it."""
+    if options.delimiter is None:
+        return "\t" if _ending(key) == "tsv" else None
+    return "\t" if options.delimiter == "tab" else options.delimiter
 
 
 def encoding(head: bytes, options: Options) -> tuple[str, int]:
@@ -50,17 +64,19 @@ def encoding(head: bytes, options: Options) -> tuple[str, int]:
     return options.encoding or "utf-8", 0
 
 
-def header(head: bytes, start: int, named: str, options: Options) -> tuple[list[str], str, int]:
-    """Columns, delimiter, and the offset behind the header of the CSV text `head`, whose header begins at `start`.
+def header(head: bytes, start: int, named: str, declared: str | None) -> tuple[list[str], str, int]:
+    """Columns, delimiter, and the offset behind the header of the CSV text `head`, the first line that isn't blank.
+
+    The text begins at `start`; the delimiter may be `declared`.
 
     Raises
     ------
     Unreadable
         No header that can be read: too long, too many columns, two of one name, not of that encoding.
     """
-    first = next(records([head[start:]], start, quotes=True), None)
+    first = next((line for line in records([head[start:]], start, quotes=True) if line.data.strip()), None)
     if first is None:
-        return [], options.delimiter or ",", start
+        return [], declared or ",", start
     if first.end - first.start > MAX_HEADER_BYTES:
         raise Unreadable(f"the header has more than {MAX_HEADER_BYTES:,} bytes")
     try:
@@ -68,9 +84,9 @@ def header(head: bytes, start: int, named: str, options: Options) -> tuple[list[
     except UnicodeDecodeError as error:
         raise Unreadable(f"the header is not {named}: declare the encoding") from error
     outside = "".join(text.split('"')[::2])
-    delimiter = options.delimiter or max(_DELIMITERS, key=outside.count)
+    found = declared or max(_DELIMITERS, key=outside.count)
     try:
-        [columns] = csv.reader([text], delimiter=delimiter, strict=True)
+        [columns] = csv.reader([text], delimiter=found, strict=True)
     except (csv.Error, ValueError) as error:
         raise Unreadable(f"the header can't be read: {error}") from error
     columns = [column.strip() for column in columns]
@@ -78,4 +94,4 @@ def header(head: bytes, start: int, named: str, options: Options) -> tuple[list[
         raise Unreadable(f"the header names {len(columns):,} columns, {MAX_COLUMNS:,} are allowed")
     if len(set(columns)) < len(columns):
         raise Unreadable("the header names a column twice")
-    return columns, delimiter, first.end
+    return columns, found, first.end

@@ -17,6 +17,8 @@ _encoder = msgspec.json.Encoder()
 # A cell that begins so is a formula to spreadsheets (OWASP, CSV Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+_COLUMNS = {"row", "id", "prediction", "confidence", "model_version"}
+
 
 @cache
 def _line(field: str) -> Callable[..., Struct]:
@@ -40,16 +42,29 @@ def reject_lines(rejects: Sequence[Reject]) -> bytes:
 
 def flat(rows: Rows, answers: Answers, field: str, columns: Sequence[str], version: int) -> Iterator[dict[str, Any]]:
     """Each row as the columns of a table; `columns` are those of a model of features, which a row may leave out."""
+    spelled = _spelled(tuple(columns))
     for row, own, value, prediction, confidence, scores in zip(*rows, *answers, strict=True):
         yield {
             "row": row,
             "id": own,
-            **({name: value.get(name) for name in columns} or {field: value}),
+            **({own: value.get(name) for own, name in spelled.items()} or {field: value}),
             "prediction": "|".join(prediction) if isinstance(prediction, list) else prediction,
             "confidence": confidence,
             **{f"score_{label}": score for label, score in scores.items()},
             "model_version": version,
         }
+
+
+@cache
+def _spelled(columns: tuple[str, ...]) -> dict[str, str]:
+    """Features by the names of their columns: one that the output has a column of its own for is `feature_<name>`."""
+    spelled: dict[str, str] = {}
+    for name in columns:
+        own = name
+        while own in _COLUMNS or own.startswith("score_") or own in spelled or (own != name and own in columns):
+            own = f"feature_{own}"
+        spelled[own] = name
+    return spelled
 
 
 def csv_lines(table: Iterable[dict[str, Any]], *, head: bool) -> bytes:
@@ -65,4 +80,6 @@ def csv_lines(table: Iterable[dict[str, Any]], *, head: bool) -> bytes:
 
 
 def _harmless(cell: Any) -> Any:
+    if isinstance(cell, dict | list):
+        return _encoder.encode(cell).decode()
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -51,10 +51,14 @@ def plan(stored: Stored, key: str, options: Options, row_seconds: float | None) 
     if named == "utf-16":
         head, start = b"".join(as_utf8([head], named, whole=False)), 0  # what is odd at its end, the worker tells
     columns: list[str] = []
-    delimiter = ","
-    if form == "csv":
-        columns, delimiter, start = detect.header(head, start, "utf-8" if named == "utf-16" else named, options)
-    found = replace(work, delimiter=delimiter, encoding=named, columns=columns, start=start)
+    delimiter = detect.delimiter(key, options) or ","
+    if form == "csv" and options.header is False:
+        columns = ["1"]
+    elif form == "csv":
+        spelled = "utf-8" if named == "utf-16" else named
+        columns, delimiter, start = detect.header(head, start, spelled, detect.delimiter(key, options))
+    declared = options.header is not None
+    found = replace(work, delimiter=delimiter, encoding=named, columns=columns, declared=declared, start=start)
     chunks = 1 if found.streamed else len(cuts.stretches(start, stored.size, chunk_bytes))
     return _bounded(found, chunks, measured=chunks > 1)
 

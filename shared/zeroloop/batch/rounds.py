@@ -25,7 +25,7 @@ _TRIES = 20
 
 
 class Lost(ZeroloopError):  # noqa: N818
-    """Rows went missing between input and output: a fault of ours."""
+    """Rows went missing between input and output: a fault of ours, or somebody changed the output meanwhile."""
 
     code = "rows_lost"
 
@@ -107,6 +107,8 @@ class Rounds:
         except Unavailable:
             raise
         except ZeroloopError as error:
+            if isinstance(error, Conflict) and self._store.last_piece(job_id, chunk.chunk) != before:
+                raise Unavailable(f"chunk {chunk.chunk} has come further meanwhile: go on behind it") from error
             self.fail(job_id, error)
             return "failed"
         return "done" if done else "more"
@@ -171,7 +173,8 @@ class Rounds:
                     code="given_up",
                 )
             return self._next(job, left, round=last.round + 1, pieces=len(pieces))
-        if wrong := rules.gaps(chunks, pieces):
+        sizes = self._bucket.sizes(rules.prefix(job))
+        if wrong := rules.gaps(chunks, pieces) + rules.missing(pieces, sizes):
             raise Lost("; ".join(wrong[:5]))
         return self._over(self._finish(job, pieces))
 
@@ -281,7 +284,7 @@ def manifest(job: Job, pieces: Sequence[Piece]) -> dict[str, Any]:
             "finished_at": job.finished_at,
             "worker_seconds": round(sum(piece.seconds for piece in pieces), 3),
         },
-        "cost": costs.job(plan.chunks if plan.chunks > 1 else 0, job.input.size, pieces),
+        "cost": costs.job(plan.chunks if plan.chunks > 1 else 0, job.input.size, pieces, measured=plan.measured),
     }
 
 

@@ -1,6 +1,7 @@
 """From records to rows: what a model reads of each, or why it can't be read. Pure."""
 
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ from zeroloop.batch.streams import MAX_RECORD_BYTES, Record, Run
 from zeroloop.inference.package import Package
 
 _KEPT_CHARACTERS = 10_000
-_OWN = {str, int}
+_OWN = {str, int, type(None)}
+_EXACT = 2.0**53
 csv.field_size_limit(MAX_RECORD_BYTES)
 
 
@@ -41,17 +43,18 @@ class Reject(Struct, frozen=True):
     raw: str
 
 
-def rejected(record: Record, row: int, reason: str) -> Reject:
+def rejected(record: Record, row: int, reason: str, plan: Plan) -> Reject:
     """Row number `row` and why it can't be scored."""
-    raw = record.data[: _KEPT_CHARACTERS * 4].decode(errors="backslashreplace")
+    encoding = "utf-8" if plan.encoding in _UTF8 else plan.encoding
+    raw = record.data[: _KEPT_CHARACTERS * 4].decode(encoding, errors="backslashreplace")
     return Reject(row, record.start, reason[:500], raw[:_KEPT_CHARACTERS])
 
 
 class Fields:
     """Takes what a model reads out of rows; `columns` are those of a table, none of JSON lines.
 
-    `field` is what the model reads of an instance, `names` are its columns where it reads columns, `typed` whether ids
-    have one type. A model of text reads the column of that name, or the only one that there is.
+    `field` is what the model reads of an instance, `names` are its columns where it reads columns, `numbered` whether
+    all ids are whole numbers. A model of text reads the column of that name, or the only one that there is.
 
     Raises
     ------
@@ -64,12 +67,18 @@ class Fields:
         self._kinds: dict[str, str] = {column["name"]: column["type"] for column in declared}
         self.field = field
         self.names = list(self._kinds)
-        self.typed = plan.format == "parquet"
+        self.numbered = False
         self._column = plan.columns[0] if len(plan.columns) == 1 else field
         if plan.format == "csv" or field not in plan.columns:  # the cells of CSV hold no objects
             for name in self._kinds or [self._column]:
                 if plan.columns and name not in plan.columns:
                     raise Unreadable(f"there is no column {name!r}, which the model reads", field="input")
+        if plan.format == "csv" and not (plan.declared or self._kinds or self._column == field):
+            raise Unreadable(
+                f"the only column is called {self._column[:80]!r}: declare header=true if that is its name, "
+                f"header=false if it is the first row, or call it {field!r}; then upload it again",
+                field="input",
+            )
         self._at = {name: i for i, name in enumerate(plan.columns)}
         # Most rows of texts and tensors are read by a decoder that skips all but these two.
         one = msgspec.defstruct(
@@ -92,7 +101,7 @@ class Fields:
     def of_object(self, found: Mapping[str, Any]) -> tuple[Any, str | int | None]:
         """Value and id of a row that has types: the model's field itself, or its columns beside each other."""
         own = found.get("id")
-        known = own if type(own) in _OWN else None
+        known = own if type(own) in _OWN else _id(own)
         if self.field in found:
             return found[self.field], known
         if self._kinds:
@@ -143,9 +152,18 @@ class Fields:
 _decode = msgspec.json.Decoder().decode
 
 
+def _id(own: Any) -> str | int | None:
+    """An id that is neither text nor a whole number: a float may be whole all the same, or NaN; all else is text."""
+    if isinstance(own, float) and (math.isnan(own) or (own.is_integer() and abs(own) < _EXACT)):
+        return None if math.isnan(own) else int(own)
+    if isinstance(own, bytes):
+        return own.decode(errors="backslashreplace")
+    return msgspec.json.encode(own, enc_hook=str).decode() if isinstance(own, bool | list | dict) else str(own)
+
+
 def _cell(text: str, kind: str) -> Any:
     """A cell as JSON would have it: empty is null; what should be a number and isn't stays text, for the refusal."""
-    if not text or kind != "numeric":
+    if not text or kind != "numeric" or "_" in text:  # Python's own 1_000
         return text or None
     try:
         return float(text)
@@ -164,14 +182,14 @@ def parse(run: Run, row: int, plan: Plan, fields: Fields) -> tuple[Rows, list[Re
     rejects, lines = [], 0
     for number, record in enumerate(run.records(), row):
         if record.cut:
-            rejects.append(rejected(record, number, f"is longer than {MAX_RECORD_BYTES:,} bytes"))
+            rejects.append(rejected(record, number, f"is longer than {MAX_RECORD_BYTES:,} bytes", plan))
             lines += run.lines
         elif record.data and (not record.data.isspace() or (space and space in record.data)):
             try:
                 value, own = read(record.data, plan, fields)
                 kept.append((number, own, value))
             except ValueError as error:
-                rejects.append(rejected(record, number, str(error)))
+                rejects.append(rejected(record, number, str(error), plan))
                 lines += 1 + record.data.count(b"\n")
     return Rows.of(kept), rejects, lines
 

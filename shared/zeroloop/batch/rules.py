@@ -47,7 +47,10 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be declared of an input, by the body of POST /batch or the object's metadata; else it is detected."""
 
     format: Format | None = None
-    delimiter: Annotated[str, Meta(pattern=r'^[^"\r\n\0]\Z')] | None = None
+    delimiter: Annotated[str, Meta(pattern=r'^(?:[^"\r\n\0]|tab)\Z')] | None = None
+    """A character, or `tab`: metadata can't hold one."""
+    header: bool | None = None
+    """Whether a CSV has one; a file without one has one column, the text."""
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] | None = None
     output: Format = "jsonl"
     max_reject_percent: Share = 5.0
@@ -61,6 +64,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     delimiter: str = ","
     encoding: str = "utf-8"
     columns: list[str] = msgspec.field(default_factory=list)
+    declared: bool = True
+    """Whether it was declared if there is a header, so that whatever the only column is called is right."""
     start: int = 0
     """Offset of the first record behind the byte order mark and the header."""
     chunk_bytes: int = 64_000_000
@@ -306,6 +311,17 @@ def _gaps(chunk: Chunk, pieces: Sequence[Piece]) -> list[str]:
     if chunk.records is not None and row != chunk.row + chunk.records:
         wrong.append(f"chunk {chunk.chunk} holds {chunk.records:,} records, {row - chunk.row:,} came out")
     return wrong
+
+
+def missing(pieces: Iterable[Piece], sizes: Mapping[str, int]) -> list[str]:
+    """What the pieces name and the output hasn't, or has in another size; `sizes` are those of its objects by name."""
+    named = [written for piece in pieces for written in (piece.part, piece.rejected) if written]
+    lost = [f"{one.name} is not there" for one in named if one.name not in sizes]
+    return lost + [
+        f"{one.name} has {sizes[one.name]:,} bytes, not {one.size:,}"
+        for one in named
+        if sizes.get(one.name, one.size) != one.size
+    ]
 
 
 def too_many_rejects(job: Job, pieces: Iterable[Piece]) -> str | None:

@@ -113,7 +113,7 @@ class Worker:
         if not refused:
             return batch.rows, said, batch.rejects
         told = {batch.rows.numbers[i]: why for i, why in refused.items()}
-        rejects = batch.rejects + [rejected(batch.record(row), row, why) for row, why in told.items()]
+        rejects = batch.rejects + [rejected(batch.record(row), row, why, self._plan) for row, why in told.items()]
         answered = Rows.of(row for row in zip(*batch.rows, strict=True) if row[0] not in told)
         return answered, said, sorted(rejects, key=lambda reject: reject.row)
 
@@ -135,7 +135,9 @@ class Worker:
     def _tables(self, chunk: Chunk, at: int) -> Iterator[Batch]:
         from zeroloop.batch import tables  # noqa: PLC0415 - pyarrow takes 150 ms to import, and few files need it
 
-        found = tables.Parquet(self._stored).rows(at, chunk.end, self._fields.columns)
+        file = tables.Parquet(self._stored)
+        self._fields.numbered = file.numbered
+        found = file.rows(at, chunk.end, self._fields.columns)
         while some := list(_some(found, self._plan.batch_rows)):
             values, ids = zip(*map(self._fields.of_object, some), strict=True)
             record = partial(_of_table, some, at + 1)
@@ -211,7 +213,7 @@ class _Growing:
     def _format(self, rows: Rows, answers: Answers) -> None:
         version, output, fields = self._job.model_version or 0, self._job.options.output, self._fields
         if output == "parquet":
-            ids = rows.ids if fields.typed else [None if own is None else str(own) for own in rows.ids]
+            ids = rows.ids if fields.numbered else [None if own is None else str(own) for own in rows.ids]
             added = list(outputs.flat(rows._replace(ids=ids), answers, fields.field, fields.names, version))
             self._table += added
             self._bytes += sum(map(_bytes, added))

@@ -22,6 +22,8 @@ from zeroloop.registry.rules import Version
 _SECONDS = 3.0
 _PRESIGNED = 1_000
 _LONGEST_ID = 100
+_LONGEST_NAME = 1_024
+"""Bytes of a sort key in DynamoDB."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -47,13 +49,11 @@ class Jobs:
         self._machine = machine
         self._rounds = rounds
 
-    def uploaded(self, wanted: Wanted, sequencer: str, at: int) -> Job | None:
-        """The job of an upload, begun; None for an event that is older than one seen before.
+    def uploaded(self, wanted: Wanted, at: int) -> Job:
+        """The job of an upload, begun. Events come in any order: each version is a job, whichever is newer.
 
         What the file or the registry refuses makes a failed job: nobody waits for an answer here.
         """
-        if not self._store.is_newest(wanted.bucket, wanted.key, sequencer):
-            return None
         return self._job(wanted, at, lambda job, error: rules.fail(job, f"{error.code}: {error.message}", at))
 
     def submit(self, wanted: Wanted, at: int) -> Job:
@@ -85,6 +85,8 @@ class Jobs:
 
     def page(self, before: str | None, limit: int) -> list[tuple[str, Job]]:
         """A page of jobs, newest first, each with its name in the list."""
+        if before and len(before.encode()) > _LONGEST_NAME:
+            raise InvalidInput("no page of the list has such a name", field="before")
         return self._store.page(before, limit)
 
     def cancel(self, job_id: str, at: int) -> Job:
@@ -113,10 +115,21 @@ class Jobs:
         return self._begun(job, at)
 
     def upload(self, model: str, name: str, file: PackageFile, folder: str) -> tuple[str, Upload]:
-        """Where to put a file so that it becomes a job: its key and the presigned PUT."""
+        """Where to put a file so that it becomes a job: its key and the presigned PUT.
+
+        Raises
+        ------
+        InvalidInput
+            The name can't be one.
+        NotFound
+            There is no such model.
+        Conflict
+            The model has no champion.
+        """
         if "/" in name or len(name.encode()) > 500:
             raise InvalidInput("a name has no slash and at most 500 bytes", field="name")
         key = f"{rules.INBOX}{check_name(model)}/{folder}/{name}"
+        self._version(Wanted(bucket=self._bucket.name, key=key, model=model))
         return key, self._bucket.upload(key, file)
 
     def files(self, job_id: str) -> list[dict[str, str]]:

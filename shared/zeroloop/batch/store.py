@@ -1,17 +1,16 @@
-"""BatchTable: one partition a job, plus a guard by key.
+"""BatchTable: one partition a job.
 
-    JOB#<job_id>         JOB                 the job; `status` and `attempt` are what its changes are conditioned on
-    JOB#<job_id>         PIECE#00000#00000   a piece of a chunk, written once: also the checkpoint
-    JOB#<job_id>         MEASURE#00000       what a stretch of a text file measured
-    KEY#<bucket>/<key>   LATEST              the newest event seen of a key of the inbox
+    JOB#<job_id>   JOB                 the job; `status` and `attempt` are what its changes are conditioned on
+    JOB#<job_id>   PIECE#00000#00000   a piece of a chunk, written once: also the checkpoint
+    JOB#<job_id>   MEASURE#00000       what a stretch of a text file measured
 
 `body` is the value as JSON. Pieces and measures expire after 90 days; the manifest has what they said.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
@@ -47,15 +46,11 @@ class _PartRow(Row):
     expires = IntAttribute()
 
 
-class _KeyRow(Row):
-    sequencer = UnicodeAttribute()
-
-
 class BatchStore:
     """Jobs and what they have come to, as domain values. All reads by key are strongly consistent."""
 
     def __init__(self, table_name: str) -> None:
-        table.bind(table_name, _JobRow, _PartRow, _KeyRow)
+        table.bind(table_name, _JobRow, _PartRow)
 
     def create(self, job: Job) -> None:
         """Write a job; Conflict if another planner wrote it first."""
@@ -86,8 +81,17 @@ class BatchStore:
             return [(row.name, msgspec.json.decode(row.body, type=Job)) for row in rows]
 
     def save_piece(self, job: Job, piece: Piece) -> None:
-        """Note a piece once."""
-        self._save(job, f"PIECE#{piece.chunk:05}#{piece.piece:05}", piece)
+        """Note a piece once: of two that differ in their time only, the first counts; Conflict if another is noted."""
+        row = _part_row(job, f"PIECE#{piece.chunk:05}#{piece.piece:05}", piece)
+        with translated(f"job {job.job_id}"):
+            try:
+                with translated(f"piece {row.sk}"):
+                    row.save(_PartRow.pk.does_not_exist())
+            except Conflict:
+                row.refresh(consistent_read=True)
+                noted = msgspec.json.decode(row.body, type=Piece)
+                if replace(noted, seconds=piece.seconds) != piece:
+                    raise
 
     def last_piece(self, job_id: str, chunk: int) -> Piece | None:
         """How far a chunk has come."""
@@ -102,27 +106,13 @@ class BatchStore:
 
     def save_measure(self, job: Job, chunk: int, measure: Measure) -> None:
         """Note what a stretch measured."""
-        self._save(job, f"MEASURE#{chunk:05}", measure)
+        with translated(f"job {job.job_id}"):
+            _part_row(job, f"MEASURE#{chunk:05}", measure).save()
 
     def measures(self, job_id: str) -> dict[int, Measure]:
         """What the stretches measured, by their numbers."""
         rows = self._parts(job_id, "MEASURE#")
         return {int(row.sk.rpartition("#")[2]): msgspec.json.decode(row.body, type=Measure) for row in rows}
-
-    def is_newest(self, bucket: str, key: str, sequencer: str) -> bool:
-        """Whether no newer event of the key was seen; remembers it. S3 compares sequencers as hexadecimal numbers."""
-        row = _KeyRow(f"KEY#{bucket}/{key}", "LATEST", sequencer=sequencer.rjust(64, "0"))
-        try:
-            with translated(f"key {key}"):
-                row.save(_KeyRow.pk.does_not_exist() | (_KeyRow.sequencer <= row.sequencer))
-        except Conflict:
-            return False
-        return True
-
-    def _save(self, job: Job, sk: str, value: Any) -> None:
-        body = msgspec.json.encode(value).decode()
-        with translated(f"job {job.job_id}"):
-            _PartRow(_pk(job.job_id), sk, body=body, expires=job.created_at // 1000 + _KEPT_SECONDS).save()
 
     def _parts(self, job_id: str, prefix: str) -> Iterator[_PartRow]:
         with translated(f"job {job_id}"):
@@ -131,6 +121,11 @@ class BatchStore:
 
 def _pk(job_id: str) -> str:
     return f"JOB#{job_id}"
+
+
+def _part_row(job: Job, sk: str, value: Piece | Measure) -> _PartRow:
+    body = msgspec.json.encode(value).decode()
+    return _PartRow(_pk(job.job_id), sk, body=body, expires=job.created_at // 1000 + _KEPT_SECONDS)
 
 
 def _job_row(job: Job) -> _JobRow:

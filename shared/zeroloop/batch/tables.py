@@ -29,6 +29,24 @@ class Stored(Protocol):
         """Bytes `start` to before `end`."""
 
 
+def _listed(batch: pa.RecordBatch) -> Table:
+    """The rows of a batch. Text that isn't UTF-8 is bytes, which no model takes for text; deeper in a value, null."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError:
+        return [
+            {name: _value(column[i]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+            for i in range(batch.num_rows)
+        ]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes() if isinstance(scalar, pa.BinaryScalar) else None
+
+
 class _File(io.RawIOBase):
     """`Stored` for pyarrow."""
 
@@ -70,7 +88,11 @@ class Parquet:
             self._file = parquet.ParquetFile(_File(stored), buffer_size=_BUFFER, pre_buffer=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise Unreadable(f"the file is not Parquet: {error!s:.200}") from error
-        self.columns = list(self._file.schema_arrow.names)
+        schema = self._file.schema_arrow
+        self.columns = list(schema.names)
+        ids = schema.field("id").type if self.columns.count("id") == 1 else None
+        self.numbered = ids is not None and pa.types.is_integer(ids) and ids != pa.uint64()
+        """Whether ids are whole numbers, and none is larger than int64 has them."""
 
     def chunks(self, chunk_bytes: int) -> list[Chunk]:
         """Runs of whole row groups of about `chunk_bytes`; start and end are row numbers from 0."""
@@ -100,7 +122,7 @@ class Parquet:
         named = [column for column in dict.fromkeys(columns) if column in self.columns]
         try:
             batches = self._file.iter_batches(self._at_once(groups), row_groups=groups, columns=named)
-            yield from islice((row for batch in batches for row in batch.to_pylist()), start - first, end - first)
+            yield from islice((row for batch in batches for row in _listed(batch)), start - first, end - first)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise Unreadable(f"the Parquet file is damaged: {error!s:.200}") from error
 
