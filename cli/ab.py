@@ -1,6 +1,8 @@
 """`zeroloop ab ...`: A/B tests from plan to decision."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +150,24 @@ def decide_command(name: str, choice: str | None, reason: str, api: Api, as_json
 class Checking(click.Command):
     """A check that was not made is none that was lost: whatever breaks it ends with another code."""
 
+    def make_context(self, *given: Any, **more: Any) -> click.Context:
+        """Read the words."""
+        with _unchecked():
+            return super().make_context(*given, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
-        try:
+        with _unchecked():
             return super().invoke(ctx)
-        except click.ClickException as error:
-            error.show()
-            raise SystemExit(UNCHECKED) from error
+
+
+@contextmanager
+def _unchecked() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(UNCHECKED) from error
 
 
 @ab.command("check", cls=Checking)

@@ -45,6 +45,8 @@ def verify_file_command(file: Path, *, as_json: bool) -> None:
         found = {"records": len(records), "head": _head(records), "faults": chain.faults(records, len(records))}
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         raise click.ClickException(f"{file} is not what `zeroloop audit export` wrote: {error}") from error
+    if not records:
+        raise click.ClickException(f"{file} is not what `zeroloop audit export` wrote: it holds no record")
     _told({"file": str(file), **found}, as_json=as_json)
 
 
@@ -67,7 +69,10 @@ def export_command(name: str, output: Path | None, api: Api, *, as_json: bool) -
 
 
 def _read(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
+    *lines, rest = file.read_bytes().split(b"\n")
+    if rest:
+        raise ValueError("its last line was cut off")
+    return [json.loads(line) for line in lines]
 
 
 def _head(records: list[dict[str, Any]]) -> str:

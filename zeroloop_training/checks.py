@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from math import floor, log10
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,8 @@ from zeroloop_training.profile import Profile, compare
 from zeroloop_training.project import Labelled, Limits
 
 _SHOWN = 5
+_BEYOND = 1e300
+"""Numbers that far from 0 are no measurements."""
 
 
 class Finding(Struct, frozen=True):
@@ -76,9 +79,11 @@ def _balance(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
 
 def _repeated(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
     """Rows that are there twice, rows that contradict each other, and rows in more than one split."""
+    scales = _scales(rows)
     groups: dict[Any, list[Labelled]] = defaultdict(list)
     for row in rows:
-        groups[alike.normal(row.value) if isinstance(row.value, str) else canonical(_rounded(row.value))].append(row)
+        same = alike.normal(row.value) if isinstance(row.value, str) else canonical(_rounded(row.value, scales))
+        groups[same].append(row)
     again = [row for group in groups.values() for row in group[1:]]
     share = len(again) / len(rows)
     says = f"{len(again):,} rows ({share:.2%}), at most {limits.duplicates_at_most:.2%}"
@@ -93,13 +98,44 @@ def _repeated(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
         yield _leak("near leaks", near, rows, limits)
 
 
-def _rounded(value: Any) -> Any:
-    """A row or a tensor with its numbers to 6 significant digits: a shift below them makes no other."""
+def _numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int | float]]:
+    """The numbers of a row or a tensor, each with the names that lead to it."""
     if isinstance(value, Mapping):
-        return {name: _rounded(part) for name, part in value.items()}
+        for name, part in value.items():
+            yield from _numbers(part, (*path, name))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _numbers(part, path)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, value
+
+
+def _scales(rows: Sequence[Labelled]) -> dict[tuple[str, ...], float]:
+    """The sixth significant digit of the largest number of each column with fractions; whole numbers are what they are.
+
+    Powers of ten, so that numbers of few decimals lie in the middle of what is rounded to them.
+    """
+    largest: dict[tuple[str, ...], float] = defaultdict(float)
+    fractions = set()
+    for path, number in (found for row in rows for found in _numbers(row.value)):
+        if abs(number) < _BEYOND:
+            largest[path] = max(largest[path], abs(number))
+        if isinstance(number, float):
+            fractions.add(path)
+    return {path: 10.0 ** (floor(log10(largest[path])) - 5) if largest[path] else 0.0 for path in fractions}
+
+
+def _rounded(value: Any, scales: Mapping[tuple[str, ...], float], path: tuple[str, ...] = ()) -> Any:
+    """A row or a tensor with its numbers in `scales`' units: a shift below these makes no other."""
+    if isinstance(value, Mapping):
+        return {name: _rounded(part, scales, (*path, name)) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
-    return float(f"{value:.6g}") if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return [_rounded(part, scales, path) for part in value]
+    if path not in scales or isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if not abs(value) < _BEYOND:  # NaN and infinities, too
+        return str(value)
+    return round(value / scales[path]) if scales[path] else 0
 
 
 def _leaked(group: Sequence[Labelled]) -> list[Labelled]:

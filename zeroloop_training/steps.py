@@ -109,11 +109,11 @@ def train(asked: Project, file: Path | None, work: Path) -> int:
 def evaluate(asked: Project, file: Path | None, work: Path, champions: Sequence[Path]) -> int:
     """Evaluate the package on the data that was validated: the same digests, or nothing.
 
-    A package that was brought here and not trained is evaluated on the project's data as it is.
+    A package that was brought here and not trained is evaluated on the project's own data as it is.
     """
     from zeroloop_training import evaluation  # noqa: PLC0415
 
-    brought = not (work / "trained.json").exists() and not (work / "data.json").exists()
+    brought = file is None and not (work / "trained.json").exists() and not (work / "data.json").exists()
     rows, validated = _told(asked, file) if brought else _fit(asked, file, work)
     described = work / PACKAGE / "package.json"
     if not described.exists():

@@ -60,7 +60,7 @@ def combined(folder: Path) -> Combined:
 
 def _assembled(file: Path, reads: str) -> Iterator[Sentence | None]:
     """Each row as a sentence; None for one that means nothing to this model."""
-    for line in file.read_bytes().split(b"\n")[:-1]:
+    for line in filter(None, file.read_bytes().split(b"\n")):
         row = json.loads(line)
         rating = {"positive": RATING, "negative": -RATING}.get(row["label"])
         sentence = None

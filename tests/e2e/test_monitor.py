@@ -117,11 +117,16 @@ def test_a_promotion_that_fails_its_callers_is_taken_back_by_the_schedule(local:
     session = Session(keys)
     counts = MonitoringStore(Table(local.record.tables["monitoring"], session))
     now = clock.now_ms() // 60_000
-    then = {Cell(model_id, 1, "champion", now - 2): (Aggregate(n=2000, requests={"200": 2_000_000}), Frame())}
+    then = {
+        Cell(model_id, 1, "champion", now - 2): (
+            Aggregate(n=2000, requests={"200": 2_000_000}, latency={100: 2000}),
+            Frame(),
+        )
+    }
     counts.count(sha256(b"before"), then)
     version = local.register(LARGE, "guarded")["version"]
     local.send("POST", "/models/guarded/promote", {"version": version, "reason": "better"})
-    bad = Aggregate(n=800, requests={"200": 800_000, "503": 200_000})
+    bad = Aggregate(n=800, requests={"200": 800_000, "503": 200_000}, latency={100: 800})
     counts.count(sha256(b"after"), {Cell(model_id, version, "champion", clock.now_ms() // 60_000): (bad, Frame())})
     for connection in session._connections.values():
         connection.close()

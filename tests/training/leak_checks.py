@@ -52,6 +52,27 @@ def test_a_row_that_differs_is_another_row() -> None:
     assert found(rows, Limits())["leaks"].rows == ["6"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (0.0, 1e-9, True),
+        (0.0, -0.0, True),
+        (0.0, 1.0, False),
+        (1e-5, 1.01e-5, True),  # of a column that reaches to 300
+        (1_700_000_001, 1_700_000_002, False),  # whole numbers are ids or times
+        (float("nan"), float("nan"), True),
+        (10**400, 10**400 + 1, False),
+    ],
+)
+def test_numbers_are_the_same_by_the_scale_of_their_column(one: float, other: float, same: bool) -> None:
+    far = 300.5 if isinstance(one, float) else 3
+    rows = [
+        Labelled(str(i), split, {"x": x}, "a", {}, {})
+        for i, (split, x) in enumerate([("train", one), ("test", other), ("train", far)])
+    ]
+    assert found(rows, Limits(leaks_at_most=0.0))["leaks"].passed is not same
+
+
 def texts(*rows: tuple[str, str]) -> list[Labelled]:
     return [Labelled(str(i), split, text, "a", {}, {}) for i, (split, text) in enumerate(rows)]
 

@@ -155,6 +155,17 @@ def test_what_was_not_validated_is_neither_trained_on_nor_evaluated(
     assert {file.name for file in tmp_path.iterdir()} == {"trained.json"} | ({"data.json"} if data else set())
 
 
+def test_neither_is_data_that_was_brought_or_did_not_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(EXAMPLES / "sentiment/packages/small", tmp_path / "package")
+    words = ["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]
+    own = EXAMPLES / "sentiment/data/movie_reviews.tsv.gz"
+    assert steps.main([*words, "--data", str(own)]) == 1
+    assert "data.json is missing" in capsys.readouterr().err
+    (tmp_path / "data.json").write_text(json.dumps({"passed": False, "data": None}))
+    assert steps.main(words) == 1
+    assert "did not pass its validation" in capsys.readouterr().err
+
+
 def test_a_package_that_was_brought_is_evaluated_on_the_projects_data(tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / "sentiment/packages/small", tmp_path / "package")
     assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 0

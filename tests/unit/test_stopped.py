@@ -119,9 +119,10 @@ def test_a_reason_with_a_line_separator_is_exported_and_verified(typed: Typed, t
     assert [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]] == records
     again = CliRunner().invoke(main, ["audit", "verify-file", str(file)])
     assert (again.exit_code, f"ends with {records[-1]['hash']}" in again.output) == (0, True)
-    file.write_bytes(file.read_bytes().replace(b"why", b"how"))
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"why", b"how"))
     assert "revision 1 was changed" in CliRunner().invoke(main, ["audit", "verify-file", str(file)]).output
-    for other in (b"[]\n", b"x\n", b"{}\n"):
+    for other in (b"[]\n", b"x\n", b"{}\n", b"", b"x", whole + b"{}", whole[:-1]):
         file.write_bytes(other)
         done = CliRunner().invoke(main, ["audit", "verify-file", str(file)])
         assert (done.exit_code, "is not what `zeroloop audit export` wrote" in done.output) == (1, True)
@@ -131,6 +132,11 @@ def test_a_check_of_a_test_that_is_not_there_is_not_one_that_is_lost(typed: Type
     missing = {"code": "not_found", "message": "there is no such test"}
     done = typed("ab", "check", "a-test", GET_analysis=(404, missing))
     assert (done.exit_code, json.loads(done.stdout)) == (4, missing)
+
+
+@pytest.mark.parametrize("words", [["--registered", "nowhere.json"], ["--nonsense"], ["--version", "one"]])
+def test_a_check_that_was_asked_for_wrongly_is_none_that_is_undetermined(typed: Typed, words: list[str]) -> None:
+    assert typed("ab", "check", *words, as_json=False).exit_code == 4
 
 
 def test_a_history_shows_what_was_overridden(typed: Typed) -> None:
