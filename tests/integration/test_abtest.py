@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.integration.conftest import Context, event
 from zeroloop import clock
@@ -61,6 +62,11 @@ class Ours:
         if monkeypatch:
             monkeypatch.setattr(clock, "now_ms", lambda: now)
         return int(self.module.lambda_handler(event("abtest", "schedule"), self._context)["watched"])
+
+    def is_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> bool:
+        """Whether nothing is watched any more some minutes later: a minute long somebody may be about to begin it."""
+        self.tick(0.05, monkeypatch)
+        return self.tick() == 0
 
     def outcomes(self, right: dict[str, tuple[int, int]], seconds: dict[str, float] | None = None) -> None:
         """Count, of each arm, n units of which some were right: by the sums that n outcomes would have added."""
@@ -179,7 +185,9 @@ def test_a_draft_whose_control_was_replaced_stops_and_says_why(ours: Ours, monke
 
 
 @pytest.mark.parametrize("what", ["promote", "roll_back", "challenge"])
-def test_whatever_changes_the_lineup_otherwise_has_stopped_the_test(begun: Ours, what: str) -> None:
+def test_whatever_changes_the_lineup_otherwise_has_stopped_the_test(
+    begun: Ours, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     registry = begun.registry
     if what == "roll_back":
         begun("stop")
@@ -196,7 +204,7 @@ def test_whatever_changes_the_lineup_otherwise_has_stopped_the_test(begun: Ours,
     assert begun.module.tests.get(name).state == "stopped"
     begun.tick()
     assert "changed by something else" in begun.module.tests.get(name).test.stopped_because
-    assert begun.tick() == 0, "nothing is left to watch"
+    assert begun.is_forgotten(monkeypatch)
     assert begun("results")[1]["code"] == "not_running"
 
 
@@ -438,7 +446,9 @@ def test_feedback_on_what_no_test_made_is_nobodys(begun: Ours) -> None:
 WON, LOST, EQUAL = ({"control": (1400, 2000), "treatment": (y, 2000)} for y in (1500, 1300, 1404))
 
 
-def test_a_won_test_waits_for_a_decision_and_promotes_with_its_analysis(begun: Ours) -> None:
+def test_a_won_test_waits_for_a_decision_and_promotes_with_its_analysis(
+    begun: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun.outcomes(WON)
     begun.tick()
     assert begun("get")[1]["state"] == "running", "nobody said that it may decide by itself"
@@ -449,7 +459,7 @@ def test_a_won_test_waits_for_a_decision_and_promotes_with_its_analysis(begun: O
     assert (record["action"], record["evidence"]["analysis"]["winner"]) == ("promote", "treatment")
     assert "wins" in record["reason"]
     assert begun("decision")[1]["code"] == "decided"
-    assert begun.tick() == 0
+    assert begun.is_forgotten(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -570,7 +580,7 @@ def test_a_winner_that_the_registry_refuses_ends_where_the_test_does(
     body = ours("get")[1]
     assert (body["state"], body["decision"], ours.lineup.test) == ("stopped", None, None)
     assert body["stopped_because"] == "it reached its end, and was not decided: it misses a gate"
-    assert ours.tick() == 0
+    assert ours.is_forgotten(monkeypatch)
 
 
 def test_a_winner_that_the_registry_refuses_is_told_once_and_tried_until_it_may(
@@ -622,9 +632,62 @@ def test_what_was_deleted_is_neither_begun_nor_decided(ours: Ours, monkeypatch: 
         "stopped",
         f"it could not begin: the model of {NAME} was deleted",
     )
-    assert ours.tick() == 0, "nothing is left to watch"
-    assert ours("decision", choice="treatment")[1]["code"] == "unknown_model"
+    assert ours.is_forgotten(monkeypatch)
+    assert ours("decision", choice="treatment")[1]["code"] == "draft", "it never ran"
     assert ours("get")[1]["decision"] is None
+
+
+def test_a_test_whose_model_was_deleted_is_not_decided(begun: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(begun.registry, "find_lineup", lambda _model_id: None)
+    assert begun("decision", choice="treatment")[1]["code"] == "unknown_model"
+    assert begun("get")[1]["decision"] is None
+
+
+def test_a_draft_that_was_stopped_is_not_decided(ours: Ours) -> None:
+    ours("create", starts_at=clock.now_ms() + 3_600_000)
+    assert ours("stop")[0] == 200
+    assert ours("decision", choice="treatment", reason="why not")[1]["code"] == "draft"
+    assert ours.lineup.champion == 1
+
+
+@pytest.mark.parametrize("end", ["stop", "decide"])
+def test_a_test_that_is_over_is_watched_while_somebody_may_begin_it(
+    ours: Ours, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """One begins it, and dies before the row is saved; meanwhile another had begun and ended it."""
+    ours("create", starts_at=clock.now_ms() + 3_000_000)
+    tests = ours.module.tests
+    tests._store.save(replace(tests._store.get(NAME), starts_at=None))
+    save = tests._store.save
+
+    def dies(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(tests._store, "save", save)
+        raise Unavailable("throttled")
+
+    def meanwhile() -> None:
+        ours.tick()
+        assert (ours("stop") if end == "stop" else ours("decision", choice="control"))[0] == 200
+        assert ours.lineup.test is None
+        monkeypatch.setattr(tests._store, "save", dies)
+
+    first(monkeypatch, ours.registry, "begin_test", meanwhile)
+    with pytest.raises(Unavailable):
+        tests._begin(NAME, clock.now_ms(), "somebody")
+    assert ours.lineup.test is not None, "users get the treatment"
+    ours.tick()
+    assert ours.lineup.test is None
+    assert ours("get")[1]["state"] == ("stopped" if end == "stop" else "decided")
+
+
+def test_a_guardrail_that_breaks_while_somebody_stops_the_test_decides_it_all_the_same(
+    ours: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours("create", auto_decide=True)
+    ours.outcomes({"control": (140, 200), "treatment": (140, 200)}, {"control": 0.2, "treatment": 0.9})
+    first(monkeypatch, ours.module.tests, "_stop", lambda: ours("stop"))
+    ours.tick()
+    body = ours("get")[1]
+    assert (body["state"], body["decision"]["choice"]) == ("decided", "control")
 
 
 def test_a_ramp_that_broke_off_shows_and_counts_by_what_predict_does(

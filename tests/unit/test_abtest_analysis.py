@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -125,6 +125,18 @@ def test_without_a_plan_the_confidence_sequence_decides() -> None:
     assert analyse(test, weak).outcome == "undetermined"
     strong = analyse(test, WON)
     assert (strong.outcome, strong.comparisons[0].method) == ("wins", "confidence sequence")
+
+
+@pytest.mark.parametrize("kind", ["mean", "ratio"])
+def test_nor_is_it_one_at_the_horizon(kind: Literal["mean", "ratio"]) -> None:
+    """Ten events in 900 units and none in 100: z is 3.2 by the larger arm's variance alone, and 1.1 by both arms'."""
+    test = ab_test(metrics=[Metric("m", kind, "decrease")], traffic=0.9, planned_units=1000)
+    arms = {"control": [{"m": 0}] * 100, "treatment": [{"m": 1}] * 10 + [{"m": 0}] * 890}
+    found = at_horizon(counted(test, arms), test)
+    [one] = found.comparisons
+    assert isinstance(one.horizon, Reading)
+    assert one.horizon.p_value == pytest.approx(0.291, abs=0.01)
+    assert (one.horizon.significant, found.outcome) == (False, "undetermined")
 
 
 def test_a_small_arm_that_saw_no_rare_event_is_no_difference() -> None:

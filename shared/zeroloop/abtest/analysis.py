@@ -245,7 +245,7 @@ def _smoothed(arm: Sample) -> Sample:
 
 
 def _wary(effect: Effect, control: Sample, treatment: Sample, factor: Fraction = Fraction(1)) -> Effect:
-    """The `effect`, treatment - `factor` control, for who looks often: at least with the error of the pooled variance.
+    """The `effect`, treatment - `factor` control: at least with the error of the pooled variance.
 
     A small arm that has seen nothing of a rare event has no variance of its own, and by that alone would be sure of it.
     Arms of one size have the same error either way; with units it is Welch's again.
@@ -269,13 +269,13 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
     )
     if isinstance(effect, Undetermined):
         return known
-    verdict: Verdict | Undetermined = welch(effect, test.alpha)
+    wary = _wary(effect, arms.control, arms.treatment)
+    verdict: Verdict | Undetermined = welch(wary, test.alpha)
     method = "welch"
     if arms.trials:
         verdict, method = two_proportions(*arms.trials, test.alpha), "two-proportion z"
     relative = lift(arms.control, arms.treatment)
     lifted: Interval | Undetermined = relative if isinstance(relative, Undetermined) else _delta(relative, test.alpha)
-    wary = _wary(effect, arms.control, arms.treatment)
     watched = always_valid(wary, test.planned_units or WATCHED_UNITS, test.alpha)
     best = _best(test, sums, place, metric)
     return replace(

@@ -135,8 +135,8 @@ class AbTests:
 
         def attempt() -> tuple[AbTest, Analysis]:
             known = self.get(name)
-            if known.state == State.DRAFT:
-                raise Conflict(f"{name} has not run yet", code="draft")
+            if known.state != State.RUNNING and known.test.started_at is None:
+                raise Conflict(f"{name} has not run", code="draft")
             known, found = self._look(known, at) if choice is None else (known, self._analyse(known.test))
             decision = Decision(
                 id=clock.new_id(),
@@ -182,8 +182,8 @@ class AbTests:
                 self._begin(test.name, at, ACTOR)  # or its end: whoever was at it broke off
             case State.RUNNING:
                 self._guard(known, at)
-            case _ if test.started_at is None and at - (test.stopped_at or 0) <= _CLAIM_MS:
-                pass  # who was to begin it may not know yet that it is stopped
+            case _ if at - (test.stopped_at or 0) <= _CLAIM_MS:
+                pass  # who was about to begin it may not know yet that it is over
             case _:
                 over = rules.stop(test, at, "the lineup was changed by something else than this test")
                 self._store.save(over, active=False)
@@ -206,7 +206,7 @@ class AbTests:
         name, first = known.test.name, broken[0]
         known = self._write(name, lambda now: rules.harmed(now, [harm.key for harm in broken]))
         because = f"guardrail: {first.metric} of {first.arm} is worse by more than {first.max_harm:.4g}"
-        self._stop(name, ACTOR, at, because, _evidence(found))
+        self._stop_itself(name, at, because, found)
         if known.test.auto_decide and _chosen(found):
             self._decide_itself(known.test, at)
 
@@ -224,7 +224,15 @@ class AbTests:
                 return
             because = f"it reached its end, and was not decided: {refusal}"[:2000]
         if over:
-            self._stop(test.name, ACTOR, at, because, _evidence(found))
+            self._stop_itself(test.name, at, because, found)
+
+    def _stop_itself(self, name: str, at: int, because: str, found: Analysis) -> None:
+        """Stop it, unless somebody else just did."""
+        try:
+            self._stop(name, ACTOR, at, because, _evidence(found))
+        except Conflict as over:
+            if over.code != "not_running":
+                raise
 
     def _decide_itself(self, test: AbTest, at: int) -> str | None:
         """Nothing if it is decided, else what the registry says against it: the test keeps that, and it is told once.
@@ -306,8 +314,7 @@ class AbTests:
             if known.test.stopped_at is not None and known.state != State.RUNNING:
                 raise Conflict(f"{name} is {known.state} already", code="not_running")
             self._end(known.test, known.lineup, change)
-            draft = known.state == State.DRAFT  # is watched on: somebody may be about to begin it
-            return self._known(self._store.save(rules.stop(known.test, at, because), active=draft))
+            return self._known(self._store.save(rules.stop(known.test, at, because)))
 
         return until_it_holds(name, attempt)
 
@@ -336,7 +343,7 @@ class AbTests:
         except ZeroloopError:
             self._write(test.name, lambda now: rules.release(now, decision))
             raise
-        self._write(test.name, lambda now: rules.decided(now, decision, at), active=False)
+        self._write(test.name, lambda now: rules.decided(now, decision, at))
 
     def _follow(self, test: AbTest, decision: Decision, change: Change) -> None:
         lineup = self._lineup(test)
