@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from cli import environment
 from cli.local import tools
@@ -63,14 +64,17 @@ class Asked(NamedTuple):
 @pytest.fixture(scope="module", name="known")
 def _known(local: Local, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     """A model of each kind, two runs, and a job that is done."""
+    described = yaml.safe_load((PROJECT / "docs" / "openapi.yaml").read_text())
     local.serving("openapi-text", "sentiment/packages/small")
     local.register("sentiment/packages/large", "openapi-text")
-    asked = {"gates": {"card": []}, "reason": "test"}
+    asked = {"gates": {"budgets": {"package_megabytes": 100}}, "reason": "test"}
     assert local.send("POST", "/models/openapi-text/gates", asked).status == 200
+    path = described["paths"]["/models/{model}/versions/{version}/evaluation"]
+    evaluation = path["post"]["requestBody"]["content"]["application/json"]["example"]  # of what has served, no other
     for number in (1, 2):
         here = f"/models/openapi-text/versions/{number}"
         digest = local.send("GET", here).body["digest"]
-        assert local.send("POST", f"{here}/evaluation", {"digest": digest, "metrics": {}}).status == 200
+        assert local.send("POST", f"{here}/evaluation", {**evaluation, "digest": digest}).status == 200
     local.serving("openapi-table", "tabular/packages/v1")
     files = models.tensors(models.recommender())
     local.serving("openapi-tensors", models.save(tmp_path_factory.mktemp("tensors"), files))
