@@ -4,11 +4,11 @@ import sys
 import time
 import traceback
 
-from bench import batch, coldstart, memory, monitoring_write, predict, promotion, runtime, threads, tracker
+from bench import batch, coldstart, memory, monitoring_write, predict, promotion, runtime, threads, tracker, uploads
 from bench.peers import table
 
 failed = []
-for part in (predict, runtime, coldstart, table, memory, threads, promotion, batch, tracker, monitoring_write):
+for part in (predict, runtime, coldstart, table, memory, threads, promotion, batch, uploads, tracker, monitoring_write):
     print(f"== {part.__name__}", flush=True)
     started = time.monotonic()
     try:
