@@ -122,39 +122,28 @@ def test_a_label_counts_once_also_when_it_is_taken_for_longer_since(
     assert int(mark["gone_at"]["N"]) >= clock.now_ms() // 1000 + 365 * 86_400
 
 
-def test_of_two_labels_at_once_the_later_is_counted(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    prediction_id = world.predicted()
-    write = Table.write
-    first: list[str] = []
-
-    def overtaken(table: Table, what: str, *actions: Any) -> None:
-        if not first:
-            first.append(what)
-            assert world.feedback.desk.hear(Feedback(prediction_id, "negative")).label == "counted"
-        write(table, what, *actions)
-
-    monkeypatch.setattr(Table, "write", overtaken)
-    assert world.label(prediction_id, "positive") == "replaced"
-    assert world.confusion() == {"positive\tpositive": 1}
-
-
-def test_of_two_labels_that_replace_the_same_one_each_takes_back_what_is_counted(
-    world: Desk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("before", "faster", "last", "counted"),
+    [(None, "counted", "positive", "positive\tpositive"), ("positive", "replaced", "other", "positive\t")],
+)
+def test_of_two_labels_at_once_the_later_is_counted_and_takes_back_what_was(
+    world: Desk, monkeypatch: pytest.MonkeyPatch, before: str | None, faster: str, last: str, counted: str
 ) -> None:
     prediction_id = world.predicted()
-    world.label(prediction_id, "positive")
+    if before:
+        world.label(prediction_id, before)
     write = Table.write
     first: list[str] = []
 
     def overtaken(table: Table, what: str, *actions: Any) -> None:
         if not first:
             first.append(what)
-            assert world.feedback.desk.hear(Feedback(prediction_id, "negative")).label == "replaced"
+            assert world.feedback.desk.hear(Feedback(prediction_id, "negative")).label == faster
         write(table, what, *actions)
 
     monkeypatch.setattr(Table, "write", overtaken)
-    assert world.label(prediction_id, "other") == "replaced"
-    assert world.confusion() == {"positive\t": 1}
+    assert world.label(prediction_id, last) == "replaced"
+    assert world.confusion() == {counted: 1}
 
 
 def test_labels_that_overtake_each_other_for_ever_are_a_conflict(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
