@@ -11,7 +11,6 @@ import argparse
 import gzip
 import heapq
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -123,7 +122,13 @@ def alone(path: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         out = score(path, Path(folder), load())
     rows = sum(piece.rows for piece in out.pieces)
-    return {"rows": rows, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
+    return {"rows": rows, "megabytes": peak()}
+
+
+def peak() -> float:
+    """Peak memory of this process in MB; `ru_maxrss` would be the starting process's, where that is larger."""
+    [line] = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def seconds(work: Callable[[], object]) -> float:

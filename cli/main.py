@@ -1,5 +1,6 @@
 """The command `zeroloop` and its groups."""
 
+import json
 from typing import Any
 
 import click
@@ -22,20 +23,34 @@ from cli.predictions import predictions
 from cli.replay import replay_command
 from cli.retrain import retrain_command
 from cli.runs import runs
+from cli.show import Stopped
 from cli.trace import trace_command
 
 
 class Told(click.Group):
-    """A file that can't be read or written is told in a line, as what a command itself refuses is."""
+    """A file that can't be read or written is told in a line, as what a command itself refuses is.
+
+    With --json a refusal is JSON on the standard output, too.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was typed."""
+        as_json = "--json" in ctx.args
         try:
             return super().invoke(ctx)
         except OSError as error:
             if error.filename is None:
                 raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+            refusal = click.ClickException(f"{error.filename}: {error.strerror}")
+            raise _told(refusal, as_json=as_json) from error
+        except click.ClickException as error:
+            raise _told(error, as_json=as_json) from error.__cause__
+
+
+def _told(error: click.ClickException, *, as_json: bool) -> click.ClickException:
+    if as_json and not isinstance(error, Stopped):
+        click.echo(json.dumps({"error": error.message}, indent=2))
+    return error
 
 
 @click.group(cls=Told, context_settings={"help_option_names": ["-h", "--help"]})

@@ -125,6 +125,10 @@ def trace(api: Api, receipt: Receipt) -> Found:
     return Found(facts, broken)
 
 
+def _contradict(broken: dict[str, str], how: str) -> None:
+    broken["contradiction"] = "; ".join(filter(None, (broken.get("contradiction"), how)))
+
+
 def _run(api: Api, version: Mapping[str, Any], broken: dict[str, str]) -> dict[str, Any] | None:
     run_id = version["run_id"]
     if not run_id:
@@ -147,7 +151,7 @@ def _data(found: dict[str, Any] | None, version: Mapping[str, Any], broken: dict
     if not found:
         broken["evaluation"] = "the version was not evaluated: digests of its splits are unknown"
     elif data and told["source"] and data["source"] != told["source"]:
-        broken["contradiction"] = f"the package was made of {told['source']}, its evaluation names {data['source']}"
+        _contradict(broken, f"the package was made of {told['source']}, its evaluation names {data['source']}")
     return told
 
 
@@ -158,7 +162,7 @@ def _let(
     records = serving.history(api, name)
     faults = audit.faults(records, api.get(path("models", name, "lineup"))["revision"])
     if faults:
-        broken["contradiction"] = f"the audit chain is not whole: {faults[0]}"
+        _contradict(broken, f"the audit chain is not whole: {faults[0]}")
     if receipt.variant == "pinned":
         broken["gate"] = "the caller chose the version: nobody had to let it serve"
         return {"gate": None, "audit": len(records)}
@@ -171,14 +175,14 @@ def _let(
     if receipt.test_id is None and not any(
         one.begin <= receipt.time and (one.end is None or receipt.time < one.end + STALE_MS) for one in served
     ):
-        broken["contradiction"] = "by the audit chain the version did not serve at that time"
+        _contradict(broken, "by the audit chain the version did not serve at that time")
     verdict = (by["evidence"] or {}).get("gate")
     if verdict is None:
         broken["gate"] = f"{by['action']} (revision {by['revision']}) asked no gates"
     elif named := verdict.get("evaluation"):
         kept = gates.digest(msgspec.convert(evaluated["evaluation"], Evaluation)) if evaluated else "none"
         if named != kept:
-            broken["contradiction"] = f"it was let serve by the evaluation {named[:12]}, and {kept[:12]} is kept"
+            _contradict(broken, f"it was let serve by the evaluation {named[:12]}, and {kept[:12]} is kept")
     told = {key: by[key] for key in ("revision", "action", "at", "actor", "reason", "hash")}
     return {"gate": {**told, "verdict": verdict}, "audit": len(records)}
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pandera.errors
 from msgspec import Struct
@@ -93,9 +94,20 @@ def _repeated(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
     exact = [row for group in groups.values() for row in _leaked(group)]
     yield _leak("leaks", exact, rows, limits)
     texts = [value for value in groups if isinstance(value, str)]
-    near = [row for i, j in alike.pairs(texts, limits.near) for row in _leaked(groups[texts[i]] + groups[texts[j]])]
     if texts:
+        near = _near([groups[text] for text in texts], alike.Alike(texts, limits.near))
         yield _leak("near leaks", near, rows, limits)
+
+
+def _near(groups: Sequence[Sequence[Labelled]], texts: alike.Alike) -> list[Labelled]:
+    """The held-out rows of texts that are near one with rows of another split; a group is the rows of one text."""
+    splits = [frozenset(row.split for row in group) for group in groups]
+    leaked = []
+    for i, group in enumerate(groups):
+        if splits[i] != {"train"}:
+            elsewhere = np.array([len(one | splits[i]) > 1 for one in splits])
+            leaked += [row for row in group if row.split != "train" and len(texts.to(i, elsewhere))]
+    return leaked
 
 
 def _numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int | float]]:

@@ -328,7 +328,7 @@ def present_version(version: Version, lineup: Lineup) -> dict[str, Any]:
     """A version as the API shows it: flat, with its derived stage."""
     facts = msgspec.to_builtins(version.facts or rules.Facts())
     shown = msgspec.to_builtins(version)
-    own = {name: value for name, value in shown.items() if name not in {"facts", "served", "files"}}
+    own = {name: value for name, value in shown.items() if name not in {"facts", "served", "answered", "files"}}
     told = {"description": version.description or facts["description"], "run_id": run_of(version) or None}
     files = [file._asdict() for file in version.files]
     return {"model": lineup.model, **own, "stage": rules.stage(version, lineup), **facts, **told, "files": files}

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.integration.conftest import Context, event
 from tests.integration.test_registry import Call, manifest
-from zeroloop.registry import audit
-from zeroloop.registry.rules import Facts
+from zeroloop.registry import audit, rules
+from zeroloop.registry.gates import Evaluation
+from zeroloop.registry.rules import Arm, Facts
 from zeroloop.registry.service import Admissions, Change
 
 GOOD = {"accuracy": {"value": 0.79, "lower": 0.7675, "upper": 0.8119, "n": 1289}}
@@ -177,7 +179,9 @@ def test_what_a_version_served_by_is_not_replaced(call: Call, ready: Callable[[i
     again = {**said, "p95_ms": 0.1, "made": {"at": "later"}}
     assert call("evaluate", body=again)[1] == call("get_evaluation")[1] == kept
     compared = {"c" * 64: {"n": 1289, "only_champion": 20, "only_candidate": 25, "p_worse": 0.81}}
-    added = call("evaluate", body={**again, "comparisons": compared})[1]["evaluation"]
+    noisy = found(digest, {"accuracy": {"value": 0.79 * (1 + 1e-9)}, "f1": {"value": 0.8}}, data=data)
+    noisy |= {"card": {"limits": "other words"}, "comparisons": compared}
+    added = call("evaluate", body=noisy)[1]["evaluation"]
     assert added == {**kept["evaluation"], "comparisons": compared}
     worse = {"c" * 64: {"n": 1289, "only_champion": 50, "only_candidate": 0, "p_worse": 0.0}}
     assert call("evaluate", body={**again, "comparisons": worse})[1]["evaluation"] == added
@@ -201,6 +205,57 @@ def test_a_version_that_begins_to_serve_while_it_is_evaluated_keeps_what_it_serv
     monkeypatch.setattr(store, "get_evaluation", promoted_meanwhile)
     assert call("evaluate", body=found(digest, BAD))[1]["code"] == "served"
     assert call("get_evaluation")[1]["evaluation"]["metrics"]["accuracy"]["value"] == 0.79
+
+
+@pytest.mark.parametrize("first", [None, GOOD])
+def test_what_is_found_while_a_promotion_judges_stops_the_promotion(
+    call: Call,
+    registry: ModuleType,
+    ready: Callable[[int], str],
+    monkeypatch: pytest.MonkeyPatch,
+    first: dict[str, Any] | None,
+) -> None:
+    digest = ready(1)
+    call("set_gates")
+    if first:
+        call("evaluate", body=found(digest, first))
+    store = registry.registry._store
+    save = store.save_lineup
+
+    def evaluated_meanwhile(*turn: Any) -> None:
+        monkeypatch.setattr(store, "save_lineup", save)
+        registry.registry.evaluate("sentiment", 1, msgspec.convert(found(digest, BAD), Evaluation), actor="eve", at=1)
+        save(*turn)
+
+    monkeypatch.setattr(store, "save_lineup", evaluated_meanwhile)
+    override = {} if first else {"override": True}
+    status, body = call("promote", body={"version": 1, "reason": "now", **override})
+    assert (status, body["code"]) == (409, "conflict")
+    assert call("promote")[1]["code"] == "gate_red"
+
+
+@pytest.mark.parametrize("part", ["canary", "treatment", "shadow"])
+def test_what_a_version_answers_callers_by_is_not_replaced(
+    call: Call, registry: ModuleType, ready: Callable[[int], str], part: str
+) -> None:
+    champion = ready(1)
+    call("promote")
+    digest = ready(2)
+    call("set_gates")
+    compared = {champion: {"n": 1289, "only_champion": 20, "only_candidate": 25, "p_worse": 0.81}}
+    said = found(digest, GOOD, comparisons=compared)
+    path = "/models/sentiment/versions/2/evaluation"
+    assert call("evaluate", path=path, body=said)[0] == 200
+    change = Change(actor="ada", at=1, reason="try it")
+    if part == "canary":
+        registry.registry.challenge("sentiment", 2, 0.1, change)
+        registry.registry.challenge("sentiment", None, None, change)
+    else:
+        arms = [Arm(variant="a", version=1, first=0, last=4999), Arm(variant="b", version=2, first=5000, last=9999)]
+        test = rules.Test(test_id="t", salt="s", coverage_salt="c", coverage=1.0, shadow=part == "shadow", arms=arms)
+        registry.registry.begin_test("sentiment", test, 1, change)
+    status, body = call("evaluate", path=path, body=found(digest, BAD))
+    assert (status, body.get("code")) == ((200, None) if part == "shadow" else (409, "served"))
 
 
 @pytest.mark.parametrize("asked", [{}, {"metrics": {}}, {"budgets": {}, "slices": {}, "card": []}])

@@ -31,6 +31,7 @@ FREE_WHILE_IDLE = {
     "AWS::SNS::Topic",
     "AWS::Scheduler::Schedule",
     "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
     "AWS::SecretsManager::Secret",
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
@@ -410,7 +411,9 @@ def _alarms(template: Template, namespace: str, metric: str) -> list[dict[str, A
 
 
 def _alarm_metrics(template: Template) -> int:
-    return sum(len(alarm.get("Metrics", [1])) for alarm in of_type(template, "AWS::CloudWatch::Alarm").values())
+    """Of the alarms that a stack has whose parameters were left alone: what starts retrainings is asked for."""
+    alarms = (one for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm")
+    return sum(len(one["Properties"].get("Metrics", [1])) for one in alarms if one.get("Condition") != "Retrains")
 
 
 def _dimension(alarm: dict[str, Any], name: str) -> str | None:

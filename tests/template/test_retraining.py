@@ -16,6 +16,7 @@ ALERT = json.loads((CONTRACTS / "alert.schema.json").read_text())["examples"][0]
 CONDITIONS = {
     "RetrainByBuild": {"RetrainBuild", "RetrainBuildRole", "RetrainLogGroup", "RetrainOnDrift", "RetrainStartRole"},
     "RetrainByDispatch": {"RetrainConnection", "RetrainDispatch", "RetrainDispatchRole", "RetrainOnGitHub"},
+    "Retrains": {"RetrainFailures", "RetrainFailuresPolicy", "RetrainFailuresWaiting"},
 }
 
 
@@ -71,6 +72,7 @@ def test_nothing_of_it_exists_unless_it_is_asked_for() -> None:
     for condition, parameter in asked.items():
         assert template["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
         assert template["Parameters"][parameter]["Default"] == ""
+    assert template["Conditions"]["Retrains"] == {"Fn::Or": [{"Condition": condition} for condition in asked]}
     assert template["Parameters"]["RetrainModel"]["Default"] == ""
 
 
@@ -89,7 +91,15 @@ def test_either_way_has_its_schedule_and_no_start_is_lost_to_one_under_way() -> 
     for rule in ("RetrainOnDrift", "RetrainOnGitHub"):
         assert resource(rule)["ScheduleExpression"] == on_time
         [target] = resource(rule)["Targets"]
-        assert "InputTransformer" not in target  # a schedule's event has no model
+        assert not {"InputTransformer", "InputPath"} & target.keys()  # a schedule's event has no model
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["RetrainFailures", "Arn"]}}
+    [build] = resource("RetrainOnDrift")["Targets"]
+    assert build["Input"] == "{}"  # an alert's own fields would be taken for overrides of the build
+    [statement] = resource("RetrainFailuresPolicy")["PolicyDocument"]["Statement"]
+    rules = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert [one["Fn::If"][1] for one in rules] == [
+        {"Fn::GetAtt": [rule, "Arn"]} for rule in ("RetrainOnDrift", "RetrainOnGitHub")
+    ]
     assert reader.read()["Parameters"]["RetrainRate"]["Default"] == ""
     assert "ConcurrentBuildLimit" not in resource("RetrainBuild")  # it refuses, and doesn't queue
 

@@ -100,7 +100,8 @@ def test_a_template_in_the_traffic_comes_once_and_does_not_leak(tmp_path: Path) 
     assert len([one for one in kept if type(one.value) is str]) == 1
     assert len(kept) + retraining.combined(tmp_path).left_out["nearly the same as another"] == 201
     texts = [alike.normal(one.value) for one in [*dataset.read(), *kept]]
-    assert not {i for pair in alike.pairs(texts, 0.8) for i in pair} & {*range(len(dataset.read()), len(texts))}
+    near, every = alike.Alike(texts, 0.8), np.ones(len(texts), bool)
+    assert not [i for i in range(len(dataset.read()), len(texts)) if len(near.to(i, every))]
 
 
 def test_what_is_nearly_a_review_is_left_out_whichever_split_it_would_fall_into(tmp_path: Path) -> None:

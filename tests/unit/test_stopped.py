@@ -80,6 +80,14 @@ def test_a_refusal_is_json_too(typed: Typed, step: str) -> None:
     assert (refused.exit_code, json.loads(refused.stdout)) == (1, body)
 
 
+@pytest.mark.parametrize("step", ["data validate", "train", "evaluate", "gate check", "register"])
+def test_a_step_that_can_not_begin_says_so_in_json_too(step: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, [*step.split(), str(tmp_path), "--json"])
+    assert done.exit_code == 1
+    assert "pipeline.toml is missing" in json.loads(done.stdout)["error"]
+    assert "pipeline.toml is missing" in done.stderr
+
+
 def test_a_version_that_has_served_is_judged_by_what_it_served_by_and_the_pipeline_says_so(typed: Typed) -> None:
     served = (409, {"code": "served", "message": "version 2 has served"})
     for verdict, exits in ((None, 0), (RED, 1)):

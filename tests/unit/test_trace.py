@@ -148,6 +148,15 @@ def test_an_evaluation_that_the_audit_names_and_nobody_has_is_a_contradiction() 
     assert "and none is kept" in found.broken["contradiction"]
 
 
+def test_all_that_contradicts_is_told() -> None:
+    other = {"metrics": {"accuracy": {"value": 0.99}}}
+    found = traced(chain=NAMED, data={"source": "0" * 64}, evaluation=other)
+    assert [how.split(" ")[0:3] for how in found.broken["contradiction"].split("; ")] == [
+        ["the", "package", "was"],
+        ["it", "was", "let"],
+    ]
+
+
 RETOLD = [dict(one) for one in CHAIN]
 RETOLD[1] = {**RETOLD[1], "reason": "another"}
 

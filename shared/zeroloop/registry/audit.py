@@ -1,6 +1,6 @@
 """The audit chain of a model: each change of its lineup, hash-linked to the one before. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -43,11 +43,15 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Turn(Struct, frozen=True):
-    """A lineup as it was read, as it shall be, and the record of that; without a record it only has to be as read."""
+    """A lineup as it was read, as it shall be, and the record of that; without a record it only has to be as read.
+
+    `judged` tells since when the evaluations are kept (None: there was none) that versions were judged by.
+    """
 
     before: Lineup
     after: Lineup
     record: Record | None = None
+    judged: Mapping[int, int | None] = {}
 
 
 def serving(lineup: Lineup) -> Serving:

@@ -3,7 +3,8 @@
 The same rule judges before anything is registered (`zeroloop gate`) and when a version is to serve.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from math import isclose
 from operator import ge, le
 from typing import Annotated, Any, Literal
 
@@ -37,7 +38,7 @@ class Bounds(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 class Against(Struct, frozen=True, forbid_unknown_fields=True):
     """Not worse than the champion on the same rows: refused where the exact McNemar test says so below `alpha`."""
 
-    alpha: Share = 0.05
+    alpha: Annotated[float, Meta(gt=0, lt=1)] = 0.05
 
 
 class Budgets(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -179,10 +180,21 @@ def read(given: Any) -> Gates:
 
 
 def digest(value: Gates | Evaluation) -> str:
-    """SHA-256 of the canonical JSON; of an evaluation without what measuring it again, beside others, may change."""
+    """SHA-256 of the canonical JSON of what it says: a field that a later contract adds changes none.
+
+    Of an evaluation without what measuring it again, beside others, may change.
+    """
     if isinstance(value, Evaluation):
         value = replace(value, comparisons={}, p95_ms=None, made={})
-    return sha256(canonical(msgspec.to_builtins(value)))
+    return sha256(canonical(_said_of(msgspec.to_builtins(value))))
+
+
+def _said_of(value: Any) -> Any:
+    """`value` without fields that say nothing: null, or empty."""
+    if isinstance(value, dict):
+        said = {name: _said_of(part) for name, part in value.items()}
+        return {name: part for name, part in said.items() if part not in (None, {}, [])}
+    return [_said_of(part) for part in value] if isinstance(value, list) else value
 
 
 def hold(gates: Gates, evaluation: Evaluation, package_bytes: int, champion: str | None) -> Verdict:
@@ -265,26 +277,37 @@ def check_evaluation(version: Version, evaluation: Evaluation) -> None:
 
 
 def joined(version: Version, before: Evaluation | None, found: Evaluation) -> Evaluation:
-    """`found`, with what `before` compared on the same data and it doesn't: champions come back by rollbacks.
+    """`found`, with what `before` compared on the same rows and it doesn't: champions come back by rollbacks.
 
-    Of a version that has served, what `before` says stays, and comparisons with other champions are added.
+    Of a version that has answered callers, what `before` says stays, and comparisons with other champions are added.
 
     Raises
     ------
     Conflict
-        `served`: it says something else of a version that served by what was said before.
+        `served`: it says something else of a version that answered by what was said before.
     """
-    if before and version.served:
-        if digest(before) != digest(found):
+    same = before is not None and _same_rows(before.data, found.data)
+    if before and version.answered:
+        if digest(before) != digest(found) and not (same and _same_metrics(before.metrics, found.metrics)):
             raise Conflict(
-                f"version {version.version} has served, and what was found of it then stays: this says something else",
+                f"version {version.version} has answered callers, and what was found of it then stays: this says "
+                "something else",
                 code="served",
                 field="version",
             )
         return replace(before, comparisons={**found.comparisons, **before.comparisons})
-    if before is None or before.data is None or found.data is None or before.data.splits != found.data.splits:
+    if before is None or not same:
         return found
     return replace(found, comparisons={**before.comparisons, **found.comparisons})
+
+
+def _same_rows(before: Data | None, now: Data | None) -> bool:
+    return before is not None and now is not None and (before.digest, before.splits) == (now.digest, now.splits)
+
+
+def _same_metrics(before: Mapping[str, Measured], now: Mapping[str, Measured]) -> bool:
+    """Whether the metrics that both know agree, but for the last digits, in which machines differ."""
+    return all(isclose(before[name].value, now[name].value, rel_tol=1e-6) for name in before.keys() & now)
 
 
 def judge(version: Version, lineup: Lineup, gates: Gates, evaluation: Evaluation | None) -> Verdict | None:

@@ -75,6 +75,8 @@ class Approval(Struct, frozen=True, kw_only=True):
 class Version(Struct, frozen=True, kw_only=True):
     """An immutable numbered package of a model; its admission, its description and whether it ever served come later.
 
+    It `served` as champion; it `answered` callers also as a canary, or in a test.
+
     One with an `origin` has neither digest nor files before its admission has seen them, and never without a package.
     """
 
@@ -88,6 +90,7 @@ class Version(Struct, frozen=True, kw_only=True):
     state: State = State.PENDING
     reason: str | None = None
     served: bool = False
+    answered: bool = False
     facts: Facts | None = None
     origin: Origin | None = None
     description: str | None = None
@@ -304,6 +307,12 @@ def begin_test(lineup: Lineup, test: Test, control: int, treatments: list[Versio
             raise NotPromotable(f"version {control} is the control", code="already_champion", field="treatment")
     digests = {str(version.version): version.digest for version in treatments}
     return _next(replace(lineup, digests={**lineup.digests, **digests}), None, test=test)
+
+
+def answering(lineup: Lineup) -> set[int]:
+    """The versions that callers get answers of: champion, canary, and the arms of a test that is no shadow."""
+    tested = [arm.version for arm in lineup.test.arms] if lineup.test and not lineup.test.shadow else []
+    return {number for number in (lineup.champion, lineup.challenger, *tested) if number is not None}
 
 
 def ramp_test(lineup: Lineup, test_id: str, coverage: float) -> Lineup:

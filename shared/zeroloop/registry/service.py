@@ -40,7 +40,10 @@ class AlreadyExists(Conflict):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """Who changes a lineup, when, why, which revision the decision was made on, and whether in spite of the gates."""
+    """Who changes a lineup, when, why, which revision the decision was made on, and whether in spite of the gates.
+
+    `judged`: as a `Turn` has it.
+    """
 
     actor: str
     at: int
@@ -48,6 +51,7 @@ class Change(Struct, frozen=True, kw_only=True):
     expected_revision: int | None = None
     evidence: dict[str, Any] | None = None
     override: bool = False
+    judged: Mapping[int, int | None] = {}
 
 
 def until_it_holds(name: str, decide: Callable[[], T]) -> T:
@@ -225,7 +229,8 @@ class Registry:
         told = gates.clear(version, verdict, override=change.override)
         by = {"evaluated_by": found.actor, "evaluation": gates.digest(found.body)} if found else {}
         told |= {"gates": gates.digest(kept.body), **by}
-        return msgspec.structs.replace(change, evidence={**(change.evidence or {}), "gate": told})
+        judged = {**change.judged, version.version: found.at if found else None}
+        return msgspec.structs.replace(change, evidence={**(change.evidence or {}), "gate": told}, judged=judged)
 
     def gates(self, name: str) -> Kept:
         """What is asked of the versions of a model; NotFound where nothing is."""
@@ -275,16 +280,19 @@ class Registry:
         Raises
         ------
         Conflict
-            `served`: another evaluation of a version that has served.
+            `served`: another evaluation of a version that has answered callers.
         """
 
         def decide() -> tuple[Kept, Verdict | None]:
             version = self.version(name, number)
             gates.check_evaluation(version, found)
             before = self._store.get_evaluation(version.model_id, number)
-            body = gates.joined(version, before.body if before else None, found)
-            kept = before if before and before.body == body else Kept(body=body, actor=actor, at=at)
-            self._store.set_evaluation(version, kept)
+            kept = Kept(body=gates.joined(version, before.body if before else None, found), actor=actor, at=at)
+            if before and before.body == kept.body:
+                return before, self.verdict(version, before.body)
+            if before:
+                kept = msgspec.structs.replace(kept, at=max(at, before.at + 1))  # by which it is known from that one
+            self._store.set_evaluation(version, kept, before)
             return kept, self.verdict(version, kept.body)
 
         return until_it_holds(name, decide)
@@ -356,7 +364,7 @@ class Registry:
             evidence=change.evidence,
             previous_hash=last.hash if last else audit.FIRST,
         )
-        return Turn(before, after, audit.seal(record))
+        return Turn(before, after, audit.seal(record), change.judged)
 
     def _save(self, before: Lineup, after: Lineup, action: audit.Action, change: Change) -> Lineup:
         self._store.save_lineup(self.turn(before, after, action, change))

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 
 from zeroloop import table
+from zeroloop.registry import rules
 from zeroloop.registry.audit import Record, Turn
 from zeroloop.registry.gates import Evaluation, Gates, Kept
 from zeroloop.registry.labels import CHAMPION, About, Tagged
@@ -76,6 +77,7 @@ class _VersionRow(Row):
     reason = UnicodeAttribute(null=True)
     facts = UnicodeAttribute(null=True)
     served = BooleanAttribute(default=False)
+    answered = BooleanAttribute(null=True)
     description = UnicodeAttribute(null=True)
     updated_at = IntAttribute(null=True)
     approval = UnicodeAttribute(null=True)
@@ -193,20 +195,23 @@ class RegistryStore:
     def save_lineup(self, turn: Turn, stages: Mapping[int, str] | None = None, *, at: int = 0) -> None:
         """Change the lineup and write its audit record, or neither; Conflict if it isn't as `turn` read it any more.
 
-        A version that becomes champion must be READY still, and is marked as having served. `stages` of versions are
-        written with it; where they are dozens, the first of them before it.
+        A version that begins to answer callers must be READY still and is marked, and as having served, if it is
+        champion. `stages` of versions are written with it; where they are dozens, the first of them before it.
         """
         pk, what, given = _pk(turn.after.model_id), f"the lineup of {turn.after.model}", list((stages or {}).items())
         while len(given) > _MOST_STAGES:
             first, given = given[:_MOST_STAGES], given[_MOST_STAGES:]
             table.commit(what, *(action for number, stage in first for action in _put_stage(pk, number, stage, at)))
-        new: dict[int, str | None] = {}
+        begin: dict[int, list[Any]] = {
+            number: [_VersionRow.answered.set(True)]
+            for number in sorted(rules.answering(turn.after) - rules.answering(turn.before))
+        }
         if turn.after.champion and turn.after.champion != turn.before.champion:
-            new[turn.after.champion] = None
+            begin.setdefault(turn.after.champion, []).append(_VersionRow.served.set(True))
         actions = [
             action
-            for number, stage in {**new, **dict(given)}.items()
-            for action in _put_stage(pk, number, stage, at, served=number in new)
+            for number, stage in {**dict.fromkeys(begin), **dict(given)}.items()
+            for action in _put_stage(pk, number, stage, at, begin.get(number))
         ]
         table.commit(what, *_turn(turn), *actions, *([_touch_model(pk, at)] if stages else []))
 
@@ -230,19 +235,23 @@ class RegistryStore:
             rows = islice(_newest(_KeptRow, model_id, "EVALUATION#", before, limit), limit)
             return [(int(row.sk.partition("#")[2]), _kept(row, Evaluation)) for row in rows]
 
-    def set_evaluation(self, version: Version, kept: Kept) -> None:
-        """Keep what was found of a version, in place of what was kept before.
+    def set_evaluation(self, version: Version, kept: Kept, before: Kept | None) -> None:
+        """Keep what was found of a version, in place of what was kept `before`.
 
         Raises
         ------
         Conflict
-            It was deleted meanwhile, or has begun to serve.
+            It was deleted meanwhile, has begun to answer callers, or something else is kept.
         """
         pk, number = _pk(version.model_id), version.version
-        as_read = _VersionRow.pk.exists() if version.served else _VersionRow.served == False  # noqa: E712 - a condition
-        there = table.check(_VersionRow(pk, _version_sk(number)), as_read)
+        there = _VersionRow.pk.exists()
+        as_read = there if version.answered else there & _VersionRow.answered.does_not_exist()
         row = _kept_row(pk, f"EVALUATION#{number:08}", kept)
-        table.commit(f"the evaluation of version {number}", there, table.save(row))
+        table.commit(
+            f"the evaluation of version {number}",
+            table.check(_VersionRow(pk, _version_sk(number)), as_read),
+            table.save(row, _kept_since(before.at if before else None)),
+        )
 
     def approve(self, turn: Turn, version: Version) -> None:
         """Write the version's approval and the record of it."""
@@ -389,12 +398,22 @@ def _kept(row: Any, kind: type[Gates | Evaluation]) -> Kept:
     return Kept(body=msgspec.json.decode(row.body, type=kind), actor=row.actor, at=row.at)
 
 
+def _kept_since(at: int | None) -> Any:
+    return _KeptRow.pk.does_not_exist() if at is None else _KeptRow.at == at
+
+
 def _turn(turn: Turn) -> list[Action]:
-    """The lineup from before to after with its record; or a look that it still is as it was."""
+    """The lineup from before to after with its record, and a look that what versions were judged by is kept still.
+
+    Or only a look that the lineup still is as it was.
+    """
     pk, at_hand = _pk(turn.before.model_id), _LineupRow.revision == turn.before.revision
     if turn.record is None:
         return [table.check(_LineupRow(pk, "LINEUP"), at_hand)]
     actions = [table.save(_lineup_row(turn.after), at_hand), *_recorded(turn)]
+    actions += [
+        table.check(_KeptRow(pk, f"EVALUATION#{number:08}"), _kept_since(at)) for number, at in turn.judged.items()
+    ]
     if turn.before.champion is None and turn.after.champion is not None:
         # A version without a package may have been called champion while nobody served.
         actions.append(table.delete(_LabelRow(pk, f"NAMED#{CHAMPION}")))
@@ -406,12 +425,12 @@ def _recorded(turn: Turn) -> list[Action]:
     return [table.save(row, _AuditRow.pk.does_not_exist())]
 
 
-def _put_stage(pk: str, number: int, stage: str | None, at: int, *, served: bool = False) -> list[Action]:
-    """Write a version's stage, if one is given, and in the same update that it serves."""
+def _put_stage(pk: str, number: int, stage: str | None, at: int, begins: list[Any] | None = None) -> list[Action]:
+    """Write a version's stage, if one is given, and in the same update that it begins to answer."""
     changes = [_VersionRow.updated_at.set(at)] if stage else []
     label = [table.save(_LabelRow(pk, f"STAGE#{number:08}", version=number, value=stage))] if stage else []
-    condition = (_VersionRow.state == State.READY) if served else _VersionRow.pk.exists()
-    changes += [_VersionRow.served.set(True)] if served else []
+    condition = (_VersionRow.state == State.READY) if begins else _VersionRow.pk.exists()
+    changes += begins or []
     return [table.update(_VersionRow(pk, _version_sk(number)), changes, condition), *label]
 
 
@@ -529,6 +548,7 @@ def _version(row: _VersionRow) -> Version:
         reason=row.reason,
         facts=msgspec.json.decode(row.facts, type=Facts) if row.facts else None,
         served=bool(row.served),
+        answered=bool(row.served or row.answered),
         description=row.description,
         updated_at=row.updated_at,
         approval=msgspec.json.decode(row.approval, type=Approval) if row.approval else None,
