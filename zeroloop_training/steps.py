@@ -79,7 +79,8 @@ def validate(asked: Project, file: Path | None, work: Path, last: Path | None) -
         made = project.manifest(rows, _source(asked, file))
         data = msgspec.structs.replace(made, profile=msgspec.to_builtins(seen))
     passed = all(finding.passed for finding in findings)
-    _write(work / "data.json", {"passed": passed, "findings": findings, "data": data, "made": _moment()})
+    told = {"passed": passed, "findings": findings, "limits": asked.data, "data": data, "made": _moment()}
+    _write(work / "data.json", told)
     return 0 if passed else UNFIT
 
 
@@ -140,6 +141,8 @@ def _fit(asked: Project, file: Path | None, work: Path) -> tuple[list[Labelled],
     validated = msgspec.convert(found["data"], Data)
     if validated.splits != now.splits:
         raise InvalidInput("the data is not what was validated: `zeroloop data validate` first, with the same --data")
+    if found.get("limits") != msgspec.to_builtins(asked.data):
+        raise InvalidInput(f"{told}: the limits of pipeline.toml are others now: `zeroloop data validate` again")
     return rows, validated
 
 

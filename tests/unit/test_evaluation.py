@@ -173,8 +173,13 @@ def test_a_package_that_was_brought_is_evaluated_on_the_projects_data(tmp_path: 
     assert found["data"]["source"] == dataset.digest()
 
 
-def test_what_was_not_trained_is_not_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_not_trained_or_was_validated_by_other_limits_is_not_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = project.manifest(dataset.labelled(None), dataset.digest())
-    (tmp_path / "data.json").write_bytes(msgspec.json.encode({"passed": True, "data": data}))
-    assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
-    assert "package.json is missing: `zeroloop train` makes it" in capsys.readouterr().err
+    limits = project.read(EXAMPLES / "sentiment").data
+    for near, says in ((limits.near, "package.json is missing: `zeroloop train` makes it"), (1.0, "the limits of")):
+        validated = {"passed": True, "data": data, "limits": msgspec.structs.replace(limits, near=near)}
+        (tmp_path / "data.json").write_bytes(msgspec.json.encode(validated))
+        assert steps.main(["evaluate", str(EXAMPLES / "sentiment"), "--work", str(tmp_path)]) == 1
+        assert says in capsys.readouterr().err
