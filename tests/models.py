@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from zeroloop.inference import preprocessing
+from zeroloop.inference.answers import Answer, Answers
 from zeroloop.inference.package import Signature
 from zeroloop.inference.readers import TensorsReader
 from zeroloop.inference.runtime import Runner
@@ -357,6 +358,13 @@ def regression(columns: dict[str, Any], weights: tuple[float, ...], bias: float 
     }  # fmt: skip
     described = dense(3, 1, activation="LOGISTIC")
     return package(linear(weights, bias), described=described, scored=["value"], **about)
+
+
+def by_row(said: Answers) -> list[Answer]:
+    """Answers by column, one by one."""
+    n = len(said.predictions)
+    scores = [dict(zip(said.labels, row, strict=True)) for row in zip(*said.scores, strict=True)] or [{}] * n
+    return [Answer(*row) for row in zip(said.predictions, said.confidences, scores, strict=True)]
 
 
 def save(directory: Path, files: dict[str, bytes]) -> Path:

@@ -92,7 +92,7 @@ def test_many_rows_are_answered_as_each_is_alone(rows: Any, task: str, threshold
     labels = [] if task == "regression" else ["a", "b"] if task == "binary" else ["a", "b"][: rows.shape[1]]
     about = package(task, labels, threshold)
     expected = [answer(about, values) for values in rows.tolist()]
-    found = [Answer(*one) for one in zip(*answers(about, rows), strict=True)]
+    found = models.by_row(answers(about, rows))
     assert list(map(repr, found)) == list(map(repr, expected))  # == holds 0.0 and -0.0 for the same
 
 

@@ -17,10 +17,11 @@ from tests import models
 from tests.batches import Run, job, table_model, text_model
 from zeroloop.batch import outputs, planning
 from zeroloop.batch.detect import HEAD_BYTES
+from zeroloop.batch.rows import Rows
 from zeroloop.batch.rules import ROUND_SECONDS, Options, Unreadable, too_many_rejects
 from zeroloop.batch.scoring import predict
 from zeroloop.batch.streams import runs
-from zeroloop.inference.answers import Answer
+from zeroloop.inference.answers import Answers
 from zeroloop.inference.model import Model
 
 TEXT = text_model()
@@ -250,7 +251,7 @@ def test_the_model_answers_the_rows_around_those_that_it_refuses(n_bad: int) -> 
     said, refused = predict(TEXT, values)
     assert sorted(refused) == [i * 2 for i in range(n_bad)]
     assert len(said.predictions) == 1000 - n_bad
-    assert said.scores[1] == TEXT.predict(["good"], ["text"])[0].scores
+    assert models.by_row(said)[1] == TEXT.predict(["good"], ["text"])[0]
     assert refused[0] == "text: must not be blank"
 
 
@@ -465,6 +466,22 @@ def test_a_parquet_output_is_the_table_that_the_csv_is() -> None:
     assert (row["row"], row["id"], row["text"], row["model_version"]) == (1, "1", "good", 3)
 
 
+@pytest.mark.parametrize(
+    "labels", [["no", "yes"], ['"no"', "a\\b"], ["line\n", "é"], ["", " "], [f"label {i}" for i in range(1000)]]
+)
+def test_scores_are_written_by_their_labels_whatever_these_hold(labels: list[str]) -> None:
+    scores = [[i / 8, 0.5] for i in range(len(labels))]
+    said = Answers([labels[0], labels[1]], [0.25, None], labels, scores)
+    rows = Rows([1, 2], [None, "b"], ["one", "two"])
+    first, second = map(json.loads, outputs.json_lines(rows, said, "text", 7).splitlines())
+    assert first == {
+        "row": 1, "text": "one", "prediction": labels[0], "confidence": 0.25, "model_version": 7,
+        "scores": {label: i / 8 for i, label in enumerate(labels)},
+    }  # fmt: skip
+    assert (second["id"], second["scores"]) == ("b", dict.fromkeys(labels, 0.5))
+    assert [row[f"score_{labels[1]}"] for row in outputs.flat(rows, said, "text", [], 7)] == [1 / 8, 0.5]
+
+
 @pytest.mark.parametrize("ids", [[1, "x", None], [None, None], [10**30, 2.5]])
 def test_a_parquet_output_of_json_lines_has_ids_of_one_type(ids: list[Any]) -> None:
     rows = [{"id": own, "text": "good"} for own in ids]
@@ -611,5 +628,5 @@ def test_a_row_of_a_batch_has_the_answer_of_a_single_one_bit_for_bit(package: st
     model = Model({path.name: path.read_bytes() for path in folder.iterdir()})
     rows = gzip.decompress((folder.parents[1] / "data" / "movie_reviews.tsv.gz").read_bytes()).decode().splitlines()
     texts = [row.split("\t")[-1] for row in rows[1:2_001]]
-    said = [Answer(*row) for some in (texts[:1000], texts[1000:]) for row in zip(*predict(model, some)[0], strict=True)]
+    said = [row for some in (texts[:1000], texts[1000:]) for row in models.by_row(predict(model, some)[0])]
     assert said == [model.predict([text], ["text"])[0] for text in texts]

@@ -1,6 +1,7 @@
 """From a model's output to an answer: which label, how sure. Pure."""
 
 from collections.abc import Sequence
+from itertools import chain
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -39,19 +40,21 @@ UNLABELLED = Answer(None, None, {})
 
 
 class Answers(NamedTuple):
-    """Answers by column: what `Answer` holds, of each row."""
+    """Answers by column: what `Answer` holds, of each row; `scores` has a list for each of `labels`."""
 
     predictions: Sequence[Any]
     confidences: Sequence[float | None]
-    scores: Sequence[dict[str, float]]
+    labels: Sequence[str] = ()
+    scores: Sequence[Sequence[float]] = ()
 
     @classmethod
     def joined(cls, parts: Sequence["Answers"]) -> "Answers":
-        """One behind the other."""
+        """One behind the other; all of one model."""
         return cls(
             [one for part in parts for one in part.predictions],
             [one for part in parts for one in part.confidences],
-            [one for part in parts for one in part.scores],
+            parts[0].labels if parts else (),
+            [list(chain(*columns)) for columns in zip(*(part.scores for part in parts), strict=True)],
         )
 
 
@@ -63,27 +66,26 @@ def answers(package: Package, rows: NDArray[np.floating]) -> Answers:
     NotANumber
         One of them holds NaN or an infinity.
     """
+    labels = package.labels
     if package.task not in {"binary", "multiclass"}:
         found = [answer(package, row) for row in rows.tolist()]
-        return Answers(
-            [one.prediction for one in found], [one.confidence for one in found], [one.scores for one in found]
-        )
+        scores = list(zip(*(one.scores.values() for one in found), strict=True))
+        return Answers([one.prediction for one in found], [one.confidence for one in found], labels, scores)
     values = rows.astype(np.float64)
     if not np.isfinite(values).all():
         raise NotANumber("the model answered NaN or an infinity for this input")
-    labels = package.labels
     if package.task == "multiclass":
-        scores, best = _rounded(values), values.argmax(1)
-        confidences = scores[np.arange(len(best)), best].tolist()
-        named = [dict(zip(labels, row, strict=True)) for row in scores.tolist()]
-        return Answers([labels[i] for i in best.tolist()], confidences, named)
+        rounded, best = _rounded(values), values.argmax(1)
+        confidences = rounded[np.arange(len(best)), best].tolist()
+        return Answers([labels[i] for i in best.tolist()], confidences, labels, rounded.T.tolist())
     (first, second), high = labels, values[:, -1]  # written out, since most models are such
     low, positive = values[:, 0] if values.shape[1] > 1 else 1.0 - high, high >= package.threshold
     p_low, p_high = _rounded(low), _rounded(high)
     return Answers(
         [second if yes else first for yes in positive.tolist()],
         np.where(positive, p_high, p_low).tolist(),
-        [{first: one, second: other} for one, other in zip(p_low.tolist(), p_high.tolist(), strict=True)],
+        labels,
+        [p_low.tolist(), p_high.tolist()],
     )
 
 

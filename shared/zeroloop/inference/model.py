@@ -172,7 +172,7 @@ class Model:
         names = [output.name for output in self.package.signature.outputs]
         listed = [tensors.listed(output) if self.rows else [tensors.listed(output)] for output in outputs]
         told = [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
-        return Answers(told, [None] * len(told), [{}] * len(told))
+        return Answers(told, [None] * len(told))
 
     def _result(self, taken: Taken) -> Result:
         outputs = self._run(taken.arrays)
