@@ -119,7 +119,7 @@ def files(job: str) -> dict[str, Any]:
 
 @app.post("/batch/<job>/cancel")
 def cancel(job: str) -> dict[str, Any]:
-    """End a job; 409 if it is over."""
+    """End a job; 409 if it came to its end by itself."""
     return present(jobs.cancel(http.name(job), clock.now_ms()))
 
 
@@ -163,12 +163,12 @@ def step(event: dict[str, Any], remaining_ms: int) -> dict[str, Any]:
         return dict(msgspec.to_builtins(rounds.advance(msgspec.convert(event["state"], Round))))
     if event["step"] == "give_up":
         return dict(msgspec.to_builtins(rounds.give_up(msgspec.convert(event["state"], Round), event["caught"])))
-    chunk = msgspec.convert(event["chunk"], Chunk)
+    chunk, attempt = msgspec.convert(event["chunk"], Chunk), event.get("attempt")
     if event["step"] == "measure":
-        return {"came_to": rounds.measure(event["job_id"], chunk)}
+        return {"came_to": rounds.measure(event["job_id"], attempt, chunk)}
     most = ROUND_SECONDS if event["many"] else ALONE_SECONDS
     seconds = min(most, (remaining_ms - MARGIN_MS) / 1000)
-    return {"came_to": rounds.score(event["job_id"], chunk, seconds)}
+    return {"came_to": rounds.score(event["job_id"], attempt, chunk, seconds)}
 
 
 @logger.inject_lambda_context

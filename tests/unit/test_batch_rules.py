@@ -98,7 +98,7 @@ def test_a_completed_job_counts_its_rows() -> None:
     ("change", "code"),
     [
         (lambda job: rules.cancel(rules.complete(job, [], 1), 1), "job_over"),
-        (lambda job: rules.cancel(rules.cancel(job, 1), 1), "job_over"),
+        (lambda job: rules.cancel(rules.fail(job, "why", 1), 1), "job_over"),
         (lambda job: rules.redrive(rules.complete(job, [], 1), None), "job_over"),
         (lambda job: rules.redrive(rules.fail(replace(job, plan=None), "x", 1), None), "not_planned"),
     ],
@@ -115,6 +115,12 @@ def test_a_redrive_is_a_new_execution_of_the_same_job() -> None:
     assert again.options.max_reject_percent == 50
     assert [rules.execution(JOB), rules.execution(again)] == ["j-1", "j-1-r1"]
     assert rules.redrive(again, None) == again
+    assert rules.redrive(again, 60) == replace(again, options=replace(again.options, max_reject_percent=60))
+
+
+def test_a_job_that_is_cancelled_twice_ended_when_it_was_first() -> None:
+    cancelled = rules.cancel(JOB, 1)
+    assert rules.cancel(cancelled, 2) is cancelled
 
 
 def test_an_object_of_another_version_model_or_place_is_another_job() -> None:
