@@ -61,6 +61,7 @@ class Upload(Struct, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=500)]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     size: Annotated[int, Meta(ge=0, le=5_000_000_000)]
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Redrive(Struct, forbid_unknown_fields=True):
@@ -101,7 +102,7 @@ def upload() -> Response[str]:
     """Where to put a file of at most 5 GB; its upload begins the job."""
     order = http.parse(http.body(app.current_event.raw_event), Upload)
     file = PackageFile(order.name, order.sha256, order.size)
-    key, put = jobs.upload(order.model, order.name, file, clock.new_id()[:12])
+    key, put = jobs.upload(order.model, order.name, file, clock.new_id()[:12], order.options)
     return answer(201, {"bucket": bucket.name, "key": key, "upload": put})
 
 

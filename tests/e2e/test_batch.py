@@ -246,6 +246,10 @@ def test_the_command_uploads_watches_and_brings_home(served: Local, tmp_path: Pa
     assert "completed 100%, 20 rows, 0 rejects" in result.output
     lines = (tmp_path / "out" / "part-00000-00000.jsonl").read_text().splitlines()
     assert len(lines) == 20
+    texts = tmp_path / "texts.csv"
+    texts.write_text("".join(f'"{text}"\n' for text in ("good", "a bad film")))
+    assert "declare header=true" in typed("run", texts, "--model", "scored").output
+    assert "completed 100%, 2 rows" in typed("run", texts, "--model", "scored", "--declare", "header=false").output
     job_id = result.stdout.split()[0]
     assert job_id in typed("list").output
     assert "20 rows" in typed("show", job_id).output

@@ -582,7 +582,7 @@ def test_a_try_that_ends_by_an_older_tolerance_fails_not_the_new_one(
     job_id = world.plan(world.put(b'{"text": "good"}\n{"x": 1}\n'))
     state = json.loads(world.machine.started[job_id])
     world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
-    join, redriven = DataBucket.join, []
+    join, redriven = DataBucket.join, list[int]()
 
     def slow(bucket: DataBucket, keys: Any, target: str) -> None:
         if not redriven:
@@ -631,7 +631,8 @@ def test_a_redrive_that_allows_more_is_heeded_while_another_waits_to_begin(
 
 def test_of_two_redrives_at_once_what_the_second_allows_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = world.scored(world.put(b'{"text": "good"}\n{"x": 1}\n'))["job_id"]
-    store_replace, second = type(world.app.store).replace, []
+    store_replace: Callable[[Any, Job, Job], Job] = type(world.app.store).replace
+    second: list[int] = []
 
     def overtaken(store: Any, before: Job, after: Job) -> Job:
         if after.status == "processing" and not second:
@@ -659,7 +660,8 @@ def test_a_cancel_whose_answer_is_lost_stops_the_execution_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = world.plan(world.put(lines(3)))
-    store_replace, lost = type(world.app.store).replace, []
+    store_replace: Callable[[Any, Job, Job], Job] = type(world.app.store).replace
+    lost: list[str] = []
 
     def losing(store: Any, before: Job, after: Job) -> Job:
         done = store_replace(store, before, after)
@@ -961,6 +963,13 @@ def test_a_request_begins_a_job_and_the_same_request_again_is_the_same(world: Wo
             404,
             "unknown_model",
         ),
+        (
+            "POST",
+            "/batch/uploads",
+            {"model": "m", "name": "a", "sha256": "0" * 64, "size": 1, "options": {"header": "maybe"}},
+            422,
+            "invalid_input",
+        ),
         ("DELETE", "/batch", None, 404, "no_route"),
     ],
 )
@@ -968,6 +977,19 @@ def test_a_refusal(world: World, method: str, path: str, body: Any, status: int,
     world.put(lines(1), "there")
     answered, said = world.ask(method, path, body)
     assert (answered, said["code"]) == (status, code)
+
+
+def test_an_upload_that_was_asked_for_carries_what_was_declared(world: World) -> None:
+    options = {"header": False, "output": "csv"}
+    order = {"model": "m", "name": "f.csv", "sha256": "0" * 64, "size": 1, "options": options}
+    status, place = world.ask("POST", "/batch/uploads", order)
+    headers = place["upload"]["headers"]
+    assert status == 201
+    assert {"x-amz-meta-header": "false", "x-amz-meta-output": "csv"}.items() <= headers.items()
+    assert "x-amz-meta-header" in place["upload"]["url"]  # signed: an upload without it is refused
+    metadata = {name.removeprefix("x-amz-meta-"): value for name, value in headers.items() if "-meta-" in name}
+    job = world.scored(world.put(b"good\nbad\n", "f.csv", **metadata))
+    assert (job["status"], job["rows"], job["options"]["output"]) == ("completed", 2, "csv")
 
 
 def test_the_list_has_the_newest_first_and_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

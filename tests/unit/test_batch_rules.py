@@ -143,6 +143,28 @@ def test_what_is_no_address_is_refused(uri: str) -> None:
     assert refused.value.field == "input"
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"header": False, "delimiter": "tab"},
+        {"output": "csv", "max_reject_percent": 2.5},
+        {"header": None},
+        {"header": "true"},
+    ],
+)
+def test_what_is_asked_for_an_upload_is_the_same_as_its_metadata(asked: dict[str, Any]) -> None:
+    assert rules.options(rules.metadata(asked), {}) == rules.options({}, asked)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"delimiter": "\u00a6"}, {"delimiter": " "}, {"delimiter": "\x01"}, {"header": "maybe"}, {"x": 1}]
+)
+def test_what_can_not_be_metadata_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        rules.metadata(asked)
+
+
 def test_what_is_asked_goes_before_metadata_and_other_metadata_is_nobodys() -> None:
     found = rules.options({"output": "csv", "delimiter": ";", "author": "me"}, {"output": "parquet"})
     assert (found.output, found.delimiter) == ("parquet", ";")

@@ -45,6 +45,13 @@ def as_parquet(rows: list[dict[str, Any]], **how: Any) -> bytes:
     return out.getvalue()
 
 
+def twice(name: str) -> bytes:
+    """A table with two columns of one name."""
+    out = io.BytesIO()
+    parquet.write_table(pa.table([pa.array(["a"])] * 3, names=["text", name, name][-3:]), out)
+    return out.getvalue()
+
+
 def packed(data: bytes, codec: str) -> bytes:
     if codec == "gzip":
         return gzip.compress(data)
@@ -148,6 +155,14 @@ def test_the_only_column_is_the_text_if_it_is_declared_whether_it_has_a_header(
 def test_a_tab_separates_the_cells_of_tsv_and_where_it_is_declared(key: str, options: Any, data: bytes) -> None:
     [row] = Run(data, f"inbox/m/{key}", TEXT, **options).score().rows
     assert row["text"] == "good"
+
+
+def test_a_text_with_a_comma_in_a_list_of_texts_is_rejected_with_what_helps() -> None:
+    run = Run(b"good, really\nbad\n", "inbox/m/f.txt", TEXT, header=False).score()
+    assert [row["text"] for row in run.rows] == ["bad"]
+    assert "has 2 cells, one is expected: quote it, or declare a delimiter" in run.rejects[0]["reason"]
+    run = Run(b'good, really\n"a;b"\n', "inbox/m/f.txt", TEXT, header=False, delimiter=";").score()
+    assert [row["text"] for row in run.rows] == ["good, really", "a;b"]
 
 
 def test_a_zstd_file_may_begin_with_a_frame_to_skip() -> None:
@@ -713,6 +728,8 @@ def test_rows_of_any_size_are_read_once_each_from_wherever_one_begins(sizes: lis
         (b",".join(b"c%d" % i for i in range(100_000)), "f.csv", "header"),
         (b",".join(b"c%d" % i for i in range(5_000)), "f.csv", "columns"),
         (b"a,a\n1,2\n", "f.csv", "twice"),
+        (twice("text"), "f.parquet", "twice"),
+        (twice("id"), "f.parquet", "twice"),
         (b"a,b\n1,2\n", "f.csv", "no column 'text'"),
         (b"id,inputs\n1,2\n", "f.csv", "no column 'text'"),
         (b"\xff\xffx\n", "f.csv", "encoding"),

@@ -210,8 +210,8 @@ class Rounds:
         return self._listed(job, chunks, step="score", **state)
 
     def _listed(self, job: Job, chunks: Sequence[Chunk], *, step: Literal["measure", "score"], **state: Any) -> Round:
-        own = {"job_id": job.job_id, "attempt": job.attempt, "bucket": self._bucket.name}
-        found = Round(many=True, step=step, **own, **state)
+        bucket = self._bucket.name
+        found = Round(job_id=job.job_id, attempt=job.attempt, many=True, step=step, bucket=bucket, **state)
         key = self._key(job, f"{step}-{job.attempt}-{found.round}")
         self._bucket.write(key, msgspec.json.encode(chunks))
         return replace(found, key=key)

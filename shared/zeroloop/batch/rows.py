@@ -212,6 +212,8 @@ def _row(data: bytes, plan: Plan, fields: Fields) -> tuple[Any, str | None]:
     except UnicodeDecodeError as error:
         raise ValueError(f"is not {encoding}") from error
     cells = _cells(text, plan.delimiter)
+    if len(cells) > len(plan.columns) == 1:
+        raise ValueError(f"has {len(cells)} cells, one is expected: quote it, or declare a delimiter that no text has")
     if len(cells) != len(plan.columns):
         raise ValueError(f"has {len(cells)} cells, the header {len(plan.columns)}")
     return fields.of_cells(cells)

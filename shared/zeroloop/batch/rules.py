@@ -227,6 +227,23 @@ def options(metadata: Mapping[str, str], asked: Mapping[str, Any]) -> Options:
         raise InvalidInput(f"options: {error}", field="options") from error
 
 
+def metadata(asked: Mapping[str, Any]) -> dict[str, str]:
+    """`asked` as an object's metadata, of which `options` makes the same.
+
+    Raises
+    ------
+    InvalidInput
+        Names what can't be so, or can't be metadata.
+    """
+    declared = options({}, asked)
+    told = {name: getattr(declared, name) for name in asked if getattr(declared, name) is not None}
+    told = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in told.items()}
+    for name, value in told.items():
+        if not value.isascii() or not value.isprintable() or value.isspace():
+            raise InvalidInput("metadata holds visible ASCII only: tab is called tab", field=f"options.{name}")
+    return told
+
+
 def execution(job: Job) -> str:
     """Name of the execution that works on the job: one a try."""
     return f"{job.job_id}-r{job.attempt}" if job.attempt else job.job_id

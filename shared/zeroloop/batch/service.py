@@ -114,13 +114,15 @@ class Jobs:
         job = self._rounds.change(job_id, lambda job: rules.redrive(job, max_reject_percent), over=True)
         return self._begun(job, at)
 
-    def upload(self, model: str, name: str, file: PackageFile, folder: str) -> tuple[str, Upload]:
-        """Where to put a file so that it becomes a job: its key and the presigned PUT.
+    def upload(
+        self, model: str, name: str, file: PackageFile, folder: str, options: dict[str, Any]
+    ) -> tuple[str, Upload]:
+        """Where to put a file so that it becomes a job with `options`: its key and the presigned PUT.
 
         Raises
         ------
         InvalidInput
-            The name can't be one.
+            The name can't be one, or the options can't be so.
         NotFound
             There is no such model.
         Conflict
@@ -130,7 +132,7 @@ class Jobs:
             raise InvalidInput("a name has no slash and at most 500 bytes", field="name")
         key = f"{rules.INBOX}{check_name(model)}/{folder}/{name}"
         self._version(Wanted(bucket=self._bucket.name, key=key, model=model))
-        return key, self._bucket.upload(key, file)
+        return key, self._bucket.upload(key, file, rules.metadata(options))
 
     def files(self, job_id: str) -> list[dict[str, str]]:
         """The files of a job's output, each with a URL good for an hour; of more than 1,000, Conflict."""
