@@ -78,6 +78,11 @@ def test_a_redrive_watches_the_job_that_it_is_answered_with(monkeypatch: pytest.
         "output": "",
     }
     monkeypatch.setattr("cli.api.local_api", lambda *_: Asked({**job, "status": "processing"}))
-    monkeypatch.setattr(batch, "watch", lambda _api, job_id: watched.append(job_id) or job)
+
+    def watch(_api: Api, job_id: str) -> dict[str, Any]:
+        watched.append(job_id)
+        return job
+
+    monkeypatch.setattr(batch, "watch", watch)
     result = CliRunner().invoke(main, ["batch", "redrive", "j-1"])
     assert (result.exit_code, watched) == (0, ["j-2"]), result.output
