@@ -57,6 +57,16 @@ def test_a_part_that_is_not_there_or_has_another_size_is_seen() -> None:
     assert rules.missing(pieces, {"part-a": 4, "rejects/a": 3}) == ["part-a has 4 bytes, not 5"]
 
 
+def test_of_a_chunk_that_lost_something_what_follows_is_in_doubt_and_all_of_one_with_gaps() -> None:
+    pieces = changed(1, part=Written("part-b", "0", 5))
+    assert rules.doubtful(CHUNKS, pieces, {"part-b": 5}) == []
+    assert rules.doubtful(CHUNKS, pieces, {"part-b": 4}) == [pieces[1]]
+    pieces = changed(0, rejected=Written("rejects/a", "1", 3))
+    assert rules.doubtful(CHUNKS, pieces, {}) == pieces[:2]
+    pieces = changed(1, start=21)
+    assert rules.doubtful(CHUNKS, pieces, {}) == pieces[:2]
+
+
 def test_a_chunk_without_its_last_piece_is_unfinished() -> None:
     assert rules.unfinished(CHUNKS, PIECES[:1]) == CHUNKS
     assert rules.unfinished(CHUNKS, PIECES[:2]) == CHUNKS[1:]
