@@ -6,8 +6,9 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from zeroloop.batch.outputs import spelled
@@ -20,6 +21,7 @@ _BLOCK = 1 << 20
 _BUFFER = 8 << 20
 _ROWS = 250
 _GROWTH = 16
+_WIDE = 64
 _READ_BYTES = 16_000_000
 # Tables repeat short values without end, in next to no bytes: that is no bomb.
 _FREE_ROW_BYTES = 1_000
@@ -59,16 +61,21 @@ def _value(name: str, scalar: pa.Scalar) -> Any:
 
 
 def _with_ids(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """`batch` with times as text where they are its ids: Arrow's go further and finer than Python's."""
+    """`batch` with times as text where they are its ids: they go further and finer than Python's."""
     at = batch.schema.get_field_index("id")
     if at < 0 or not pa.types.is_temporal(batch.schema.field(at).type):
         return batch
-    ids = batch.column(at)
-    try:
-        told = pc.cast(ids, pa.string())
-    except pa.ArrowException:  # a time zone that nobody knows, or a duration
-        told = ids.view(pa.int32() if ids.type.bit_width == 32 else pa.int64()).cast(pa.string())
+    kind = batch.column(at).type
+    counts = batch.column(at).view(pa.int32() if kind.bit_width < _WIDE else pa.int64()).to_pylist()
+    told = pa.array([None if count is None else _time(count, kind) for count in counts], pa.string())
     return batch.set_column(at, "id", told)
+
+
+def _time(count: int, kind: pa.DataType) -> str:
+    """Of a day or an instant ISO 8601, in UTC where there is a time zone; of a span or an hour the number stored."""
+    if pa.types.is_timestamp(kind):
+        return f"{np.datetime64(count, kind.unit)}{'Z' if kind.tz else ''}"
+    return str(np.datetime64(count, "D" if kind == pa.date32() else "ms") if pa.types.is_date(kind) else count)
 
 
 def _size(batch: pa.RecordBatch) -> int:
@@ -77,9 +84,17 @@ def _size(batch: pa.RecordBatch) -> int:
 
 
 def _column_size(column: pa.Array) -> int:
-    if isinstance(column, pa.DictionaryArray) and pa.types.is_string(column.type.value_type):
-        return pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
-    return int(column.nbytes)
+    if not isinstance(column, pa.DictionaryArray) or column.type.value_type != pa.string() or not column.dictionary:
+        return int(column.nbytes)
+    # By hand: the layer has no pyarrow.compute.
+    places = _held(column.indices, f"i{column.indices.type.bit_width // 8}")
+    ends = _held(column.dictionary, "i4", 1)
+    return int(np.diff(ends).take(places, mode="clip").sum())
+
+
+def _held(array: pa.Array, kind: str, more: int = 0) -> NDArray[Any]:
+    """What the first buffer of `array` behind that of its nulls holds for its elements, and `more`."""
+    return np.frombuffer(array.buffers()[1], kind)[array.offset :][: len(array) + more]
 
 
 class _File(io.RawIOBase):
