@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,13 @@ def batch() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", "name", required=True, help="Name of the model; its champion scores.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to bring the result home to.")
+@click.option("--declare", "declared", multiple=True, metavar="NAME=VALUE", help="As metadata does: header=false.")
 @on_stack
-def run_command(file: Path, name: str, output: Path | None, api: Api, as_json: bool) -> None:  # noqa: FBT001 - click's
+def run_command(  # noqa: PLR0913 - click gives each option
+    *, file: Path, name: str, output: Path | None, declared: tuple[str, ...], api: Api, as_json: bool
+) -> None:
     """Upload FILE (at most 5 GB: `aws s3 cp` puts larger ones), watch its job, and say where the result lies."""
-    job = watch(api, begin(api, file, name))
+    job = watch(api, begin(api, file, name, options(declared)))
     show(job, as_json, told(job))
     if job["status"] != "completed":
         raise SystemExit(1)
@@ -84,18 +88,28 @@ def cancel_command(job_id: str, api: Api, as_json: bool) -> None:  # noqa: FBT00
 @on_stack
 def redrive_command(job_id: str, max_reject_percent: float | None, api: Api, as_json: bool) -> None:  # noqa: FBT001
     """Try a job again and watch it; what is done stays done."""
-    api.post(path("batch", job_id, "redrive"), {"max_reject_percent": max_reject_percent})
-    job = watch(api, job_id)
+    again = api.post(path("batch", job_id, "redrive"), {"max_reject_percent": max_reject_percent})
+    job = watch(api, again["job_id"])  # another's, where the object that was missing is there by now
     show(job, as_json, told(job))
     if job["status"] != "completed":
         raise SystemExit(1)
 
 
-def begin(api: Api, file: Path, name: str) -> str:
-    """Upload `file`; the id of the job that this begins."""
+def options(declared: Sequence[str]) -> dict[str, str]:
+    """What is declared of a file, each as `name=value`."""
+    pairs = [one.partition("=") for one in declared]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise click.BadParameter(f"{name!r} is not NAME=VALUE", param_hint="--declare")
+    return {name: value for name, _, value in pairs}
+
+
+def begin(api: Api, file: Path, name: str, declared: Mapping[str, str] | None = None) -> str:
+    """Upload `file` with what is `declared` of it; the id of the job that this begins."""
     with file.open("rb") as data:
         digest = hashlib.file_digest(data, "sha256").hexdigest()
         order = {"model": name, "name": file.name, "sha256": digest, "size": file.stat().st_size}
+        order["options"] = dict(declared or {})
         place = api.post("/batch/uploads", order, repeat=True)
         data.seek(0)
         place["upload"]["headers"]["content-length"] = str(order["size"])  # or a file would be sent in chunks

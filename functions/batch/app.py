@@ -61,6 +61,7 @@ class Upload(Struct, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=500)]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     size: Annotated[int, Meta(ge=0, le=5_000_000_000)]
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Redrive(Struct, forbid_unknown_fields=True):
@@ -101,7 +102,7 @@ def upload() -> Response[str]:
     """Where to put a file of at most 5 GB; its upload begins the job."""
     order = http.parse(http.body(app.current_event.raw_event), Upload)
     file = PackageFile(order.name, order.sha256, order.size)
-    key, put = jobs.upload(order.model, order.name, file, clock.new_id()[:12])
+    key, put = jobs.upload(order.model, order.name, file, clock.new_id()[:12], order.options)
     return answer(201, {"bucket": bucket.name, "key": key, "upload": put})
 
 
@@ -119,7 +120,7 @@ def files(job: str) -> dict[str, Any]:
 
 @app.post("/batch/<job>/cancel")
 def cancel(job: str) -> dict[str, Any]:
-    """End a job; 409 if it is over."""
+    """End a job; 409 if it came to its end by itself."""
     return present(jobs.cancel(http.name(job), clock.now_ms()))
 
 
@@ -163,12 +164,12 @@ def step(event: dict[str, Any], remaining_ms: int) -> dict[str, Any]:
         return dict(msgspec.to_builtins(rounds.advance(msgspec.convert(event["state"], Round))))
     if event["step"] == "give_up":
         return dict(msgspec.to_builtins(rounds.give_up(msgspec.convert(event["state"], Round), event["caught"])))
-    chunk = msgspec.convert(event["chunk"], Chunk)
+    chunk, attempt = msgspec.convert(event["chunk"], Chunk), event.get("attempt")
     if event["step"] == "measure":
-        return {"came_to": rounds.measure(event["job_id"], chunk)}
+        return {"came_to": rounds.measure(event["job_id"], attempt, chunk)}
     most = ROUND_SECONDS if event["many"] else ALONE_SECONDS
     seconds = min(most, (remaining_ms - MARGIN_MS) / 1000)
-    return {"came_to": rounds.score(event["job_id"], chunk, seconds)}
+    return {"came_to": rounds.score(event["job_id"], attempt, chunk, seconds)}
 
 
 @logger.inject_lambda_context

@@ -4,7 +4,7 @@
 # ruff: noqa: PLC0415
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import md5
@@ -96,8 +96,8 @@ class Bucket:
         with suppress(Conflict), translated(key), source.open("rb") as file:
             client("s3").put_object(Bucket=self.name, Key=key, Body=file, IfNoneMatch="*")
 
-    def upload(self, key: str, file: PackageFile) -> Upload:
-        """A presigned PUT, good for an hour, that S3 accepts once and only with the bytes of `file`."""
+    def upload(self, key: str, file: PackageFile, metadata: Mapping[str, str] | None = None) -> Upload:
+        """A presigned PUT, good for an hour, that S3 accepts once and only with the bytes of `file` and `metadata`."""
         checksum = b64encode(bytes.fromhex(file.sha256)).decode()
         params = {
             "Bucket": self.name,
@@ -105,9 +105,11 @@ class Bucket:
             "IfNoneMatch": "*",
             "ChecksumSHA256": checksum,
             "ContentLength": file.size,
+            "Metadata": metadata or {},
         }
         url = client("s3").generate_presigned_url("put_object", Params=params, ExpiresIn=URL_SECONDS)
-        headers = {"If-None-Match": "*", "x-amz-checksum-sha256": checksum}
+        declared = {f"x-amz-meta-{name}": value for name, value in (metadata or {}).items()}
+        headers = {"If-None-Match": "*", "x-amz-checksum-sha256": checksum, **declared}
         return Upload(path=file.path, url=url, headers=headers)
 
     def download(self, key: str, seconds: int = URL_SECONDS) -> str:

@@ -1,6 +1,7 @@
 """Uploads to the deployed stack: S3's own event, the real state machine, the real function, and what they leave."""
 
 import gzip
+import io
 import json
 import os
 import signal
@@ -10,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from pyarrow import parquet
 
 from cli.main import main
 from tests.local_stack import PACKAGES, Local
@@ -94,6 +97,15 @@ def test_an_upload_is_scored_as_predict_answers(served: Local) -> None:
         {name: one[name] for name in told} for one in online["predictions"]
     ]
     assert {row["model_version"] for row in scored} == {online["model_version"]}
+
+
+def test_a_table_comes_out_as_one(served: Local) -> None:
+    file = io.BytesIO()
+    columns = {"id": pa.array([None, 2], pa.timestamp("ns")), "text": ["good", "a bad film"]}
+    parquet.write_table(pa.table(columns), file)
+    found = output(served, over(served, put(served, "table.parquet", file.getvalue(), output="parquet")))
+    scored = parquet.read_table(io.BytesIO(found["part-00000-00000.parquet"])).to_pylist()
+    assert [(row["row"], row["id"]) for row in scored] == [(1, None), (2, "1970-01-01T00:00:00.000000002")]
 
 
 def test_a_large_file_goes_through_distributed_map_and_loses_nothing(served: Local) -> None:
@@ -246,6 +258,10 @@ def test_the_command_uploads_watches_and_brings_home(served: Local, tmp_path: Pa
     assert "completed 100%, 20 rows, 0 rejects" in result.output
     lines = (tmp_path / "out" / "part-00000-00000.jsonl").read_text().splitlines()
     assert len(lines) == 20
+    texts = tmp_path / "texts.csv"
+    texts.write_text("".join(f'"{text}"\n' for text in ("good", "a bad film")))
+    assert "declare header=true" in typed("run", texts, "--model", "scored").output
+    assert "completed 100%, 2 rows" in typed("run", texts, "--model", "scored", "--declare", "header=false").output
     job_id = result.stdout.split()[0]
     assert job_id in typed("list").output
     assert "20 rows" in typed("show", job_id).output

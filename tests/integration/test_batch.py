@@ -22,10 +22,11 @@ from tests.aws_chaos import Chaos
 from tests.aws_limits import check_answer
 from tests.integration.conftest import ROOT, Context, client, event
 from tests.integration.test_predict import Session
-from zeroloop import objects, table
+from zeroloop import clock, objects, table
 from zeroloop.batch import costs
 from zeroloop.batch.rounds import _Sink
 from zeroloop.batch.rules import Job, Piece
+from zeroloop.batch.service import Wanted
 from zeroloop.data import DataBucket
 from zeroloop.digests import PackageFile, sha256
 from zeroloop.errors import Conflict, Unavailable
@@ -67,7 +68,7 @@ class Machine:
                 chunks = json.loads(client("s3").get_object(Bucket=state["bucket"], Key=state["key"])["Body"].read())
                 self.lists.append(chunks)
             for chunk in reversed(chunks) if backwards else chunks:
-                given = {"step": state["step"], "many": state["many"], "job_id": state["job_id"], "chunk": chunk}
+                given = {name: state[name] for name in ("step", "many", "job_id", "attempt")} | {"chunk": chunk}
                 self.attempt(given)
             state = json.loads(msgspec.json.encode(self.attempt({"step": "advance", "state": state})))
         raise AssertionError("the rounds do not end")
@@ -511,6 +512,171 @@ def test_a_job_whose_parts_are_not_there_as_noted_fails(world: World, lost: str,
     assert not {"manifest.json", "_SUCCESS"} & world.output(job).keys()
 
 
+@pytest.mark.parametrize("lost", ["part-00000-00001.jsonl", "rejects/00000-00001.jsonl"])
+@pytest.mark.parametrize("how", ["deleted", "cut"])
+def test_what_was_lost_of_an_output_is_made_again_by_a_redrive(
+    world: World, monkeypatch: pytest.MonkeyPatch, lost: str, how: str
+) -> None:
+    small(world, monkeypatch, chunk=10**9, piece=50)
+    undisturbed = without_time(world.output(world.scored(world.put(lines(200)))))
+    job_id = world.plan(world.put(lines(200)))
+    state = json.loads(world.machine.started[job_id])
+    world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
+    key = f"outbox/m/{job_id}/{lost}"
+    if how == "deleted":
+        world.bucket.delete_object(Bucket="data", Key=key)
+    else:
+        world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n")
+    world.machine.run(job_id)
+    assert world.job(job_id)["error"].startswith(f"rows_lost: {lost} ")
+    assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0]
+    assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
+    world.machine.run(f"{job_id}-r1")
+    assert without_time(world.output(world.job(job_id))) == undisturbed
+
+
+def test_a_round_that_failed_tells_the_job_why(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    caught = {"Error": "OverflowError", "Cause": '{"errorMessage": "too large"}' + "x" * 30_000}
+    state = json.loads(world.machine.started[job_id]) | {"came_to": caught}
+    assert world.app.step({"step": "advance", "state": state}, 900_000)["status"] == "failed"
+    error = world.job(job_id)["error"]
+    assert error.startswith("given_up: chunk 0 came no further: OverflowError: ")
+    assert "too large" in error
+    assert len(error) < 500
+
+
+@pytest.mark.parametrize("step", ["measure", "score", "advance", "give_up"])
+def test_a_step_of_an_older_try_leaves_the_new_one_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    small(world, monkeypatch, chunk=300, piece=50)
+    job_id = world.plan(world.put(lines(100)))
+    state = json.loads(world.machine.started[job_id]) | {"round": 2}
+    assert world.ask("POST", f"/batch/{job_id}/cancel")[0] == 200
+    assert world.ask("POST", f"/batch/{job_id}/redrive", {})[1]["status"] == "processing"
+    chunk = {"chunk": 0, "start": 0, "end": 300, "row": 1}
+    given = {"step": step, "many": True, "job_id": job_id, "attempt": state["attempt"], "chunk": chunk}
+    said = world.app.step({**given, "state": state, "caught": {"Error": "x"}}, 900_000)
+    assert said in ({"came_to": "over"}, {**said, "over": True})
+    assert (world.job(job_id)["status"], world.job(job_id)["error"]) == ("processing", None)
+    assert world.app.store.pieces(job_id) == []
+    assert world.app.store.measures(job_id) == {}
+    world.machine.run(f"{job_id}-r1")
+    assert world.job(job_id)["status"] == "completed"
+
+
+def test_a_step_of_an_older_deployment_names_no_try_and_works_on(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    world.ask("POST", f"/batch/{job_id}/redrive", {})
+    state = json.loads(world.machine.started[f"{job_id}-r1"])
+    assert state.pop("attempt") == 1
+    given = {"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}
+    assert world.app.step(given, 900_000) == {"came_to": "done"}
+    assert world.app.step({"step": "advance", "state": state}, 900_000)["status"] == "completed"
+
+
+def test_a_try_that_ends_by_an_older_tolerance_fails_not_the_new_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = world.plan(world.put(b'{"text": "good"}\n{"x": 1}\n'))
+    state = json.loads(world.machine.started[job_id])
+    world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
+    join, redriven = DataBucket.join, list[int]()
+
+    def slow(bucket: DataBucket, keys: Any, target: str) -> None:
+        if not redriven:
+            redriven.append(world.app.jobs.redrive(job_id, 60.0, 1).attempt)
+        join(bucket, keys, target)
+
+    monkeypatch.setattr(DataBucket, "join", slow)
+    assert world.app.step({"step": "advance", "state": state}, 900_000)["over"]
+    assert redriven == [1]
+    assert world.job(job_id)["status"] == "processing"
+    assert world.machine.run(f"{job_id}-r1")["status"] == "completed"
+
+
+def test_of_two_requests_at_once_the_one_with_other_options_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put(lines(3))
+    order = {"model": "m", "input": "s3://data/inbox/m/f.jsonl"}
+    planned = type(world.app.jobs)._planned
+    wanted = Wanted(bucket="data", key="inbox/m/f.jsonl", model="m", options={"output": "parquet"})
+    first: list[Any] = []
+
+    def slow(jobs: Any, *given: Any) -> Any:
+        made = planned(jobs, *given)
+        if not first:
+            first.append(None)
+            first[0] = jobs.submit(wanted, 1)
+        return made
+
+    monkeypatch.setattr(type(world.app.jobs), "_planned", slow)
+    status, said = world.ask("POST", "/batch", {**order, "options": {"output": "csv"}})
+    assert first[0].options.output == "parquet"
+    assert (status, said["code"]) == (409, "other_options")
+
+
+def test_a_redrive_that_allows_more_is_heeded_while_another_waits_to_begin(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = world.scored(world.put(b'{"text": "good"}\n{"x": 1}\n'))["job_id"]
+    with monkeypatch.context() as broken:
+        broken.setattr(world.machine, "start", unavailable)
+        assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 503
+    assert world.ask("POST", f"/batch/{job_id}/redrive", {"max_reject_percent": 60})[0] == 202
+    assert world.machine.run(f"{job_id}-r1")["status"] == "completed"
+
+
+def test_of_two_redrives_at_once_what_the_second_allows_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = world.scored(world.put(b'{"text": "good"}\n{"x": 1}\n'))["job_id"]
+    store_replace: Callable[[Any, Job, Job], Job] = type(world.app.store).replace
+    second: list[int] = []
+
+    def overtaken(store: Any, before: Job, after: Job) -> Job:
+        if after.status == "processing" and not second:
+            second.append(0)
+            second[0] = world.app.jobs.redrive(job_id, 60.0, 1).attempt
+        return store_replace(store, before, after)
+
+    monkeypatch.setattr(type(world.app.store), "replace", overtaken)
+    assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
+    assert (second, list(world.machine.started)) == ([1], [job_id, f"{job_id}-r1"])
+    assert world.machine.run(f"{job_id}-r1")["status"] == "completed"
+
+
+def test_a_piece_lives_from_when_it_was_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    later = clock.now_ms() + 100 * 86_400_000
+    monkeypatch.setattr("zeroloop.batch.store.clock.now_ms", lambda: later)
+    world.machine.run(job_id)
+    key = {"pk": {"S": f"JOB#{job_id}"}, "sk": {"S": "PIECE#00000#00000"}}
+    piece = client("dynamodb").get_item(TableName="batch", Key=key)["Item"]
+    assert int(piece["expires"]["N"]) == later // 1000 + 90 * 86_400
+
+
+def test_a_cancel_whose_answer_is_lost_stops_the_execution_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    store_replace: Callable[[Any, Job, Job], Job] = type(world.app.store).replace
+    lost: list[str] = []
+
+    def losing(store: Any, before: Job, after: Job) -> Job:
+        done = store_replace(store, before, after)
+        if not lost:
+            lost.append(done.status)
+            raise Conflict("what botocore's own second try is told")
+        return done
+
+    monkeypatch.setattr(type(world.app.store), "replace", losing)
+    status, said = world.ask("POST", f"/batch/{job_id}/cancel")
+    assert (status, said["status"]) == (200, "cancelled")
+    assert (lost, world.machine.stopped) == (["cancelled"], [job_id])
+    assert world.ask("POST", f"/batch/{job_id}/cancel")[1]["finished_at"] == said["finished_at"]
+
+
 def test_a_job_is_replaced_only_as_it_was_read(world: World) -> None:
     job_id = world.plan(world.put(lines(3)))
     store = world.app.store
@@ -573,7 +739,7 @@ def test_a_worker_hands_over_before_its_child_or_its_function_ends(
     world: World, monkeypatch: pytest.MonkeyPatch, many: bool, remaining_ms: int, seconds: float
 ) -> None:
     given: list[float] = []
-    monkeypatch.setattr(world.app.rounds, "score", lambda _job, _chunk, seconds: given.append(seconds))
+    monkeypatch.setattr(world.app.rounds, "score", lambda _job, _attempt, _chunk, seconds: given.append(seconds))
     chunk = {"chunk": 0, "start": 0, "end": 1, "row": 1}
     world.app.step({"step": "score", "many": many, "job_id": "j-1", "chunk": chunk}, remaining_ms)
     assert given == [seconds]
@@ -731,10 +897,10 @@ def test_a_cancelled_job_stops_and_can_be_driven_again(world: World) -> None:
     assert world.machine.stopped == [job_id]
     world.machine.run(job_id)
     assert world.output(world.job(job_id)) == {}
-    assert world.ask("POST", f"/batch/{job_id}/cancel")[0] == 409
     assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
     world.machine.run(f"{job_id}-r1")
     assert world.job(job_id)["status"] == "completed"
+    assert world.ask("POST", f"/batch/{job_id}/cancel")[0] == 409
     assert world.ask("POST", f"/batch/{job_id}/redrive", {})[1]["code"] == "job_over"
 
 
@@ -797,6 +963,13 @@ def test_a_request_begins_a_job_and_the_same_request_again_is_the_same(world: Wo
             404,
             "unknown_model",
         ),
+        (
+            "POST",
+            "/batch/uploads",
+            {"model": "m", "name": "a", "sha256": "0" * 64, "size": 1, "options": {"header": "maybe"}},
+            422,
+            "invalid_input",
+        ),
         ("DELETE", "/batch", None, 404, "no_route"),
     ],
 )
@@ -804,6 +977,19 @@ def test_a_refusal(world: World, method: str, path: str, body: Any, status: int,
     world.put(lines(1), "there")
     answered, said = world.ask(method, path, body)
     assert (answered, said["code"]) == (status, code)
+
+
+def test_an_upload_that_was_asked_for_carries_what_was_declared(world: World) -> None:
+    options = {"header": False, "output": "csv"}
+    order = {"model": "m", "name": "f.csv", "sha256": "0" * 64, "size": 1, "options": options}
+    status, place = world.ask("POST", "/batch/uploads", order)
+    headers = place["upload"]["headers"]
+    assert status == 201
+    assert {"x-amz-meta-header": "false", "x-amz-meta-output": "csv"}.items() <= headers.items()
+    assert "x-amz-meta-header" in place["upload"]["url"]  # signed: an upload without it is refused
+    metadata = {name.removeprefix("x-amz-meta-"): value for name, value in headers.items() if "-meta-" in name}
+    job = world.scored(world.put(b"good\nbad\n", "f.csv", **metadata))
+    assert (job["status"], job["rows"], job["options"]["output"]) == ("completed", 2, "csv")
 
 
 def test_the_list_has_the_newest_first_and_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,6 +187,35 @@ assert pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read(
 
 
 @pytest.mark.parametrize("target", ["host", "x86_64"])
+def test_batch_reads_and_writes_tables_with_the_pruned_layer(build: Build, target: str) -> None:
+    code = """
+import io, pyarrow as pa
+from pyarrow import parquet
+from zeroloop.batch import tables
+class Stored:
+    def __init__(self, data):
+        self.data, self.size = data, len(data)
+    def read_range(self, start, end):
+        return self.data[start:end]
+file = io.BytesIO()
+texts = pa.DictionaryArray.from_arrays([1, 0, None] * 500, ["good", "bad"])
+columns = {"text": texts, "id": pa.array([1, 2**62, None] * 500, pa.timestamp("us")), "z": [{"t": b"\\xff"}] * 1_500}
+parquet.write_table(pa.table(columns), file)
+found = tables.Parquet(Stored(file.getvalue()))
+rows = list(found.rows(0, 1_500, found.columns))
+assert [row["text"] for row in rows] == ["bad", "good", None] * 500
+assert rows[0]["id"] == "1970-01-01T00:00:00.000001"
+columns = pa.schema({"row": pa.int64(), "x": pa.struct([("y", pa.list_(pa.float64()))])})
+data = tables.table_bytes([{"row": 1, "x": {"y": [2**64, 1.5]}}], columns)
+assert parquet.read_table(io.BytesIO(data)).to_pylist() == [{"row": 1, "x": {"y": [2.0**64, 1.5]}}]
+"""
+
+    done = run_alone(interpreter_for(target), code, sees=places(build, target, "BatchFunction"), given={})
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", ["host", "x86_64"])
 def test_the_stats_layer_computes(build: Build, target: str) -> None:
     code = "from scipy import stats; assert 0 < stats.ks_2samp([1, 2, 3], [2, 3, 4]).pvalue <= 1"
 

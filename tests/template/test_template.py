@@ -235,8 +235,9 @@ ACTIONS = {
         "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject",
     },
     "BatchRole": {
-        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "s3:GetObject", "s3:GetObjectVersion",
-        "s3:ListBucket", "s3:PutObject", "sqs:SendMessage", "states:StartExecution", "states:StopExecution",
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "s3:GetObject",
+        "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject", "sqs:SendMessage", "states:StartExecution",
+        "states:StopExecution",
     },
     "MonitorRole": {
         "cloudwatch:GetMetricStatistics", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem",

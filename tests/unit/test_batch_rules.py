@@ -57,6 +57,16 @@ def test_a_part_that_is_not_there_or_has_another_size_is_seen() -> None:
     assert rules.missing(pieces, {"part-a": 4, "rejects/a": 3}) == ["part-a has 4 bytes, not 5"]
 
 
+def test_of_a_chunk_that_lost_something_what_follows_is_in_doubt_and_all_of_one_with_gaps() -> None:
+    pieces = changed(1, part=Written("part-b", "0", 5))
+    assert rules.doubtful(CHUNKS, pieces, {"part-b": 5}) == []
+    assert rules.doubtful(CHUNKS, pieces, {"part-b": 4}) == [pieces[1]]
+    pieces = changed(0, rejected=Written("rejects/a", "1", 3))
+    assert rules.doubtful(CHUNKS, pieces, {}) == pieces[:2]
+    pieces = changed(1, start=21)
+    assert rules.doubtful(CHUNKS, pieces, {}) == pieces[:2]
+
+
 def test_a_chunk_without_its_last_piece_is_unfinished() -> None:
     assert rules.unfinished(CHUNKS, PIECES[:1]) == CHUNKS
     assert rules.unfinished(CHUNKS, PIECES[:2]) == CHUNKS[1:]
@@ -98,7 +108,7 @@ def test_a_completed_job_counts_its_rows() -> None:
     ("change", "code"),
     [
         (lambda job: rules.cancel(rules.complete(job, [], 1), 1), "job_over"),
-        (lambda job: rules.cancel(rules.cancel(job, 1), 1), "job_over"),
+        (lambda job: rules.cancel(rules.fail(job, "why", 1), 1), "job_over"),
         (lambda job: rules.redrive(rules.complete(job, [], 1), None), "job_over"),
         (lambda job: rules.redrive(rules.fail(replace(job, plan=None), "x", 1), None), "not_planned"),
     ],
@@ -115,6 +125,12 @@ def test_a_redrive_is_a_new_execution_of_the_same_job() -> None:
     assert again.options.max_reject_percent == 50
     assert [rules.execution(JOB), rules.execution(again)] == ["j-1", "j-1-r1"]
     assert rules.redrive(again, None) == again
+    assert rules.redrive(again, 60) == replace(again, options=replace(again.options, max_reject_percent=60))
+
+
+def test_a_job_that_is_cancelled_twice_ended_when_it_was_first() -> None:
+    cancelled = rules.cancel(JOB, 1)
+    assert rules.cancel(cancelled, 2) is cancelled
 
 
 def test_an_object_of_another_version_model_or_place_is_another_job() -> None:
@@ -135,6 +151,28 @@ def test_what_is_no_address_is_refused(uri: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         rules.parse_uri(uri)
     assert refused.value.field == "input"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"header": False, "delimiter": "tab"},
+        {"output": "csv", "max_reject_percent": 2.5},
+        {"header": None},
+        {"header": "true"},
+    ],
+)
+def test_what_is_asked_for_an_upload_is_the_same_as_its_metadata(asked: dict[str, Any]) -> None:
+    assert rules.options(rules.metadata(asked), {}) == rules.options({}, asked)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"delimiter": "\u00a6"}, {"delimiter": " "}, {"delimiter": "\x01"}, {"header": "maybe"}, {"x": 1}]
+)
+def test_what_can_not_be_metadata_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        rules.metadata(asked)
 
 
 def test_what_is_asked_goes_before_metadata_and_other_metadata_is_nobodys() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from tests import models
-from tests.batches import Run, job, table_model, text_model
-from zeroloop.batch import outputs, planning
+from tests.batches import Run, Stored, job, table_model, text_model
+from zeroloop.batch import outputs, planning, tables
 from zeroloop.batch.detect import HEAD_BYTES
 from zeroloop.batch.rows import Rows
 from zeroloop.batch.rules import ROUND_SECONDS, Options, Unreadable, too_many_rejects
@@ -42,6 +42,13 @@ def as_csv(rows: list[list[Any]], **dialect: Any) -> bytes:
 def as_parquet(rows: list[dict[str, Any]], **how: Any) -> bytes:
     out = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(rows), out, **how)
+    return out.getvalue()
+
+
+def twice(name: str) -> bytes:
+    """A table with two columns of one name."""
+    out = io.BytesIO()
+    parquet.write_table(pa.table([pa.array(["a"])] * 3, names=["text", name, name][-3:]), out)
     return out.getvalue()
 
 
@@ -148,6 +155,14 @@ def test_the_only_column_is_the_text_if_it_is_declared_whether_it_has_a_header(
 def test_a_tab_separates_the_cells_of_tsv_and_where_it_is_declared(key: str, options: Any, data: bytes) -> None:
     [row] = Run(data, f"inbox/m/{key}", TEXT, **options).score().rows
     assert row["text"] == "good"
+
+
+def test_a_text_with_a_comma_in_a_list_of_texts_is_rejected_with_what_helps() -> None:
+    run = Run(b"good, really\nbad\n", "inbox/m/f.txt", TEXT, header=False).score()
+    assert [row["text"] for row in run.rows] == ["bad"]
+    assert "has 2 cells, one is expected: quote it, or declare a delimiter" in run.rejects[0]["reason"]
+    run = Run(b'good, really\n"a;b"\n', "inbox/m/f.txt", TEXT, header=False, delimiter=";").score()
+    assert [row["text"] for row in run.rows] == ["good, really", "a;b"]
 
 
 def test_a_zstd_file_may_begin_with_a_frame_to_skip() -> None:
@@ -519,6 +534,28 @@ def test_an_id_of_another_type_comes_out_as_text(own: Any, told: Any, model: Mod
         (pa.array([b"a", b"\xff", None, b""]), ["a", "\\xff", None, ""]),
         (pa.array([0, 1, None, 2], pa.date32()), ["1970-01-01", "1970-01-02", None, "1970-01-03"]),
         (pa.array([2**63, 2, None, 3], pa.uint64()), [2**63, 2, None, 3]),
+        (
+            pa.array([2**62, 1, None, 10**18 + 1], pa.timestamp("ns")),
+            ["2116-02-20T23:53:38.427387904", "1970-01-01T00:00:00.000000001", None, "2001-09-09T01:46:40.000000001"],
+        ),
+        (
+            pa.array([2**62, None, None, 0], pa.timestamp("us")),
+            ["148108-07-06T14:00:27.387904", None, None, "1970-01-01T00:00:00.000000"],
+        ),
+        (
+            pa.array([10**9, 0, None, 1], pa.date32()),
+            ["2739877-01-03", "1970-01-01", None, "1970-01-02"],
+        ),
+        (
+            pa.array([1, 2, None, 3], pa.timestamp("us", tz="Mars/Phobos")),
+            ["1970-01-01T00:00:00.000001Z", "1970-01-01T00:00:00.000002Z", None, "1970-01-01T00:00:00.000003Z"],
+        ),
+        (pa.array([1, 2, None, 3], pa.duration("ns")), ["1", "2", None, "3"]),
+        (
+            pa.array([1, 2, None, 3], pa.time64("ns")),
+            ["1", "2", None, "3"],
+        ),
+        (pa.array([[10**9], [0], None, [1]], pa.list_(pa.date32())), [None, '["1970-01-01"]', None, '["1970-01-02"]']),
     ],
 )
 def test_an_id_of_parquet_comes_out_whatever_its_type(ids: Any, told: list[Any]) -> None:
@@ -580,6 +617,123 @@ def test_a_parquet_output_of_numbers_has_one_type_of_them(values: list[float]) -
     assert [found.schema.field(name).type for name in "abc"] == [pa.float64()] * 3
 
 
+def test_a_feature_that_python_can_not_hold_is_a_reject_and_no_null() -> None:
+    columns = {"columns": [{"name": "a", "type": "numeric", "mean": 0.0, "std": 1.0, "nullable": True}]}
+    table = Model(models.regression(columns, (2.0,)))
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"a": pa.array([2**62, None], pa.timestamp("us"))}), out)
+    run = Run(out.getvalue(), "inbox/m/f.parquet", table).score()
+    assert ([row["row"] for row in run.rows], [row["row"] for row in run.rejects]) == ([2], [1])
+
+
+NULLABLE = {
+    "columns": [
+        {"name": "a", "type": "numeric", "mean": 0.0, "std": 1.0, "nullable": True},
+        {"name": "k", "type": "categorical", "values": ["x"], "nullable": True},
+    ]
+}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("model", "form", "one", "other"),
+    [
+        (models.regression(NULLABLE, (1.0, 2.0, 3.0)), "jsonl", {"a": None, "k": "x"}, {"a": 1.5, "k": None}),
+        (models.regression(NULLABLE, (1.0, 2.0, 3.0)), "jsonl", {"a": 1, "k": "x"}, {"a": 1.5, "k": "y", "id": 7}),
+        (models.package(models.dense()), "parquet", {"a": 1, "b": 2, "c": 3, "id": None}, {"a": 1, "b": 2, "c": 3}),
+        (models.echo(["float32"]), "jsonl", {"inputs": {"x_float32": [1, 2]}}, {"inputs": {"x_float32": [1.5, 2.5]}}),
+    ],
+)
+def test_parts_of_a_parquet_output_are_one_table_whatever_their_rows_hold(
+    model: dict[str, bytes], form: str, one: dict[str, Any], other: dict[str, Any], turned: bool, tmp_path: Path
+) -> None:
+    rows = [other] * 3 + [one] * 3 if turned else [one] * 3 + [other] * 3
+    if form == "parquet":
+        rows = [{**row, "id": i if "id" not in row else None} for i, row in enumerate(rows)]
+    data = as_parquet(rows) if form == "parquet" else jsonl(rows)
+    run = Run(data, f"inbox/m/f.{form}", Model(model), output="parquet").change(piece_rows=3, batch_rows=3).score()
+    for name, part in run.sink.objects.items():
+        (tmp_path / name).write_bytes(part)
+    parts = [parquet.read_schema(tmp_path / name) for name in run.sink.objects]
+    assert len(parts) == 2
+    assert parts[0].equals(parts[1])
+    assert parquet.read_table(tmp_path).column("row").to_pylist() == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("output", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("dtype", "row", "stored"),
+    [
+        ("float32", [2**53 + 1, 1.5], [2.0**53, 1.5]),
+        ("float32", [2**64, 1], [2.0**64, 1.0]),
+        ("float32", [2**53 + 1, 1], [2.0**53, 1.0]),
+        ("int64", [2**62 + 1, -1], [2**62 + 1, -1]),
+        ("uint64", [2**64 - 1, 1], [2**64 - 1, 1]),
+        ("bool", [True, False], [True, False]),
+        ("string", ["a", "\u00fc"], ["a", "\u00fc"]),
+    ],
+)
+def test_a_tensor_comes_out_by_the_type_of_its_signature_however_large(
+    dtype: str, row: list[Any], stored: list[Any], output: str
+) -> None:
+    tensor = {"dtype": dtype, "shape": [-1, 2]}
+    signature = {"inputs": [{"name": "x", **tensor}], "outputs": [{"name": "y", **tensor}]}
+    model = Model(models.tensors(models.identity(dtype), signature, [{"x": row}] * 3))
+    run = Run(jsonl([{"inputs": {"x": row}}]), "inbox/m/f.jsonl", model, output=output).score()
+    [(name, part)] = run.sink.objects.items()
+    assert name == f"part-00000-00000.{output}"
+    if output == "parquet":
+        [found] = parquet.read_table(io.BytesIO(part)).to_pylist()
+        assert (found["inputs"], found["prediction"]) == ({"x": stored}, {"y": stored})
+
+
+def test_a_table_that_unpacks_to_far_more_is_refused_with_little_of_it_in_memory() -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), pa.array(["good " * 200_000]))
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"text": texts}), out, dictionary_pagesize_limit=1 << 30, store_schema=False)
+    usual, counted = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(counted)
+    try:
+        file = tables.Parquet(Stored(out.getvalue()))
+        with pytest.raises(Unreadable, match="a bomb"):
+            assert sum(len(row["text"]) for row in file.rows(0, 2_000, ["text"])) == 0
+    finally:
+        pa.set_memory_pool(usual)
+    assert counted.max_memory() < 150_000_000
+
+
+def test_a_dictionary_counts_as_often_as_its_values_come() -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), pa.array(["good " * 200_000]))
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"text": texts}), out)
+    with pytest.raises(Unreadable, match="a bomb"):
+        list(map(len, tables.Parquet(Stored(out.getvalue())).rows(0, 2_000, ["text"])))
+
+
+def test_a_dictionary_may_hold_nothing() -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([None, None], pa.int8()), pa.array([], pa.string()))
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"text": texts}), out)
+    assert [*tables.Parquet(Stored(out.getvalue())).rows(0, 2, ["text"])] == [{"text": None}] * 2
+
+
+def test_short_values_that_come_again_and_again_are_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeroloop.batch.streams._BOMB_FREE_BYTES", 100_000)
+    data = as_parquet([{"text": "a film that says nothing new"}] * 50_000)
+    assert len(data) * 250 < 50_000 * 28
+    assert sum(1 for _ in tables.Parquet(Stored(data)).rows(0, 50_000, ["text"])) == 50_000
+
+
+@pytest.mark.parametrize("sizes", [[1] * 900, [1] * 400 + [200_000] * 100 + [1] * 400, [200_000, 1] * 60])
+def test_rows_of_any_size_are_read_once_each_from_wherever_one_begins(sizes: list[int]) -> None:
+    data = as_parquet([{"id": i, "text": f"{i:x<{size}}"} for i, size in enumerate(sizes)], row_group_size=350)
+    for start, end in ((0, len(sizes)), (7, 23), (len(sizes) - 1, len(sizes))):
+        found = tables.Parquet(Stored(data)).rows(start, end, ["id", "text"])
+        assert [(row["id"], len(row["text"]) >= sizes[row["id"]]) for row in found] == [
+            (i, True) for i in range(start, end)
+        ]
+
+
 @pytest.mark.parametrize(
     ("data", "key", "why"),
     [
@@ -592,6 +746,8 @@ def test_a_parquet_output_of_numbers_has_one_type_of_them(values: list[float]) -
         (b",".join(b"c%d" % i for i in range(100_000)), "f.csv", "header"),
         (b",".join(b"c%d" % i for i in range(5_000)), "f.csv", "columns"),
         (b"a,a\n1,2\n", "f.csv", "twice"),
+        (twice("text"), "f.parquet", "twice"),
+        (twice("id"), "f.parquet", "twice"),
         (b"a,b\n1,2\n", "f.csv", "no column 'text'"),
         (b"id,inputs\n1,2\n", "f.csv", "no column 'text'"),
         (b"\xff\xffx\n", "f.csv", "encoding"),

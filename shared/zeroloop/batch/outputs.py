@@ -56,14 +56,14 @@ def reject_lines(rejects: Sequence[Reject]) -> bytes:
 
 def flat(rows: Rows, answers: Answers, field: str, columns: Sequence[str], version: int) -> Iterator[dict[str, Any]]:
     """Each row as the columns of a table; `columns` are those of a model of features, which a row may leave out."""
-    spelled, scored = _spelled(tuple(columns)), [f"score_{label}" for label in answers.labels]
+    names, scored = spelled(columns), [f"score_{label}" for label in answers.labels]
     by_row = zip(*answers.scores, strict=True) if answers.scores else repeat((), len(rows.values))
     said = (answers.predictions, answers.confidences, by_row)
     for row, own, value, prediction, confidence, scores in zip(*rows, *said, strict=True):
         yield {
             "row": row,
             "id": own,
-            **({own: value.get(name) for own, name in spelled.items()} or {field: value}),
+            **({own: value.get(name) for own, name in names.items()} or {field: value}),
             "prediction": "|".join(prediction) if isinstance(prediction, list) else prediction,
             "confidence": confidence,
             **dict(zip(scored, scores, strict=False)),
@@ -71,16 +71,15 @@ def flat(rows: Rows, answers: Answers, field: str, columns: Sequence[str], versi
         }
 
 
-@cache
-def _spelled(columns: tuple[str, ...]) -> dict[str, str]:
+def spelled(columns: Sequence[str]) -> dict[str, str]:
     """Features by the names of their columns: one that the output has a column of its own for is `feature_<name>`."""
-    spelled: dict[str, str] = {}
+    found: dict[str, str] = {}
     for name in columns:
         own = name
-        while own in _COLUMNS or own.startswith("score_") or own in spelled or (own != name and own in columns):
+        while own in _COLUMNS or own.startswith("score_") or own in found or (own != name and own in columns):
             own = f"feature_{own}"
-        spelled[own] = name
-    return spelled
+        found[own] = name
+    return found
 
 
 def csv_lines(table: Iterable[dict[str, Any]], *, head: bool) -> bytes:

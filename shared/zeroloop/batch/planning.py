@@ -76,6 +76,8 @@ def _parquet(stored: Stored, work: Plan) -> Plan:
     from zeroloop.batch import tables  # noqa: PLC0415 - pyarrow takes 150 ms to import, and few files need it
 
     file = tables.Parquet(stored)
+    if len(set(file.columns)) < len(file.columns):
+        raise Unreadable("the file names a column twice")
     found = replace(work, columns=file.columns)
     return _bounded(found, len(file.chunks(work.chunk_bytes)), measured=False)
 

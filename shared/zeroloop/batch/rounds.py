@@ -34,6 +34,8 @@ class Round(Struct, frozen=True, kw_only=True):
     """What the state machine does next: one chunk, or those of a list on S3; nothing when it is `over`."""
 
     job_id: str
+    attempt: int | None = None
+    """Which try of the job it belongs to; None if an older deployment began it."""
     over: bool = False
     status: str = ""
     step: Literal["measure", "score"] = "score"
@@ -44,6 +46,8 @@ class Round(Struct, frozen=True, kw_only=True):
     bucket: str = ""
     key: str = ""
     chunk: Chunk | None = None
+    came_to: Any = None
+    """What the state machine was told of the round: `Error` and `Cause` where it failed."""
 
 
 class Rounds:
@@ -74,17 +78,17 @@ class Rounds:
             known = planning.chunks(self._input(job), plan)
         return self._next(job, known)
 
-    def measure(self, job_id: str, stretch: Chunk) -> str:
+    def measure(self, job_id: str, attempt: int | None, stretch: Chunk) -> str:
         """Measure one stretch of a text file; what it came to."""
         job = self._store.get(job_id)
-        if job is None or rules.is_over(job):
+        if job is None or not rules.is_at(job, attempt):
             return "over"
         blocks = self._input(job).blocks(stretch.start, stretch.end)
         found = cuts.measure(blocks, stretch.start, quotes=_planned(job).format == "csv")
         self._store.save_measure(job, stretch.chunk, found)
         return "done"
 
-    def score(self, job_id: str, chunk: Chunk, seconds: float) -> str:
+    def score(self, job_id: str, attempt: int | None, chunk: Chunk, seconds: float) -> str:
         """Score a chunk for at most `seconds`, from behind its last piece; what it came to.
 
         Raises
@@ -93,7 +97,7 @@ class Rounds:
             What a repetition may mend. What it can't fails the job.
         """
         job = self._store.get(job_id)
-        if job is None or rules.is_over(job):
+        if job is None or not rules.is_at(job, attempt):
             return "over"
         before = self._store.last_piece(job_id, chunk.chunk)
         if before and before.last:
@@ -109,33 +113,37 @@ class Rounds:
         except ZeroloopError as error:
             if isinstance(error, Conflict) and self._store.last_piece(job_id, chunk.chunk) != before:
                 raise Unavailable(f"chunk {chunk.chunk} has come further meanwhile: go on behind it") from error
-            self.fail(job_id, error)
+            self.fail(job, error)
             return "failed"
         return "done" if done else "more"
 
     def advance(self, last: Round) -> Round:
         """What follows a round: another, or the end of the job, which this writes."""
         job = self._store.get(last.job_id)
-        if job is None or rules.is_over(job):
+        if job is None or not rules.is_at(job, last.attempt):
             return Round(job_id=last.job_id, over=True, status=job.status if job else "")
         try:
             return self._measured_on(job, last) if last.step == "measure" else self._scored_on(job, last)
         except Unavailable:
             raise
         except ZeroloopError as error:
-            return self._over(self.fail(job.job_id, error))
+            return self._over(self.fail(job, error))
 
     def give_up(self, last: Round, caught: Mapping[str, Any]) -> Round:
         """The end of a job whose step `advance` failed however often it was tried; `caught` is what it ended with."""
-        if self._store.get(last.job_id) is None:
-            return Round(job_id=last.job_id, over=True)
+        job = self._store.get(last.job_id)
+        if job is None or not rules.is_at(job, last.attempt):
+            return Round(job_id=last.job_id, over=True, status=job.status if job else "")
         why = f"the step between two rounds failed: {caught.get('Error', '')} {caught.get('Cause', '')}"
-        return self._over(self.fail(last.job_id, Conflict(why.strip()[:500], code="given_up")))
+        return self._over(self.fail(job, Conflict(why.strip()[:500], code="given_up")))
 
-    def fail(self, job_id: str, error: ZeroloopError) -> Job:
-        """Fail the job with the reason, unless it is over."""
-        why = f"{error.code}: {error.message}"
-        return self.change(job_id, lambda job: rules.fail(job, why, self._now_ms(), self._store.pieces(job_id)))
+    def fail(self, job: Job, error: ZeroloopError) -> Job:
+        """Fail the job with the reason, unless it is over or at another try by now."""
+        why, at = f"{error.code}: {error.message}", self._now_ms()
+        return self._failed(job, lambda now: rules.fail(now, why, at, self._store.pieces(job.job_id)))
+
+    def _failed(self, job: Job, failed: Callable[[Job], Job]) -> Job:
+        return self.change(job.job_id, lambda now: failed(now) if now.attempt == job.attempt else now)
 
     def change(self, job_id: str, change: Callable[[Job], Job], *, over: bool = False) -> Job:
         """The job after `change`; a job that is over stays as it is, unless `over`."""
@@ -146,6 +154,8 @@ class Rounds:
             if rules.is_over(job) and not over:
                 return job
             after = change(job)
+            if after is job:
+                return job
             try:
                 return self._store.replace(job, after)
             except Conflict:  # somebody else changed it, or our own first try did and its answer was lost
@@ -168,14 +178,12 @@ class Rounds:
         pieces = self._store.pieces(job.job_id)
         if left := rules.unfinished(chunks, pieces):
             if len(pieces) <= last.pieces:
-                raise Conflict(
-                    f"chunk {left[0].chunk} came no further: its function failed or found no time; see its log",
-                    code="given_up",
-                )
+                raise Conflict(f"chunk {left[0].chunk} came no further: {_told(last.came_to)}", code="given_up")
             return self._next(job, left, round=last.round + 1, pieces=len(pieces))
         sizes = self._bucket.sizes(rules.prefix(job))
         if wrong := rules.gaps(chunks, pieces) + rules.missing(pieces, sizes):
-            raise Lost("; ".join(wrong[:5]))
+            self._store.forget(job, rules.doubtful(chunks, pieces, sizes))
+            raise Lost("; ".join(wrong[:5]) + "; redrive makes them again")
         return self._over(self._finish(job, pieces))
 
     def _finish(self, job: Job, pieces: Sequence[Piece]) -> Job:
@@ -185,7 +193,7 @@ class Rounds:
         own.join([prefix + name for name in rejected], f"{prefix}rejects.jsonl")
         at = self._now_ms()
         if reason := rules.too_many_rejects(job, pieces):
-            return self.change(job.job_id, lambda now: rules.fail(now, reason, at, pieces))
+            return self._failed(job, lambda now: rules.fail(now, reason, at, pieces))
         done = rules.complete(job, pieces, at)
         own.write(f"{prefix}manifest.json", msgspec.json.format(msgspec.json.encode(manifest(done, pieces))))
         own.write(f"{prefix}_SUCCESS", b"")
@@ -198,11 +206,12 @@ class Rounds:
 
     def _next(self, job: Job, chunks: Sequence[Chunk], **state: Any) -> Round:
         if len(chunks) == 1:
-            return Round(job_id=job.job_id, chunk=chunks[0], **state)
+            return Round(job_id=job.job_id, attempt=job.attempt, chunk=chunks[0], **state)
         return self._listed(job, chunks, step="score", **state)
 
     def _listed(self, job: Job, chunks: Sequence[Chunk], *, step: Literal["measure", "score"], **state: Any) -> Round:
-        found = Round(job_id=job.job_id, many=True, step=step, bucket=self._bucket.name, **state)
+        bucket = self._bucket.name
+        found = Round(job_id=job.job_id, attempt=job.attempt, many=True, step=step, bucket=bucket, **state)
         key = self._key(job, f"{step}-{job.attempt}-{found.round}")
         self._bucket.write(key, msgspec.json.encode(chunks))
         return replace(found, key=key)
@@ -258,7 +267,7 @@ class _Sink:
         self._store.save_piece(self._job, replace(piece, seconds=round(now - self._since, 3)))
         self._since = now
         job = self._store.get(self._job.job_id)
-        self.unwanted = job is None or job.status in {Status.CANCELLED, Status.FAILED}
+        self.unwanted = job is None or not rules.is_at(job, self._job.attempt)
 
 
 def manifest(job: Job, pieces: Sequence[Piece]) -> dict[str, Any]:
@@ -286,6 +295,13 @@ def manifest(job: Job, pieces: Sequence[Piece]) -> dict[str, Any]:
         },
         "cost": costs.job(plan.chunks if plan.chunks > 1 else 0, job.input.size, pieces, measured=plan.measured),
     }
+
+
+def _told(came_to: Any) -> str:
+    """What the state machine knows of why a round came to nothing; of many chunks, nothing."""
+    if not isinstance(came_to, dict) or "Error" not in came_to:
+        return "its function failed or found no time; see its log"
+    return f"{came_to['Error']}: {came_to.get('Cause', '')!s:.300}"
 
 
 def _names(piece: Piece) -> list[str]:

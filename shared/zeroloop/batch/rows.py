@@ -53,8 +53,9 @@ def rejected(record: Record, row: int, reason: str, plan: Plan) -> Reject:
 class Fields:
     """Takes what a model reads out of rows; `columns` are those of a table, none of JSON lines.
 
-    `field` is what the model reads of an instance, `names` are its columns where it reads columns, `numbered` whether
-    all ids are whole numbers. A model of text reads the column of that name, or the only one that there is.
+    `field` is what the model reads of an instance; `kinds` are its columns where it reads columns, each numeric or
+    categorical, and `names` their names; `numbered` is whether all ids are whole numbers. A model of text reads the
+    column of that name, or the only one that there is.
 
     Raises
     ------
@@ -64,16 +65,16 @@ class Fields:
 
     def __init__(self, package: Package, field: str, plan: Plan) -> None:
         declared = package.preprocessing.parameters.get("columns", [])
-        self._kinds: dict[str, str] = {column["name"]: column["type"] for column in declared}
+        self.kinds: dict[str, str] = {column["name"]: column["type"] for column in declared}
         self.field = field
-        self.names = list(self._kinds)
+        self.names = list(self.kinds)
         self.numbered = False
         self._column = plan.columns[0] if len(plan.columns) == 1 else field
         if plan.format == "csv" or field not in plan.columns:  # the cells of CSV hold no objects
-            for name in self._kinds or [self._column]:
+            for name in self.kinds or [self._column]:
                 if plan.columns and name not in plan.columns:
                     raise Unreadable(f"there is no column {name!r}, which the model reads", field="input")
-        if plan.format == "csv" and not (plan.declared or self._kinds or self._column == field):
+        if plan.format == "csv" and not (plan.declared or self.kinds or self._column == field):
             raise Unreadable(
                 f"the only column is called {self._column[:80]!r}: declare header=true if that is its name, "
                 f"header=false if it is the first row, or call it {field!r}; then upload it again",
@@ -89,14 +90,14 @@ class Fields:
     @property
     def columns(self) -> list[str]:
         """What is read of a table; more than there is of it."""
-        return ["id", self.field, self._column, *self._kinds]
+        return ["id", self.field, self._column, *self.kinds]
 
     def of_cells(self, cells: Sequence[str]) -> tuple[Any, str | None]:
         """Value and id of the cells of a CSV row, all of them text."""
         own = cells[self._at["id"]] if "id" in self._at else None
-        if not self._kinds:
+        if not self.kinds:
             return cells[self._at[self._column]], own or None
-        return {name: _cell(cells[self._at[name]], kind) for name, kind in self._kinds.items()}, own or None
+        return {name: _cell(cells[self._at[name]], kind) for name, kind in self.kinds.items()}, own or None
 
     def of_object(self, found: Mapping[str, Any]) -> tuple[Any, str | int | None]:
         """Value and id of a row that has types: the model's field itself, or its columns beside each other."""
@@ -104,8 +105,8 @@ class Fields:
         known = own if type(own) in _OWN else _id(own)
         if self.field in found:
             return found[self.field], known
-        if self._kinds:
-            return {name: found[name] for name in self._kinds if name in found}, known
+        if self.kinds:
+            return {name: found[name] for name in self.kinds if name in found}, known
         return None, known
 
     def of_lines(self, run: Run, row: int) -> Rows | None:
@@ -116,7 +117,7 @@ class Fields:
         lines, one.
         """
         data, starts = np.frombuffer(run.text, np.uint8), run.ends[:-1]
-        if self._kinds or run.text[:1] != b"{" or (data[starts] != 0x7B).any() or (data[starts - 2] != 0x7D).any():
+        if self.kinds or run.text[:1] != b"{" or (data[starts] != 0x7B).any() or (data[starts - 2] != 0x7D).any():
             return None
         try:
             found = self._decoder.decode_lines(run.text)
@@ -134,7 +135,7 @@ class Fields:
         ValueError
             Why it has none.
         """
-        if not self._kinds:
+        if not self.kinds:
             with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
                 one = self._decoder.decode(line)
                 return one.value, one.id
@@ -211,6 +212,8 @@ def _row(data: bytes, plan: Plan, fields: Fields) -> tuple[Any, str | None]:
     except UnicodeDecodeError as error:
         raise ValueError(f"is not {encoding}") from error
     cells = _cells(text, plan.delimiter)
+    if len(cells) > len(plan.columns) == 1:
+        raise ValueError(f"has {len(cells)} cells, one is expected: quote it, or declare a delimiter that no text has")
     if len(cells) != len(plan.columns):
         raise ValueError(f"has {len(cells)} cells, the header {len(plan.columns)}")
     return fields.of_cells(cells)

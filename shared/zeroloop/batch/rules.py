@@ -99,6 +99,8 @@ class Job(Struct, frozen=True, kw_only=True):
     status: Status = Status.PENDING
     error: str | None = None
     attempt: int = 0
+    revision: int = 0
+    """How often it was changed."""
     rows: int | None = None
     rejects: int | None = None
     created_at: int
@@ -225,6 +227,23 @@ def options(metadata: Mapping[str, str], asked: Mapping[str, Any]) -> Options:
         raise InvalidInput(f"options: {error}", field="options") from error
 
 
+def metadata(asked: Mapping[str, Any]) -> dict[str, str]:
+    """`asked` as an object's metadata, of which `options` makes the same.
+
+    Raises
+    ------
+    InvalidInput
+        Names what can't be so, or can't be metadata.
+    """
+    declared = options({}, asked)
+    told = {name: getattr(declared, name) for name in asked if getattr(declared, name) is not None}
+    told = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in told.items()}
+    for name, value in told.items():
+        if not value.isascii() or not value.isprintable() or value.isspace():
+            raise InvalidInput("metadata holds visible ASCII only: tab is called tab", field=f"options.{name}")
+    return told
+
+
 def execution(job: Job) -> str:
     """Name of the execution that works on the job: one a try."""
     return f"{job.job_id}-r{job.attempt}" if job.attempt else job.job_id
@@ -252,29 +271,34 @@ def is_over(job: Job) -> bool:
     return job.status in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
+def is_at(job: Job, attempt: int | None) -> bool:
+    """Whether a step of this try has anything to do: another try is no business of its, nor is a job that is over."""
+    return not is_over(job) and attempt in {None, job.attempt}
+
+
 def cancel(job: Job, at: int) -> Job:
-    """The job that nobody wants any more.
+    """The job that nobody wants any more; one that was cancelled as it is.
 
     Raises
     ------
     Conflict
-        It is over.
+        It came to its end.
     """
+    if job.status == Status.CANCELLED:
+        return job
     if is_over(job):
         raise Conflict(f"the job is {job.status}", code="job_over")
     return replace(job, status=Status.CANCELLED, finished_at=at)
 
 
 def redrive(job: Job, max_reject_percent: float | None) -> Job:
-    """The job for another try, which keeps what is done; one that waits for its try already has it.
+    """The job for another try, which keeps what is done; one that waits for its try gets no other.
 
     Raises
     ------
     Conflict
         It has completed, or was never planned.
     """
-    if job.status == Status.PENDING:
-        return job
     if job.status == Status.COMPLETED:
         raise Conflict("the job has completed: there is nothing to drive again", code="job_over")
     if job.plan is None:
@@ -282,6 +306,8 @@ def redrive(job: Job, max_reject_percent: float | None) -> Job:
     options = job.options
     if max_reject_percent is not None:
         options = replace(options, max_reject_percent=max_reject_percent)
+    if job.status == Status.PENDING:
+        return replace(job, options=options)
     return replace(job, status=Status.PENDING, error=None, finished_at=None, attempt=job.attempt + 1, options=options)
 
 
@@ -296,8 +322,12 @@ def gaps(chunks: Sequence[Chunk], pieces: Sequence[Piece]) -> list[str]:
 
     `records` of a chunk were counted by another pass over the file, or by who wrote it.
     """
-    by_chunk = {number: list(found) for number, found in groupby(pieces, key=lambda piece: piece.chunk)}
+    by_chunk = _by_chunk(pieces)
     return [fault for chunk in chunks for fault in _gaps(chunk, by_chunk.get(chunk.chunk, []))]
+
+
+def _by_chunk(pieces: Iterable[Piece]) -> dict[int, list[Piece]]:
+    return {number: list(found) for number, found in groupby(pieces, key=lambda piece: piece.chunk)}
 
 
 def _gaps(chunk: Chunk, pieces: Sequence[Piece]) -> list[str]:
@@ -322,6 +352,17 @@ def missing(pieces: Iterable[Piece], sizes: Mapping[str, int]) -> list[str]:
         for one in named
         if sizes.get(one.name, one.size) != one.size
     ]
+
+
+def doubtful(chunks: Sequence[Chunk], pieces: Sequence[Piece], sizes: Mapping[str, int]) -> list[Piece]:
+    """The pieces to be made again: of a chunk that has `gaps` all, else those from the first `missing` one on."""
+    found: list[Piece] = []
+    by_chunk = _by_chunk(pieces)
+    for chunk in chunks:
+        own = by_chunk.get(chunk.chunk, [])
+        lost = (place for place, piece in enumerate(own) if missing([piece], sizes))
+        found += own[0 if _gaps(chunk, own) else next(lost, len(own)) :]
+    return found
 
 
 def too_many_rejects(job: Job, pieces: Iterable[Piece]) -> str | None:

@@ -97,7 +97,7 @@ class Worker:
         if before and before.last:
             return True
         begin = _Begin(before.piece + 1, before.end, before.next_row) if before else _Begin(0, chunk.start, chunk.row)
-        growing = _Growing(self._job, chunk, self._fields, begin)
+        growing = _Growing(self._job, chunk, self._model, self._fields, begin)
         for batch in self._batches(chunk, begin.at, begin.row):
             growing.add(batch, *self._predicted(batch))
             if growing.is_full(self._plan):
@@ -185,9 +185,10 @@ class _Begin(NamedTuple):
 class _Growing:
     """A piece that isn't written yet."""
 
-    def __init__(self, job: Job, chunk: Chunk, fields: Fields, begin: _Begin) -> None:
+    def __init__(self, job: Job, chunk: Chunk, model: Model, fields: Fields, begin: _Begin) -> None:
         self._job = job
         self._chunk = chunk
+        self._model = model
         self._fields = fields
         self._begin = begin
         self._end, self._next_row = begin.at, begin.row
@@ -256,13 +257,14 @@ class _Growing:
             )
         )
         following = _Begin(self._begin.piece + 1, self._end, self._next_row)
-        return _Growing(self._job, self._chunk, self._fields, following)
+        return _Growing(self._job, self._chunk, self._model, self._fields, following)
 
     def _part(self) -> bytes:
         if self._job.options.output == "parquet":
             from zeroloop.batch import tables  # noqa: PLC0415 - see above
 
-            return tables.table_bytes(self._table)
+            columns = tables.schema(self._model.package, self._fields, by_row=self._model.rows)
+            return tables.table_bytes(self._table, columns)
         return b"".join(self._lines)
 
 

@@ -90,7 +90,7 @@ class Jobs:
         return self._store.page(before, limit)
 
     def cancel(self, job_id: str, at: int) -> Job:
-        """End a job that isn't over; what is written stays."""
+        """End a job that hasn't come to its end; what is written stays."""
         self.get(job_id)
         job = self._rounds.change(job_id, lambda job: rules.cancel(job, at), over=True)
         self._machine.stop(rules.execution(job))
@@ -114,13 +114,15 @@ class Jobs:
         job = self._rounds.change(job_id, lambda job: rules.redrive(job, max_reject_percent), over=True)
         return self._begun(job, at)
 
-    def upload(self, model: str, name: str, file: PackageFile, folder: str) -> tuple[str, Upload]:
-        """Where to put a file so that it becomes a job: its key and the presigned PUT.
+    def upload(
+        self, model: str, name: str, file: PackageFile, folder: str, options: dict[str, Any]
+    ) -> tuple[str, Upload]:
+        """Where to put a file so that it becomes a job with `options`: its key and the presigned PUT.
 
         Raises
         ------
         InvalidInput
-            The name can't be one.
+            The name can't be one, or the options can't be so.
         NotFound
             There is no such model.
         Conflict
@@ -130,7 +132,7 @@ class Jobs:
             raise InvalidInput("a name has no slash and at most 500 bytes", field="name")
         key = f"{rules.INBOX}{check_name(model)}/{folder}/{name}"
         self._version(Wanted(bucket=self._bucket.name, key=key, model=model))
-        return key, self._bucket.upload(key, file)
+        return key, self._bucket.upload(key, file, rules.metadata(options))
 
     def files(self, job_id: str) -> list[dict[str, str]]:
         """The files of a job's output, each with a URL good for an hour; of more than 1,000, Conflict."""
@@ -165,6 +167,7 @@ class Jobs:
                 self._store.create(job)
         except Conflict:  # another planner was first: its versions count
             job = self.get(job.job_id)
+            _same(job, wanted)
         return self._begun(job, at)
 
     def _found(self, wanted: Wanted) -> ObjectVersion | None:
@@ -205,7 +208,7 @@ class Jobs:
         try:
             state = self._rounds.first(job)
         except Gone as error:
-            return self._rounds.fail(job.job_id, error)
+            return self._rounds.fail(job, error)
         self._machine.start(rules.execution(job), msgspec.json.encode(state))
         return self._rounds.change(
             job.job_id, lambda now: rules.start(now, at) if now.status == Status.PENDING else now
@@ -250,5 +253,7 @@ def _raised(_job: Job, error: ZeroloopError) -> Job:
 def presented(job: Job, progress: Progress) -> dict[str, Any]:
     """A job as the API shows it."""
     shown = msgspec.to_builtins(job)
-    own = {name: value for name, value in shown.items() if name not in {"plan", "attempt", "rows", "rejects"}}
+    own = {
+        name: value for name, value in shown.items() if name not in {"plan", "attempt", "revision", "rows", "rejects"}
+    }
     return {**own, **msgspec.to_builtins(progress)}

@@ -1,20 +1,21 @@
 """BatchTable: one partition a job.
 
-    JOB#<job_id>   JOB                 the job; `status` and `attempt` are what its changes are conditioned on
+    JOB#<job_id>   JOB                 the job; its changes are conditioned on `status`, `attempt` and `revision`
     JOB#<job_id>   PIECE#00000#00000   a piece of a chunk, written once: also the checkpoint
     JOB#<job_id>   MEASURE#00000       what a stretch of a text file measured
 
-`body` is the value as JSON. Pieces and measures expire after 90 days; the manifest has what they said.
+`body` is the value as JSON. Pieces and measures expire after 90 days; the manifest has what they said. Rows of older
+deployments have no `revision`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from zeroloop import table
+from zeroloop import clock, table
 from zeroloop.batch.cuts import Measure
 from zeroloop.batch.rules import Job, Piece
 from zeroloop.errors import Conflict
@@ -36,6 +37,7 @@ class _JobRow(Row):
     body = UnicodeAttribute()
     status = UnicodeAttribute()
     attempt = IntAttribute()
+    revision = IntAttribute(null=True)
     listing = UnicodeAttribute(default="jobs")
     name = UnicodeAttribute()
     by_name = _Listing()
@@ -69,6 +71,8 @@ class BatchStore:
     def replace(self, before: Job, after: Job) -> Job:
         """Write `after`; Conflict if the job isn't as `before` any more."""
         condition = (_JobRow.status == before.status) & (_JobRow.attempt == before.attempt)
+        condition &= (_JobRow.revision == before.revision) | _JobRow.revision.does_not_exist()
+        after = replace(after, revision=before.revision + 1)
         with translated(f"job {after.job_id}"):
             _job_row(after).save(condition)
         return after
@@ -82,7 +86,7 @@ class BatchStore:
 
     def save_piece(self, job: Job, piece: Piece) -> None:
         """Note a piece once: of two that differ in their time only, the first counts; Conflict if another is noted."""
-        row = _part_row(job, f"PIECE#{piece.chunk:05}#{piece.piece:05}", piece)
+        row = _part_row(job, _piece_key(piece), piece)
         with translated(f"job {job.job_id}"):
             try:
                 with translated(f"piece {row.sk}"):
@@ -92,6 +96,12 @@ class BatchStore:
                 noted = msgspec.json.decode(row.body, type=Piece)
                 if replace(noted, seconds=piece.seconds) != piece:
                     raise
+
+    def forget(self, job: Job, pieces: Iterable[Piece]) -> None:
+        """Delete pieces, the last first, so that no chunk seems to have come further than it has."""
+        with translated(f"job {job.job_id}"):
+            for piece in sorted(pieces, key=lambda piece: piece.piece, reverse=True):
+                _part_row(job, _piece_key(piece), piece).delete()
 
     def last_piece(self, job_id: str, chunk: int) -> Piece | None:
         """How far a chunk has come."""
@@ -123,9 +133,13 @@ def _pk(job_id: str) -> str:
     return f"JOB#{job_id}"
 
 
+def _piece_key(piece: Piece) -> str:
+    return f"PIECE#{piece.chunk:05}#{piece.piece:05}"
+
+
 def _part_row(job: Job, sk: str, value: Piece | Measure) -> _PartRow:
     body = msgspec.json.encode(value).decode()
-    return _PartRow(_pk(job.job_id), sk, body=body, expires=job.created_at // 1000 + _KEPT_SECONDS)
+    return _PartRow(_pk(job.job_id), sk, body=body, expires=clock.now_ms() // 1000 + _KEPT_SECONDS)
 
 
 def _job_row(job: Job) -> _JobRow:
@@ -135,5 +149,6 @@ def _job_row(job: Job) -> _JobRow:
         body=msgspec.json.encode(job).decode(),
         status=job.status,
         attempt=job.attempt,
+        revision=job.revision,
         name=f"{job.created_at:013}#{job.job_id}",
     )

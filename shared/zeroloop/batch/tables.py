@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import parquet
 
+from zeroloop.batch.outputs import spelled
+from zeroloop.batch.rows import Fields
 from zeroloop.batch.rules import Chunk, Unreadable
 from zeroloop.batch.streams import Counted, check_ratio
+from zeroloop.inference.package import Package, Tensor
 
 _BLOCK = 1 << 20
 _BUFFER = 8 << 20
-_ROWS = 1_000
+_ROWS = 250
+_GROWTH = 16
+_WIDE = 64
 _READ_BYTES = 16_000_000
+# Tables repeat short values without end, in next to no bytes: that is no bomb.
+_FREE_ROW_BYTES = 1_000
 Table = list[dict[str, Any]]
 
 
@@ -30,21 +38,63 @@ class Stored(Protocol):
 
 
 def _listed(batch: pa.RecordBatch) -> Table:
-    """The rows of a batch. Text that isn't UTF-8 is bytes, which no model takes for text; deeper in a value, null."""
+    """The rows of a batch. What Python can't hold, as text that isn't UTF-8, is bytes, which no model takes.
+
+    An id that is more than text is none then.
+    """
     try:
         return list(batch.to_pylist())
-    except UnicodeDecodeError:
+    except (pa.ArrowException, OverflowError, ValueError):
         return [
-            {name: _value(column[i]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+            {name: _value(name, column[i]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
             for i in range(batch.num_rows)
         ]
 
 
-def _value(scalar: pa.Scalar) -> Any:
+def _value(name: str, scalar: pa.Scalar) -> Any:
     try:
         return scalar.as_py()
-    except UnicodeDecodeError:
-        return scalar.as_buffer().to_pybytes() if isinstance(scalar, pa.BinaryScalar) else None
+    except (pa.ArrowException, OverflowError, ValueError):
+        if isinstance(scalar, pa.BinaryScalar):
+            return scalar.as_buffer().to_pybytes()
+        return None if name == "id" else str(scalar.type).encode()
+
+
+def _with_ids(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """`batch` with times as text where they are its ids: they go further and finer than Python's."""
+    at = batch.schema.get_field_index("id")
+    if at < 0 or not pa.types.is_temporal(batch.schema.field(at).type):
+        return batch
+    kind = batch.column(at).type
+    counts = batch.column(at).view(pa.int32() if kind.bit_width < _WIDE else pa.int64()).to_pylist()
+    told = pa.array([None if count is None else _time(count, kind) for count in counts], pa.string())
+    return batch.set_column(at, "id", told)
+
+
+def _time(count: int, kind: pa.DataType) -> str:
+    """Of a day or an instant ISO 8601, in UTC where there is a time zone; of a span or an hour the number stored."""
+    if pa.types.is_timestamp(kind):
+        return f"{np.datetime64(count, kind.unit)}{'Z' if kind.tz else ''}"
+    return str(np.datetime64(count, "D" if kind == pa.date32() else "ms") if pa.types.is_date(kind) else count)
+
+
+def _size(batch: pa.RecordBatch) -> int:
+    """Bytes of the values of a batch, of a dictionary as often as they come."""
+    return sum(map(_column_size, batch.columns))
+
+
+def _column_size(column: pa.Array) -> int:
+    if not isinstance(column, pa.DictionaryArray) or column.type.value_type != pa.string() or not column.dictionary:
+        return int(column.nbytes)
+    # By hand: the layer has no pyarrow.compute.
+    places = _held(column.indices, f"i{column.indices.type.bit_width // 8}")
+    ends = _held(column.dictionary, "i4", 1)
+    return int(np.diff(ends).take(places, mode="clip").sum())
+
+
+def _held(array: pa.Array, kind: str, more: int = 0) -> NDArray[Any]:
+    """What the first buffer of `array` behind that of its nulls holds for its elements, and `more`."""
+    return np.frombuffer(array.buffers()[1], kind)[array.offset :][: len(array) + more]
 
 
 class _File(io.RawIOBase):
@@ -53,6 +103,7 @@ class _File(io.RawIOBase):
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
         self._at = 0
+        self.taken = 0
 
     def readable(self) -> bool:
         return True
@@ -71,6 +122,7 @@ class _File(io.RawIOBase):
         end = self._stored.size if size is None or size < 0 else min(self._at + size, self._stored.size)
         data = self._stored.read_range(self._at, end) if end > self._at else b""
         self._at += len(data)
+        self.taken += len(data)
         return data
 
 
@@ -85,7 +137,8 @@ class Parquet:
 
     def __init__(self, stored: Stored) -> None:
         try:
-            self._file = parquet.ParquetFile(_File(stored), buffer_size=_BUFFER, pre_buffer=False)
+            self._stored = _File(stored)
+            self._file = parquet.ParquetFile(self._stored, buffer_size=_BUFFER, pre_buffer=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise Unreadable(f"the file is not Parquet: {error!s:.200}") from error
         schema = self._file.schema_arrow
@@ -116,21 +169,47 @@ class Parquet:
         Raises
         ------
         Unreadable
-            A page is damaged.
+            A page is damaged, or a bomb.
         """
         groups, first = self._groups(start, end)
         named = [column for column in dict.fromkeys(columns) if column in self.columns]
         try:
-            batches = self._file.iter_batches(self._at_once(groups), row_groups=groups, columns=named)
-            yield from islice((row for batch in batches for row in _listed(batch)), start - first, end - first)
-        except (pa.ArrowException, OSError, ValueError) as error:
+            for batch in self._batches(groups, named, start - first, end - start):
+                step = max(1, batch.num_rows * _READ_BYTES // max(1, _size(batch)))
+                for at in range(0, batch.num_rows, step):
+                    yield from _listed(batch.slice(at, step))
+        except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
             raise Unreadable(f"the Parquet file is damaged: {error!s:.200}") from error
 
-    def _at_once(self, groups: Sequence[int]) -> int:
-        """How many rows are unpacked together: fewer where they are large."""
-        found = [self._file.metadata.row_group(number) for number in groups]
-        widest = max((group.total_byte_size / max(1, group.num_rows) for group in found), default=1.0)
-        return max(1, min(_ROWS, int(_READ_BYTES / max(1.0, widest))))
+    def _batches(self, groups: list[int], columns: list[str], skipped: int, wanted: int) -> Iterator[pa.RecordBatch]:
+        """`wanted` rows of `groups` behind those to be skipped, by few rows at first and wherever they are large.
+
+        How large a row is nothing tells before it is unpacked: a file of 500 bytes may hold a megabyte in each.
+        """
+        at_once, most, at, given, end = 1, _ROWS, 0, 0, skipped + wanted
+        while at < end:
+            done, at = at, 0
+            for batch in self._file.iter_batches(at_once, row_groups=groups, columns=columns):
+                first, at = at, at + batch.num_rows
+                if at <= done:  # before the number of rows was another
+                    continue
+                size = _size(batch)
+                given += max(0, size - _FREE_ROW_BYTES * batch.num_rows)
+                check_ratio(given, self._stored.taken)
+                low, high = max(skipped, done, first), min(at, end)
+                if low < high:
+                    yield _with_ids(batch.slice(low - first, high - low))
+                fit = max(1, min(most, batch.num_rows * _READ_BYTES // max(1, size)))
+                if fit * 4 < at_once:  # and no more from here on: each time, what was read is read again
+                    at_once = most = fit
+                    break
+                if fit > at_once * 4:
+                    at_once = min(fit, at_once * _GROWTH)
+                    break
+                if at >= end:
+                    return
+            else:
+                return
 
     def _groups(self, start: int, end: int) -> tuple[list[int], int]:
         """The row groups that hold rows `start` to before `end`, and the number of their first row."""
@@ -184,18 +263,59 @@ class _Joined(io.RawIOBase):
         return taken
 
 
-def table_bytes(rows: Table) -> bytes:
-    """A Parquet file of `rows`, which all have the same columns; all numbers but ids and counts are float64."""
+def schema(package: Package, fields: Fields, *, by_row: bool) -> pa.Schema:
+    """The columns of an output: they follow from the package and the input's own types, so that all parts fit together.
+
+    `by_row`: the first dimension of the model's tensors is the batch.
+    """
+    signature = package.signature
+    texts, real = pa.string(), pa.float64()
+    if fields.kinds:
+        read = {own: real if fields.kinds[name] == "numeric" else texts for own, name in spelled(fields.names).items()}
+    else:
+        read = {fields.field: _struct(signature.inputs, by_row=by_row) if fields.field == "inputs" else texts}
+    answers = {"tensors": _struct(signature.outputs, by_row=by_row), "regression": real}
+    return pa.schema(
+        {
+            "row": pa.int64(),
+            "id": pa.int64() if fields.numbered else texts,
+            **read,
+            "prediction": answers.get(package.task, texts),
+            "confidence": real,
+            **{f"score_{label}": real for label in package.labels},
+            "model_version": pa.int64(),
+        }
+    )
+
+
+def _struct(tensors: Iterable[Tensor], *, by_row: bool) -> pa.DataType:
+    return pa.struct([(tensor.name, _nested(tensor, by_row=by_row)) for tensor in tensors])
+
+
+def _nested(tensor: Tensor, *, by_row: bool) -> pa.DataType:
+    """Lists within lists of float64, of the only integers that hold all others of their sign, of truths or of texts."""
+    kinds = {"b": pa.bool_(), "s": pa.string(), "f": pa.float64(), "i": pa.int64(), "u": pa.int64()}
+    kind = pa.uint64() if tensor.dtype == "uint64" else kinds[tensor.dtype[0]]
+    for _ in tensor.shape[by_row:]:
+        kind = pa.list_(kind)
+    return kind
+
+
+def table_bytes(rows: Table, columns: pa.Schema) -> bytes:
+    """A Parquet file of `rows`, which all have the same `columns`."""
     out = io.BytesIO()
-    columns = {name: _column(name, [row[name] for row in rows]) for name in rows[0]}
-    parquet.write_table(pa.table(columns), out)
+    arrays = [pa.array(_fitting([row[field.name] for row in rows], field.type), field.type) for field in columns]
+    parquet.write_table(pa.Table.from_arrays(arrays, schema=columns), out)
     return out.getvalue()
 
 
-def _column(name: str, values: list[Any]) -> pa.Array:
-    kinds = set(map(type, values)) - {type(None)}
-    if name == "id":
-        return pa.array(values, None if kinds else pa.string())
-    if kinds and kinds <= {int, float} and name not in {"row", "model_version"}:
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return pa.array(values)
+def _fitting(values: list[Any], kind: pa.DataType) -> list[Any]:
+    """`values` for a column of `kind`: Arrow makes no float of an integer that float64 holds by rounding only."""
+    if pa.types.is_floating(kind):
+        return [None if value is None else float(value) for value in values]
+    if pa.types.is_list(kind):
+        return [_fitting(value, kind.value_type) for value in values]
+    if pa.types.is_struct(kind):
+        fields = {field.name: _fitting([value[field.name] for value in values], field.type) for field in kind}
+        return [dict(zip(fields, row, strict=True)) for row in zip(*fields.values(), strict=True)]
+    return values
