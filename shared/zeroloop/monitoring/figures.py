@@ -9,7 +9,7 @@ from msgspec import Struct
 from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.alerts import Judged, Settings
 from zeroloop.monitoring.baseline import Baseline
-from zeroloop.stats.comparison import difference
+from zeroloop.stats.comparison import difference, wary
 from zeroloop.stats.estimated import estimated_accuracy
 from zeroloop.stats.intervals import Interval, wilson
 from zeroloop.stats.quantiles import GAMMA, quantile
@@ -229,12 +229,11 @@ def _worse(before: tuple[int, int], now: tuple[int, int], least: float) -> dict[
     control, treatment = (proportion(2 * bad + 1, 2 * n + 2) for bad, n in (before, now))
     if isinstance(control, Undetermined) or isinstance(treatment, Undetermined):
         return None
-    effect = difference(
-        Sample(before[1], control.mean, control.variance), Sample(now[1], treatment.mean, treatment.variance)
-    )
+    arms = Sample(before[1], control.mean, control.variance), Sample(now[1], treatment.mean, treatment.variance)
+    effect = difference(*arms)
     if isinstance(effect, Undetermined):
         return None
-    interval = always_valid(effect, _PLANNED, _WORSE_ALPHA).interval
+    interval = always_valid(wary(effect, *arms), _PLANNED, _WORSE_ALPHA).interval
     if interval.lower <= 0 or interval.value < least:
         return None
     return {
