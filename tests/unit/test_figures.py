@@ -66,11 +66,37 @@ def test_outcomes_are_those_worked_out_by_hand() -> None:
         (figures.behind(served(90), 100), False),
         (figures.behind(EMPTY, 19), None),
         (figures.behind(EMPTY, 20), True),
+        (figures.behind(served(94), 105), True),
+        (figures.behind(served(50, 45), 105), False),
+        (figures.behind(sampled(1000), 1000, 0.1), False),
+        (figures.behind(EMPTY, 1000, 0.1), True),
+        (figures.behind(sampled(500, 5), 1000, 0.1), True),
+        (figures.behind(EMPTY, 70, 0.1), None),
+        (figures.behind(EMPTY, 1_000_000, 0.0), None),
     ],
 )  # fmt: skip
 def test_windows_breach_beyond_their_limits(found: Any, breach: bool | None) -> None:
     assert found.breach is breach
     assert (found.why != "") is (breach is None)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("told", [100, 1000, 10_000])
+def test_a_share_of_the_lines_is_hardly_ever_taken_for_ingest_that_falls_behind(share: float, told: int) -> None:
+    """Nothing is lost; of these windows a third used to breach."""
+    rng = np.random.default_rng(5)
+    weight = round(1000 / share)
+    lines = rng.binomial(told, share, 2000)
+    found = [figures.behind(Aggregate(n=int(n), requests={"200": int(n) * weight}), told, share).breach for n in lines]
+    assert found.count(True) / 2000 <= 0.001 + 3 * (0.001 / 2000) ** 0.5
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.5, 400), (0.1, 3000), (0.01, 40_000)])
+def test_two_of_five_that_are_lost_are_seen_in_a_share_of_the_lines(share: float, told: int) -> None:
+    lines = np.random.default_rng(5).binomial(round(0.6 * told), share, 500)
+    weight = round(1000 / share)
+    found = [figures.behind(Aggregate(n=int(n), requests={"200": int(n) * weight}), told, share).breach for n in lines]
+    assert found.count(True) / 500 > 0.9
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from math import exp
 from typing import Any
 
 from msgspec import Struct
+from scipy.special import bdtr
 
+from zeroloop.inference.assignment import BUCKETS
 from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.alerts import Judged, Settings
 from zeroloop.monitoring.baseline import Baseline
@@ -20,8 +22,9 @@ from zeroloop.stats.undetermined import Undetermined
 LEAST_REQUESTS, LEAST_LABELS = 100, 100
 NO_BASELINE = "the version has no baseline"
 _UNIT = 1000
+_LEAST_TOLD = 20
 _QUIET = 0.001
-"""Chance of an empty window, below which it counts as silence."""
+"""Chance of what is seen, below which it counts as silence, or as ingest that falls behind."""
 _PLANNED = 10_000
 _WORSE_ALPHA = 0.01
 
@@ -171,12 +174,21 @@ def silence(of: Aggregate, before: Aggregate, share: float, *, silent: bool, tol
     return Judged(not n and (silent or exp(-expected) < _QUIET), n, _short(expected), round(n))
 
 
-def behind(of: Aggregate, told: int) -> Judged:
-    """Whether fewer than 9 of 10 requests are counted of those that CloudWatch was `told` of."""
-    if told < LEAST_REQUESTS // 5:
-        return Judged(None, n=told, why=f"CloudWatch knows of {told} requests")
-    counted = requests(of).total / told
-    return Judged(counted < 0.9, _short(counted), 0.9, told)
+def behind(of: Aggregate, told: int, share: float = 1.0) -> Judged:
+    """Whether fewer than 9 of 10 requests are counted of those that CloudWatch was `told` of, beyond chance.
+
+    Of the answered ones a `share` has a line that can be counted, of the others all have. Were 9 of 10 counted, the
+    lines would be binomial; as few as there are come by chance with less than .001. With a share of 1 nothing is chance.
+    """
+    share = round(share * BUCKETS) / BUCKETS
+    due = -(-9 * told // 10)
+    if told < _LEAST_TOLD or bdtr(0, due, share) >= _QUIET:
+        return Judged(None, n=told, why=f"CloudWatch knows of {told} requests, too few with a LogShare of {share:g}")
+    seen = requests(of)
+    answers = max(0, due - round(seen.refused + seen.failed))
+    lines = min(answers, round(seen.answered * share))
+    breach = bool(bdtr(lines, answers, share) < _QUIET)
+    return Judged(breach, _short(seen.total / told), 0.9, told)
 
 
 def significantly_worse(

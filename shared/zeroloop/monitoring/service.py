@@ -30,7 +30,7 @@ _CATCH_UP = 12
 _LOOK_BACK = (15, 60, 240, DAY_MINUTES)
 """Minutes in which the last 100 requests are looked for, each read once."""
 _USUAL = 60
-"""Minutes, at least, that tell how much is due."""
+"""Minutes that tell how much is due."""
 _RETRY_MS = 240_000
 """More than one alert takes at worst: a topic and a bus that try for 40 s each, five webhooks for 18."""
 _SENDING_SECONDS = 60.0
@@ -95,6 +95,7 @@ class Monitor:
         cloud: Counts,
         sender: Sender,
         links: Links,
+        log_share: float,
         log_failure: Callable[[Exception], None],
     ) -> None:
         self._counts = counts
@@ -104,6 +105,7 @@ class Monitor:
         self._cloud = cloud
         self._sender = sender
         self._links = links
+        self._log_share = log_share
         self._log_failure = log_failure
 
     # What the API asks.
@@ -260,7 +262,7 @@ class Monitor:
         for end in ends:
             window = (end - length, end)
             if schedule == "minutes":
-                changes += self._minutes(*_at(subject, turns, end), window, now)
+                changes += self._minutes(_at(subject, turns, end), window, now)
             elif reported:
                 self._advance(subject, window, schedule, {}, now)
             else:
@@ -270,8 +272,8 @@ class Monitor:
             self._guard(subject, now)
         return windows, changes
 
-    def _minutes(self, subject: Subject, since: int, window: tuple[int, int], now: int) -> int:
-        """Latency, errors, silence and ingest of a window; of requests before minute `since` others are to blame."""
+    def _minutes(self, subject: Subject, window: tuple[int, int], now: int) -> int:
+        """Latency and errors of who serves, silence and ingest of all requests, of a window."""
         start, end = window
         settings = subject.settings
 
@@ -279,36 +281,45 @@ class Monitor:
             ask = at[0] >= start or figures.enough(seen)  # not for each of the minutes before it
             return figures.errors(seen, self._crashes(seen, *at) if ask else 0.0, settings)
 
-        of = _all(self._counts.window(subject.model_id, start, end))
-        kinds = self._watch.watched(subject.model_id).kinds
-        known = kinds.get("silence", Watch())
+        cells = self._counts.window(subject.model_id, start, end)
+        of = _all(cells)
+        known = self._watch.watched(subject.model_id).kinds.get("silence", Watch())
         quiet = start - alerts.breaching(known) * (end - start)  # where the silence began
-        long = max(_USUAL, alerts.KEPT * (end - start))
-        before = _all(self._counts.window(subject.model_id, quiet - long, quiet))
-        told = self._cloud.requests(subject.model, start, end) if of.requests or before.requests or kinds else 0
-        silence = figures.silence(of, before, (end - start) / long, silent=known.alert, told=told)
-        found = {"silence": silence, "ingest": figures.behind(of, told)}
-        if since > start:
-            of = _all(self._counts.window(subject.model_id, since, end)) if since < end else EMPTY
+        before = _all(self._counts.window(subject.model_id, quiet - _USUAL, quiet))
+        ask = of.requests or before.requests or subject.lineup.champion
+        told = self._cloud.requests(subject.model, start, end) if ask else 0
+        silence = figures.silence(of, before, (end - start) / _USUAL, silent=known.alert, told=told)
+        found = {"silence": silence, "ingest": self._behind(subject, of, told, window)}
+        versions = _serving(subject.lineup)
+        of = _all({key: cell for key, cell in cells.items() if not versions or key[0] in {0, *versions}})
         if of.requests:
-            found["latency"] = self._last(subject, of, window, since, lambda seen, _: figures.latency(seen, settings))
-            found["errors"] = self._last(subject, of, window, since, errors)
+            found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
+            found["errors"] = self._last(subject, of, window, errors)
         return self._advance(subject, window, "minutes", found, now)
+
+    def _behind(self, subject: Subject, of: Aggregate, told: int, window: tuple[int, int]) -> Judged:
+        """Whether a window is counted, or where too few came to tell, the hour that ends with it."""
+        found = figures.behind(of, told, self._log_share)
+        hour = (window[1] - _USUAL, window[1])
+        if found.breach is not None or not told or not self._log_share or hour[0] >= window[0]:
+            return found
+        of = _all(self._counts.window(subject.model_id, *hour))
+        return figures.behind(of, self._cloud.requests(subject.model, *hour), self._log_share)
 
     def _last(
         self,
         subject: Subject,
         of: Aggregate,
         window: tuple[int, int],
-        since: int,
         judge: Callable[[Aggregate, tuple[int, int]], Judged],
     ) -> Judged:
         """Of a window, or if it holds too few requests, of the minutes before its end that hold enough, and no more."""
-        first, end = max(window[0], since), window[1]
-        found = judge(of, (first, end))
+        first, end = window
+        found = judge(of, window)
+        versions = _serving(subject.lineup)
         for minutes in _LOOK_BACK:
-            few = found.breach is None and since < first
-            earlier = self._counts.minutes(subject.model_id, max(end - minutes, since), first) if few else {}
+            few = found.breach is None
+            earlier = self._counts.minutes(subject.model_id, end - minutes, first, versions) if few else {}
             for minute, one in sorted(earlier.items(), reverse=True):
                 of = merge(of, one)
                 found = judge(of, (minute, end))
@@ -552,27 +563,27 @@ def _sentence(subject: Subject, kind: str, judged: Judged, window: tuple[int, in
         said = {"drift": "traffic is like the baseline", "silence": "requests come again"}[kind]
     else:
         said = _SENTENCES[kind].format(value=judged.value or 0.0, limit=judged.limit or 0.0, n=judged.n)
-    lineup = subject.lineup
-    both = lineup.challenger is not None and kind not in {"drift", "accuracy"}
-    who = f"versions {lineup.champion} and {lineup.challenger}" if both else f"version {lineup.champion}"
-    return f"{subject.model} {who}, {when}: {state}{said}"
+    own = _serving(subject.lineup)
+    if kind in {"drift", "accuracy"}:
+        own = [one for one in own if one == subject.lineup.champion]
+    who = f" version{'s' * (len(own) > 1)} {' and '.join(map(str, own))}" if own else ""
+    return f"{subject.model}{who}, {when}: {state}{said}"
 
 
-def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> tuple[Subject, int]:
-    """`subject` with the champion it had when minute `end` began, and the first minute that is wholly that one's.
-
-    `turns` are its lineup's, newest first. A promotion's own minute is nobody's.
-    """
-    champion, since = subject.lineup.champion, 0
+def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> Subject:
+    """`subject` with the champion it had when minute `end` began; `turns` are its lineup's, newest first."""
+    champion = subject.lineup.champion
     for turn in turns:
         before, after = (turn.get(side) or {} for side in ("before", "after"))
-        if before.get("champion") == after.get("champion"):
-            continue
-        if turn["at"] < end * _MS:
-            since = turn["at"] // _MS + 1
-            break
-        champion = before.get("champion")
-    return replace(subject, lineup=replace(subject.lineup, champion=champion)), since
+        if before.get("champion") != after.get("champion") and turn["at"] >= end * _MS:
+            champion = before.get("champion")
+    return replace(subject, lineup=replace(subject.lineup, champion=champion))
+
+
+def _serving(lineup: Lineup) -> list[int]:
+    """The versions that answer who names none, an A/B test's too; none, where there is no champion."""
+    tested = [arm.version for arm in lineup.test.arms] if lineup.test and not lineup.test.shadow else []
+    return sorted({one for one in (lineup.champion, lineup.challenger, *tested) if one and lineup.champion})
 
 
 def _all(cells: Cells) -> Aggregate:
