@@ -347,7 +347,7 @@ def test_whoever_judged_by_a_state_that_changed_meanwhile_writes_nothing(world: 
 
 @pytest.mark.parametrize("fails", [1, 2])
 def test_a_version_that_fails_keeps_no_other_from_its_report(world: Monitored, fails: int) -> None:
-    """Of the champion, version 2, the window is judged last, and again if that failed: nothing is learned twice."""
+    """And has its own when it is well again; nothing is learned twice. Version 2 is champion."""
     world.promote("sentiment", 2)
     for version in (1, 2):
         world.lines(START + 30, rows("movie", 0, 300), version)
@@ -365,8 +365,56 @@ def test_a_version_that_fails_keeps_no_other_from_its_report(world: Monitored, f
     world.app.monitor._baselines = baselines
     world.tick(START + 63)
     learned = world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 60)
-    assert learned.windows == fails - 1
-    assert len(world.ask("reports")["reports"]) == fails
+    assert learned.windows == 1
+    assert {one["model_version"] for one in world.ask("reports")["reports"]} == {1, 2}
+    assert len(world.ask("reports")["reports"]) == 2
+    assert world.tick(START + 64)["windows"] == 0
+
+
+@pytest.mark.parametrize(("schedule", "length"), [("hour", 60), ("day", 1440)])
+def test_a_version_that_goes_on_failing_delays_no_alert_and_doubles_no_report(
+    world: Monitored, schedule: str, length: int
+) -> None:
+    world.promote("sentiment", 2)
+    midnight = START // 1440 * 1440
+    world.tick(midnight + 5, schedule)
+    baselines, broken = world.app.monitor._baselines, True
+
+    def fails(model_id: str, version: int) -> Any:
+        if version == 1 and broken:
+            raise Unavailable("the bucket is on fire")
+        return baselines(model_id, version)
+
+    world.app.monitor._baselines = fails
+    for window in range(3):
+        for version in (1, 2):
+            world.lines(midnight + length * window + 30, rows("nyt", 300 * window, 300), version)
+        with pytest.raises(Unavailable):
+            world.tick(midnight + length * (window + 1) + 2, schedule)
+    made = [(one["model_version"], one["window_end"]) for one in world.ask("reports")["reports"]]
+    assert made == [(2, (midnight + length * (window + 1)) * MINUTE) for window in (2, 1, 0)]
+    broken = False
+    assert world.tick(midnight + length * 3 + 3, schedule)["windows"] == 3
+    made = [(one["model_version"], one["window_end"]) for one in world.ask("reports")["reports"]]
+    assert (len(made), len(set(made))) == (6, 6)
+    assert world.changes() == ([("drift", "ALERT")] if schedule == "hour" else [])
+    assert world.tick(midnight + length * 3 + 4, schedule)["windows"] == 0
+
+
+@pytest.mark.parametrize(("schedule", "length"), [("hour", 60), ("day", 1440)])
+def test_hours_and_days_that_nobody_judges_are_told_of_by_who_judges_minutes(
+    world: Monitored, schedule: str, length: int
+) -> None:
+    midnight = START // 1440 * 1440
+    world.tick(midnight + 5, schedule)  # up to midnight
+    slow = requests(200, latency_ms=900.0)
+    assert windows(world, [slow], midnight + 3 * length - 5) == []
+    world.lines(midnight + 3 * length + 1, slow)
+    with pytest.raises(Unavailable, match=schedule):
+        world.tick(midnight + 3 * length + 6.1, "minutes")
+    assert world.changes() == [("latency", "ALERT")]
+    world.tick(midnight + 3 * length + 7, schedule)
+    world.tick(midnight + 3 * length + 11.1, "minutes")
 
 
 def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like(world: Monitored) -> None:
@@ -571,8 +619,8 @@ def test_ingest_that_dies_is_an_alert_however_few_requests_come(
         world.lines(START - 60 + minute + 1, lines)
     windows(world, [lines] * 3)
     assert world.changes() == []
-    assert windows(world, [[]] * 8, START + 15) == found
-    assert windows(world, [lines] * 15, START + 55)[1:] == [(kind, "OK") for kind, _ in found]
+    assert windows(world, [[]] * 12, START + 15) == found
+    assert windows(world, [lines] * 15, START + 75)[1:] == [(kind, "OK") for kind, _ in found]
 
 
 def test_cloudwatch_is_not_asked_about_models_that_nobody_promoted_or_called(world: Monitored) -> None:

@@ -249,28 +249,36 @@ class Monitor:
         return Subject(model.model_id, name, self._registry.lineup(name), self._watch.settings(model.model_id))
 
     def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
-        """How many windows were judged, and how many changes of state they made."""
+        """How many windows were judged, and how many changes of state they made.
+
+        Where a report of another version than the champion's failed, the windows after it are judged too, but all of
+        them are due again: what was written of them isn't written twice.
+        """
         settings = subject.settings
         # The hours' schedule reports of the same windows, and would learn from them twice.
         reported = schedule == "day" and settings.drift_minutes == DAY_MINUTES
         length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
-        until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
-        ends = alerts.due(until, settled, length, _CATCH_UP)
+        kinds = self._watch.watched(subject.model_id).kinds
+        ends = alerts.due(kinds.get(schedule, Watch()).until, settled, length, _CATCH_UP)
         turns = self._registry.history(subject.model, None, _PAGE) if ends and schedule == "minutes" else []
-        windows = changes = 0
+        failed: list[Exception] = []
+        changes = 0
         for end in ends:
             window = (end - length, end)
             if schedule == "minutes":
                 changes += self._minutes(_at(subject, turns, end), window, now)
             elif reported:
-                self._advance(subject, window, schedule, {}, now)
+                self._advance(subject, window, {}, now, over=schedule)
             else:
-                changes += self._drift(subject, window, schedule, now)
-            windows += 1
+                changes += self._drift(subject, window, schedule, now, failed)
         if schedule == "minutes" and settings.rollback.enabled:
             self._guard(subject, now)
-        return windows, changes
+        if schedule == "minutes":
+            _check_others(subject, kinds, settled)
+        if failed:
+            raise failed[-1]
+        return len(ends), changes
 
     def _minutes(self, subject: Subject, window: tuple[int, int], now: int) -> int:
         """Latency and errors of who serves, silence and ingest of all requests, of a window."""
@@ -295,7 +303,7 @@ class Monitor:
         if of.requests:
             found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
             found["errors"] = self._last(subject, of, window, errors)
-        return self._advance(subject, window, "minutes", found, now)
+        return self._advance(subject, window, found, now, over="minutes")
 
     def _behind(self, subject: Subject, of: Aggregate, told: int, window: tuple[int, int]) -> Judged:
         """Whether a window is counted, or where too few came to tell, the hour that ends with it."""
@@ -328,42 +336,43 @@ class Monitor:
             first = min(first, end - minutes)
         return found
 
-    def _drift(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
-        """A report of each version that had traffic in a window; the champion's drift and accuracy make alerts."""
+    def _drift(  # noqa: PLR0913, PLR0917 - of which window, and what went wrong so far
+        self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int, failed: list[Exception]
+    ) -> int:
+        """A report of each version that had traffic in a window; the champion's drift and accuracy make alerts.
+
+        The window is over when nothing has `failed`, of it and of those before it.
+        """
         cells = self._counts.window(subject.model_id, *window)
         champion = subject.lineup.champion
         versions = {version for version, _ in cells if version}
-        failed: list[Exception] = []
         for version in sorted(versions - {champion}):
             try:
                 made = self._concluded(subject, version, cells, window, _every(schedule), now)
                 self._watch.conclude(subject.model_id, report=made)
             except Exception as error:  # noqa: BLE001 - of one version
                 failed.append(error)
-        # The champion's state says that the window is judged, so it comes last.
-        changes = self._champion(subject, cells if champion in versions else {}, window, schedule, now)
-        if failed:
-            raise failed[-1]
-        return changes
+        return self._champion(subject, cells if champion in versions else {}, window, schedule, now, over=not failed)
 
-    def _champion(self, subject: Subject, cells: Cells, window: tuple[int, int], schedule: Schedule, now: int) -> int:
+    def _champion(  # noqa: PLR0913 - of which window
+        self, subject: Subject, cells: Cells, window: tuple[int, int], schedule: Schedule, now: int, *, over: bool
+    ) -> int:
         """The champion's report of a window, if it had traffic, and what that changes."""
         champion = subject.lineup.champion
-        if champion is None or not cells:
-            nothing = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
-            return self._advance(subject, window, schedule, nothing, now)
-        made = self._concluded(subject, champion, cells, window, _every(schedule), now)
-        if schedule == "day":
-            return self._advance(subject, window, schedule, {}, now, made=made)
-        report = made[0]
-        breach = None if report.status == "undetermined" else report.status == "drifted"
-        labelled = self._counts.window(subject.model_id, window[1] - DAY_MINUTES, window[1], champion)
-        baseline = self._baselines(subject.model_id, champion)
-        found = {
-            "drift": Judged(breach, report.p_value, n=report.n, why=report.reason or ""),
-            "accuracy": figures.worse_accuracy(_all(labelled), baseline, subject.settings),
-        }
-        return self._advance(subject, window, schedule, found, now, made=made)
+        made = None
+        found = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
+        if champion is not None and cells:
+            made = self._concluded(subject, champion, cells, window, _every(schedule), now)
+        if champion is not None and made and schedule == "hour":
+            report = made[0]
+            breach = None if report.status == "undetermined" else report.status == "drifted"
+            labelled = self._counts.window(subject.model_id, window[1] - DAY_MINUTES, window[1], champion)
+            baseline = self._baselines(subject.model_id, champion)
+            found = {
+                "drift": Judged(breach, report.p_value, n=report.n, why=report.reason or ""),
+                "accuracy": figures.worse_accuracy(_all(labelled), baseline, subject.settings),
+            }
+        return self._advance(subject, window, found, now, made=made, over=schedule if over else None)
 
     def _concluded(  # noqa: PLR0913, PLR0917 - what a report is made of
         self, subject: Subject, version: int, cells: Cells, window: tuple[int, int], every: Every, now: int
@@ -388,22 +397,25 @@ class Monitor:
         )
         return made, minutes, reports.learn(learned, verdict)
 
-    def _advance(  # noqa: PLR0913, PLR0917 - what a window comes to
+    def _advance(  # noqa: PLR0913 - what a window comes to
         self,
         subject: Subject,
         window: tuple[int, int],
-        schedule: Schedule,
         found: Mapping[str, Judged],
         now: int,
+        *,
         made: tuple[Report, int, Learned] | None = None,
+        over: Schedule | None,
     ) -> int:
-        """Write what a window says, kind by kind; how many changes of state there were.
+        """Write what a window says, kind by kind, and that it is `over` for a schedule; how many changes there were.
 
         Each write holds the state's revision and, the first one, the window's report: whoever comes second finds the
         window judged, and writes and tells nothing.
         """
         changes = 0
-        steps: list[tuple[str, Judged | None]] = [*found.items(), (schedule, None)]
+        steps: list[tuple[str, Judged | None]] = [*found.items(), *([(over, None)] if over else [])]
+        if made and not steps:
+            self._watch.conclude(subject.model_id, report=made)
         for kind, judged in steps:
             for _ in range(_TRIES):
                 before = self._watch.watched(subject.model_id)
@@ -584,6 +596,20 @@ def _serving(lineup: Lineup) -> list[int]:
     """The versions that answer who names none, an A/B test's too; none, where there is no champion."""
     tested = [arm.version for arm in lineup.test.arms] if lineup.test and not lineup.test.shadow else []
     return sorted({one for one in (lineup.champion, lineup.challenger, *tested) if one and lineup.champion})
+
+
+def _check_others(subject: Subject, kinds: Mapping[str, Watch], minute: int) -> None:
+    """Whether the model's hours and days go on being judged: their schedules have no alarm of their own.
+
+    Raises
+    ------
+    Unavailable
+        Three windows, or calls by the slowest rate that the template allows, are missing.
+    """
+    for schedule, usual in (("hour", max(_USUAL, subject.settings.drift_minutes)), ("day", DAY_MINUTES)):
+        late = minute - kinds[schedule].until if schedule in kinds else 0
+        if late > 3 * usual:
+            raise Unavailable(f"{subject.model}: the schedule `{schedule}` has judged nothing for {late} minutes")
 
 
 def _all(cells: Cells) -> Aggregate:
