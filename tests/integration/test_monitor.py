@@ -220,6 +220,18 @@ def test_accuracy_is_estimated_by_the_baseline_of_who_answered(world: Monitored)
     assert "several versions" in estimated()["why"]
 
 
+def test_why_accuracy_is_not_estimated_tells_no_score_from_no_answer(world: Monitored) -> None:
+    world.register("machine", MACHINE)
+    world.add(START - 10, Aggregate(n=500, requests={"200": 500_000}), name="machine")
+    world.add(START - 10, Aggregate(n=0, requests={"503": 1000}), version=0)
+    why = [
+        world.ask("metrics", rawPath=f"/models/{name}/metrics")["estimated_accuracy"]
+        for name in ("machine", "sentiment")
+    ]
+    assert [one["value"] for one in why] == [None, None]
+    assert [one["why"] for one in why] == ["no answers with a score", "nobody answered"]
+
+
 def test_another_domain_is_an_alert_once_and_its_end_another(world: Monitored) -> None:
     world.set(drift_minutes=60)
     at = START
@@ -521,7 +533,7 @@ def test_a_champion_is_not_blamed_for_a_version_that_callers_pin(world: Monitore
 
 
 @pytest.mark.parametrize("tested", [False, True])
-def test_whoever_answers_beside_the_champion_counts_and_is_named(world: Monitored, tested: bool) -> None:  # noqa: FBT001
+def test_whoever_answers_beside_the_champion_counts_and_is_named(world: Monitored, tested: bool) -> None:
     subject = world.app.monitor._subject
 
     def beside(name: str) -> Any:

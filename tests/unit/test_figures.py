@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from zeroloop.monitoring import figures
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate
 from zeroloop.monitoring.alerts import Settings
 from zeroloop.monitoring.baseline import Baseline
+from zeroloop.monitoring.frame import Frame, Scale
 from zeroloop.stats.quantiles import bucket
 
 HELD = Baseline(n=9, confusion={"a\ta": 8, "a\tb": 2})
@@ -39,6 +41,28 @@ def test_outcomes_are_those_worked_out_by_hand() -> None:
     # Wilson's of 6 of 8, from Newcombe (1998)'s formula: (0.4093, 0.9285)
     assert (a["precision"]["lower"], a["precision"]["upper"]) == pytest.approx((0.4093, 0.9285), abs=1e-4)
     assert found["labels"][""]["precision"]["value"] is None
+    assert found["f1_macro"] == pytest.approx((12 / 15 + 6 / 10) / 2, rel=1e-5)
+
+
+def test_accuracy_of_numbers_is_not_estimated() -> None:
+    baseline = Baseline(n=9, frame=Frame(answer=Scale()))
+    assert figures.metrics(served(500), baseline, 5)["estimated_accuracy"] == {
+        "value": None, "why": "the model answers numbers"
+    }  # fmt: skip
+
+
+def test_a_label_with_a_typo_is_one_wrong_answer_and_no_class() -> None:
+    found = figures.outcomes(Aggregate(n=0, confusion={"a\ta": 500, "b\tb": 499, "a\t": 1, "\t?": 1}))
+    assert found["f1_macro"] > 0.998
+
+
+@pytest.mark.parametrize(
+    ("of", "coverage"),
+    [(served(80, right=20), 0.25), (sampled(200), 0.0), (replace(sampled(200), confusion={"a\ta": 200}), 1.0),
+     (replace(sampled(200, 50), confusion={"a\ta": 60}), 0.3), (served(1, right=2), 1.0), (EMPTY, None)],
+)  # fmt: skip
+def test_labels_cover_the_answers_that_lines_stand_for(of: Aggregate, coverage: float | None) -> None:
+    assert figures.metrics(of, figures.NO_BASELINE, 5)["label_coverage"] == coverage
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ from math import exp
 from typing import Any
 
 from msgspec import Struct
-from scipy.special import bdtr
 
 from zeroloop.inference.assignment import BUCKETS
 from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.alerts import Judged, Settings
 from zeroloop.monitoring.baseline import Baseline
+from zeroloop.monitoring.frame import ANOTHER, OTHER
 from zeroloop.stats.comparison import difference, wary
 from zeroloop.stats.estimated import estimated_accuracy
-from zeroloop.stats.intervals import Interval, wilson
+from zeroloop.stats.intervals import Interval, at_most, wilson
 from zeroloop.stats.quantiles import GAMMA, quantile
 from zeroloop.stats.samples import Sample, proportion
 from zeroloop.stats.sequences import always_valid
@@ -80,18 +80,21 @@ def metrics(of: Aggregate, baseline: Baseline | str, minutes: int, crashes: floa
         "classes": _shares(of.labels),
         "scores": {"bins": {f"{bin_ / 50:.2f}": n for bin_, n in sorted(of.scores.items())}, "n": n_scores},
         **outcome,
-        "label_coverage": _short(outcome["labelled"] / of.n) if of.n else None,
+        "label_coverage": _short(min(1.0, outcome["labelled"] / (of.n * _weight(of)))) if of.n else None,
         "estimated_accuracy": _estimate(of, baseline),
     }
 
 
 def outcomes(of: Aggregate) -> dict[str, Any]:
-    """Accuracy, and each label's precision, recall and F1, with Wilson's intervals, from what labels are known."""
+    """Accuracy, and each label's precision, recall and F1, with Wilson's intervals, from what labels are known.
+
+    F1's mean is of the labels that have names: one with a typo is a wrong answer, and no class.
+    """
     cells = {tuple(cell.split("\t")): n for cell, n in of.confusion.items()}
     n, right = sum(cells.values()), sum(n for (said, true), n in cells.items() if said == true)
     names = sorted({label for cell in cells for label in cell})
     labels = {name: _label(name, cells) for name in names}
-    scored = [one["f1"] for one in labels.values() if one["f1"] is not None]
+    scored = [one["f1"] for name, one in labels.items() if one["f1"] is not None and name not in {OTHER, ANOTHER}]
     return {
         "labelled": n,
         "accuracy": _short(right / n) if n else None,
@@ -177,18 +180,17 @@ def silence(of: Aggregate, before: Aggregate, share: float, *, silent: bool, tol
 def behind(of: Aggregate, told: int, share: float = 1.0) -> Judged:
     """Whether fewer than 9 of 10 requests are counted of those that CloudWatch was `told` of, beyond chance.
 
-    Of the answered ones a `share` has a line that can be counted, of the others all have. Were 9 of 10 counted, the
-    lines would be binomial; as few as there are come by chance with less than .001. With a share of 1 nothing is chance.
+    A `share` of the answered ones has a line that can be counted, each other request has one. Were 9 of 10 counted, the
+    lines would be binomial: so few come with a chance below .001. With a share of 1 nothing is left to chance.
     """
     share = round(share * BUCKETS) / BUCKETS
     due = -(-9 * told // 10)
-    if told < _LEAST_TOLD or bdtr(0, due, share) >= _QUIET:
+    if told < _LEAST_TOLD or at_most(0, due, share) >= _QUIET:
         return Judged(None, n=told, why=f"CloudWatch knows of {told} requests, too few with a LogShare of {share:g}")
     seen = requests(of)
     answers = max(0, due - round(seen.refused + seen.failed))
     lines = min(answers, round(seen.answered * share))
-    breach = bool(bdtr(lines, answers, share) < _QUIET)
-    return Judged(breach, _short(seen.total / told), 0.9, told)
+    return Judged(at_most(lines, answers, share) < _QUIET, _short(seen.total / told), 0.9, told)
 
 
 def significantly_worse(
@@ -218,6 +220,12 @@ def significantly_worse(
 def _lines(of: Aggregate, crashes: float = 0.0) -> int:
     """Lines of requests that were answered or failed, and crashes: a sampled line stands for many, and knows one."""
     return round(sum(of.latency.values()) + requests(of).failed + crashes)
+
+
+def _weight(of: Aggregate) -> float:
+    """Requests that an answered line stands for; labels come for all of them."""
+    lines = sum(of.latency.values())
+    return requests(of).answered / lines if lines else 1.0
 
 
 def _bad(of: Aggregate, crashes: float) -> tuple[int, int]:
@@ -260,6 +268,8 @@ def _worse(before: tuple[int, int], now: tuple[int, int], least: float) -> dict[
 def _estimate(of: Aggregate, baseline: Baseline | str) -> dict[str, Any]:
     if isinstance(baseline, str):
         return {"value": None, "why": baseline}
+    if baseline.frame.answer:
+        return {"value": None, "why": "the model answers numbers"}
     return _interval(estimated_accuracy(of.scores, baseline.labelled, baseline.correct))
 
 

@@ -120,7 +120,7 @@ class Monitor:
         cells = self._counts.window(model.model_id, start, end, version, variant)
         of = _all(cells)
         baseline: Baseline | str = "nobody answered"
-        match sorted({number for (number, _), one in cells.items() if one.scores}):
+        match sorted({number for (number, _), one in cells.items() if number and one.n}):
             case [own]:
                 baseline = self._baselines(model.model_id, own) or figures.NO_BASELINE
             case [_, _, *_]:
@@ -336,7 +336,7 @@ class Monitor:
             first = min(first, end - minutes)
         return found
 
-    def _drift(  # noqa: PLR0913, PLR0917 - of which window, and what went wrong so far
+    def _drift(
         self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int, failed: list[Exception]
     ) -> int:
         """A report of each version that had traffic in a window; the champion's drift and accuracy make alerts.

@@ -56,10 +56,10 @@ class MonitoringStore:
                 continue  # counted before
         return new
 
-    def label(self, receipt_id: str) -> Label:
-        """The label that is counted for a prediction, and what it added."""
+    def label(self, receipt_id: str) -> tuple[str | None, Counters | None]:
+        """The label that is counted for a prediction, and what it added; None where its mark is too old to say."""
         [item] = self._table.get([(f"F#{receipt_id}", "LABEL")]) or [{"actual": None, "added": {}}]
-        return item["actual"], item["added"]
+        return item["actual"], item.get("added")
 
     def learn(self, receipt_id: str, labels: tuple[Label, Label], cell: Cell, frame: Frame) -> None:
         """Count the second of `labels` in `cell`, in place of the first, which `label` gave, while that is counted.
