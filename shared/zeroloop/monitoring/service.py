@@ -609,7 +609,7 @@ def _check_others(subject: Subject, kinds: Mapping[str, Watch], minute: int) -> 
     for schedule, usual in (("hour", max(_USUAL, subject.settings.drift_minutes)), ("day", DAY_MINUTES)):
         late = minute - kinds[schedule].until if schedule in kinds else 0
         if late > 3 * usual:
-            raise Unavailable(f"{subject.model}: the schedule `{schedule}` has judged nothing for {late} minutes")
+            raise Unavailable(f"{subject.model}: of the schedule `{schedule}` no window is over since {late} minutes")
 
 
 def _all(cells: Cells) -> Aggregate:
