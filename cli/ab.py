@@ -166,8 +166,12 @@ def _unchecked() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.show()
-        raise SystemExit(UNCHECKED) from error
+        error.exit_code = UNCHECKED  # type: ignore[misc]  # click reads it of the instance
+        raise
+    except OSError as error:
+        refusal = click.ClickException(str(error))
+        refusal.exit_code = UNCHECKED  # type: ignore[misc]
+        raise refusal from error
 
 
 @ab.command("check", cls=Checking)

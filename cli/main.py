@@ -49,7 +49,7 @@ class Told(click.Group):
 
 def _told(error: click.ClickException, *, as_json: bool) -> click.ClickException:
     if as_json and not isinstance(error, Stopped):
-        click.echo(json.dumps({"error": error.message}, indent=2))
+        click.echo(json.dumps({"error": error.format_message()}, indent=2))
     return error
 
 

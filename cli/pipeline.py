@@ -113,7 +113,7 @@ def evaluated(found: Evaluation) -> str:
             rows.append([name, f"{one.accuracy.value:.4f}", _interval(one.accuracy), one.n])
     beside = [
         f"beside {digest[:12]}: {found.only_candidate} rows only this one has right, {found.only_champion} only that "
-        f"one, p = {found.p_worse:.3g} of being no worse"
+        f"one, p = {found.p_worse:.3g} of as many or more, were both alike"
         for digest, found in found.comparisons.items()
     ]
     return "\n".join([table(["metric", "value", "95%", "n"], rows), f"p95 {found.p95_ms} ms", *beside])

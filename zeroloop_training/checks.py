@@ -14,7 +14,7 @@ from zeroloop.digests import canonical
 from zeroloop.stats.undetermined import Undetermined
 from zeroloop_training import alike
 from zeroloop_training.profile import Profile, compare
-from zeroloop_training.project import Labelled, Limits
+from zeroloop_training.project import HELD_OUT, Labelled, Limits
 
 _SHOWN = 5
 _BEYOND = 1e300
@@ -63,8 +63,9 @@ def _missing(rows: Sequence[Labelled]) -> Iterator[Finding]:
 
 def _sizes(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
     sizes = Counter(row.split for row in rows)
-    for split, n in sorted(sizes.items()):
-        yield Finding(f"rows in {split}", n >= limits.rows_at_least, f"{n:,}, at least {limits.rows_at_least}")
+    least = max(1, limits.rows_at_least)
+    for split in sorted({"train", HELD_OUT, *sizes}):
+        yield Finding(f"rows in {split}", sizes[split] >= least, f"{sizes[split]:,}, at least {least}")
 
 
 def _balance(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
@@ -102,12 +103,14 @@ def _repeated(rows: Sequence[Labelled], limits: Limits) -> Iterator[Finding]:
 def _near(groups: Sequence[Sequence[Labelled]], texts: alike.Alike) -> list[Labelled]:
     """The held-out rows of texts that are near one with rows of another split; a group is the rows of one text."""
     splits = [frozenset(row.split for row in group) for group in groups]
-    leaked = []
-    for i, group in enumerate(groups):
-        if splits[i] != {"train"}:
-            elsewhere = np.array([len(one | splits[i]) > 1 for one in splits])
-            leaked += [row for row in group if row.split != "train" and len(texts.to(i, elsewhere))]
-    return leaked
+    elsewhere = {own: np.array([bool(one - own) or len(own) > 1 for one in splits]) for own in set(splits)}
+    return [
+        row
+        for i, group in enumerate(groups)
+        if splits[i] != {"train"} and len(texts.to(i, elsewhere[splits[i]]))
+        for row in group
+        if row.split != "train"
+    ]
 
 
 def _numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int | float]]:

@@ -65,7 +65,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What data may be like; shares are of rows.
 
     `leaks_at_most` is of the held-out rows whose value is in another split, too, or nearly: `near` is the Jaccard
-    similarity of texts' five-character shingles from which on they count as the same. `drift` from the data of the
+    similarity of texts' five-byte shingles from which on they count as the same. `drift` from the data of the
     champion stops the pipeline or is only told.
     """
 

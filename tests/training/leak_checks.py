@@ -91,3 +91,18 @@ def test_a_row_that_leaks_to_many_is_told_once() -> None:
     )
     near = found(rows, Limits())["near leaks"]
     assert (near.says.split()[0], near.rows) == ("1", ["0"])
+
+
+@pytest.mark.parametrize(("other", "passed"), [("test", True), ("validation", False)])
+def test_what_is_near_within_a_split_leaks_to_none(other: str, passed: bool) -> None:
+    told = "the parcel for order 100{} came late, and what was in it was torn"
+    rows = texts(("test", told.format(0)), (other, told.format(1)), ("train", "something else altogether"))
+    assert found(rows, Limits())["near leaks"].passed is passed
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_data_without_one_of_the_two_splits_is_not_fit(split: str) -> None:
+    rows = texts(*[(split, f"text number {i}") for i in range(200)])
+    missing = {"train": "test", "test": "train"}[split]
+    [fault] = [one for one in checks._sizes(rows, Limits(rows_at_least=0)) if not one.passed]
+    assert (fault.name, fault.says) == (f"rows in {missing}", "0, at least 1")

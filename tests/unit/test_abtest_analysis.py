@@ -71,6 +71,12 @@ def test_a_win_at_the_horizon_is_the_plain_test() -> None:
     )
 
 
+def test_a_win_whose_difference_turned_after_it_was_decided_is_told_so() -> None:
+    found = analyse(replace(PLANNED, looks=at_horizon(WON).looks), LOST)
+    assert (found.outcome, found.winner) == ("wins", "treatment")
+    assert "was better than that of version 1 when that was decided; it is not any more" in found.verdict
+
+
 def test_p_values_of_proportions_are_statsmodels_on_a_grid_with_extremes() -> None:
     """statsmodels 0.15.0, proportions_ztest: up to 1e9 units, rates of 1e-6, p-values below 1e-300."""
     grid = json.loads((Path(__file__).with_name("statsmodels_proportions.json")).read_text())

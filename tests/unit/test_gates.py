@@ -102,6 +102,8 @@ def test_a_version_is_compared_with_who_serves(champion: str | None, p_worse: fl
         ({"metrics": {"accuracy": {"atleast": 1}}}, "atleast"),
         ([], "object"),
         ({"metrics": {"accuracy": {}}}, "accuracy asks for nothing"),
+        ({"champion": {"alpha": 0}}, "alpha lies between 0 and 1"),
+        ({"champion": {"alpha": 1.0}}, "alpha lies between 0 and 1"),
     ],
 )
 def test_gates_that_are_not_understood_are_refused(given: Any, says: str) -> None:

@@ -88,6 +88,24 @@ def test_a_step_that_can_not_begin_says_so_in_json_too(step: str, tmp_path: Path
     assert "pipeline.toml is missing" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "exits", "says"),
+    [
+        (["ab", "check", "--json", "--version", "one"], 4, "'one' is not a valid integer"),
+        (["ab", "check", "--json", "--url", "http://127.0.0.1:9"], 4, "name a test"),
+        (["gate", "check", "--json"], 2, "PROJECT"),
+        (["model", "promote", "sentiment", "1", "--json"], 2, "--reason"),
+    ],
+)
+def test_words_that_are_wrong_are_told_in_json_too(
+    words: list[str], exits: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == exits
+    assert says in json.loads(done.stdout)["error"]
+
+
 def test_a_version_that_has_served_is_judged_by_what_it_served_by_and_the_pipeline_says_so(typed: Typed) -> None:
     served = (409, {"code": "served", "message": "version 2 has served"})
     for verdict, exits in ((None, 0), (RED, 1)):

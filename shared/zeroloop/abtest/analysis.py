@@ -460,11 +460,17 @@ def _sentence(test: AbTest, outcome: Outcome, winner: str | None, reasons: list[
         head = f"Keep version {test.control}" if outcome == "loses" else "No clear winner"
         return f"{head}: {'; '.join(reasons)}."
     one = next(one for one in found if one.arm == winner and one.better)
+    version = f"Version {test.treatments[winner]} ({winner})"
+    if not one.improves:
+        return (
+            f"{version} wins: its {one.metric} was better than that of version {test.control} when that was decided; "
+            f"it is not any more, in {one.units + one.control_units:,} units."
+        )
     by = ""
     if isinstance(one.lift, Interval):
         by = f" by {abs(one.lift.value):.1%} ({one.lift.lower:+.1%} to {one.lift.upper:+.1%})"
     side = "higher" if (one.mean or 0) > (one.control_mean or 0) else "lower"
     return (
-        f"Version {test.treatments[winner]} ({winner}) wins: its {one.metric} is {side} than that of version "
-        f"{test.control}{by}, in {one.units + one.control_units:,} units."
+        f"{version} wins: its {one.metric} is {side} than that of version {test.control}{by}, "
+        f"in {one.units + one.control_units:,} units."
     )

@@ -104,12 +104,9 @@ def _keyed(secret: bytes) -> tuple[Any, Any]:
     return hashlib.sha256(inner + _PREFIX), hashlib.sha256(outer)
 
 
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
-
-
 def _text(data: bytes) -> bytes:
     """base64url without padding."""
-    return b2a_base64(data, newline=False).translate(_URL_SAFE, b"=")
+    return b2a_base64(data, newline=False).rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_")
 
 
 def _bytes(text: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import repeat
 from typing import Any
@@ -137,8 +137,9 @@ class Predictor:
         key = self._signing_key.get()
         record.unit_hash = receipts.unit_hash(unit, key) if unit else None
         of, version, told = served.model.field, served.version, []
-        beside: Sequence[Shadow | None] = shadows or [None] * len(result.answers)
-        for answer, value, seen, shadow in zip(result.answers, result.values, result.features(), beside, strict=True):
+        features = result.features()
+        for i, answer in enumerate(result.answers):
+            value, seen, shadow = result.values[i], features[i], shadows[i] if shadows else None
             said, sure = label(answer), score(answer)
             receipt = Receipt(
                 kid=key.kid,

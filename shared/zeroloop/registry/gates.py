@@ -38,7 +38,7 @@ class Bounds(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 class Against(Struct, frozen=True, forbid_unknown_fields=True):
     """Not worse than the champion on the same rows: refused where the exact McNemar test says so below `alpha`."""
 
-    alpha: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+    alpha: Share = 0.05
 
 
 class Budgets(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -158,6 +158,8 @@ def check(asked: Gates) -> Gates:
         raise InvalidInput(
             "gates: they ask for nothing, and every version would pass; null takes gates away", field="gates"
         )
+    if asked.champion and not 0 < asked.champion.alpha < 1:
+        raise InvalidInput("gates: champion.alpha lies between 0 and 1, neither of them", field="gates.champion.alpha")
     for name, bounds in asked.metrics.items():
         if bounds == Bounds():
             known = ", ".join(Bounds.__struct_fields__)
@@ -291,7 +293,7 @@ def joined(version: Version, before: Evaluation | None, found: Evaluation) -> Ev
         if digest(before) != digest(found) and not (same and _same_metrics(before.metrics, found.metrics)):
             raise Conflict(
                 f"version {version.version} has answered callers, and what was found of it then stays: this says "
-                "something else",
+                "something else; a rollback to it asks no gates, and a promotion with an override none either",
                 code="served",
                 field="version",
             )
@@ -306,8 +308,8 @@ def _same_rows(before: Data | None, now: Data | None) -> bool:
 
 
 def _same_metrics(before: Mapping[str, Measured], now: Mapping[str, Measured]) -> bool:
-    """Whether the metrics that both know agree, but for the last digits, in which machines differ."""
-    return all(isclose(before[name].value, now[name].value, rel_tol=1e-6) for name in before.keys() & now)
+    """Whether what was measured before is measured again, but for the last digits, in which machines differ."""
+    return all(name in now and isclose(one.value, now[name].value, rel_tol=1e-6) for name, one in before.items())
 
 
 def judge(version: Version, lineup: Lineup, gates: Gates, evaluation: Evaluation | None) -> Verdict | None:

@@ -198,7 +198,8 @@ class RegistryStore:
         A version that begins to answer callers must be READY still and is marked, and as having served, if it is
         champion. `stages` of versions are written with it; where they are dozens, the first of them before it.
         """
-        pk, what, given = _pk(turn.after.model_id), f"the lineup of {turn.after.model}", list((stages or {}).items())
+        pk, given = _pk(turn.after.model_id), list((stages or {}).items())
+        what = f"the lineup of {turn.after.model}{', or what was found of the version,' if turn.judged else ''}"
         while len(given) > _MOST_STAGES:
             first, given = given[:_MOST_STAGES], given[_MOST_STAGES:]
             table.commit(what, *(action for number, stage in first for action in _put_stage(pk, number, stage, at)))
