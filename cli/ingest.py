@@ -10,6 +10,7 @@ from botocore.config import Config
 
 from cli.account import Account, on_account
 from cli.show import show, table
+from zeroloop.errors import InvalidInput
 from zeroloop.monitoring.frames import Frames
 from zeroloop.monitoring.recounting import differences
 from zeroloop.objects import client
@@ -42,7 +43,10 @@ def replay_command(account: Account, as_json: bool) -> None:  # noqa: FBT001 - c
 def reconcile_command(model: str, start: str, end: str, account: Account, as_json: bool) -> None:  # noqa: FBT001
     """Compare what was counted of MODEL with its archive, each prediction once; exits 1 if they differ."""
     frames, model_id = Frames(account.registered), account.model_id(model)
-    found = differences(account.store, account.archive, frames, model_id, minute(start), minute(end))
+    try:
+        found = differences(account.store, account.archive, frames, model_id, minute(start), minute(end))
+    except InvalidInput as error:
+        raise click.BadParameter(error.message, param_hint=f"--{error.field}") from error
     rows = [
         [version, variant, name, f"{n:+}"] for (version, variant), some in found.items() for name, n in some.items()
     ]

@@ -21,7 +21,10 @@ def predictions() -> None:
 @click.argument("prediction_ids", nargs=-1, required=True, metavar="PREDICTION_ID...")
 @on_account
 def erase_command(prediction_ids: Sequence[str], account: Account, as_json: bool) -> None:  # noqa: FBT001
-    """Erase predictions, and feedback for them, from the archive for good; what was counted of them stays counted."""
+    """Erase predictions, and feedback for them, from the archive for good; what was counted of them stays counted.
+
+    A run that broke off is finished by the next, also where that counts 0: older versions of what it wrote go then.
+    """
     try:
         receipts = [claimed(prediction_id) for prediction_id in prediction_ids]
     except InvalidInput as error:

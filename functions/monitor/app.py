@@ -38,6 +38,7 @@ class Settings:
     alert_topic: str
     api_url: str
     runbooks_url: str
+    log_share: float
 
 
 class Wanted(Struct, forbid_unknown_fields=True):
@@ -65,6 +66,7 @@ monitor = Monitor(
     Counts(settings.predict_function),
     Sender(settings.alert_topic, log_failure),
     Links(settings.api_url, settings.runbooks_url, local=bool(aws.aws_endpoint_url)),
+    settings.log_share,
     log_failure,
 )
 app = http.api(log_failure)

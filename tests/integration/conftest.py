@@ -64,6 +64,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "ALERT_TOPIC": f"arn:aws:sns:{REGION}:123456789012:alerts",
         "API_URL": "https://api.example.com",
         "RUNBOOKS_URL": "https://example.com/operations",
+        "LOG_SHARE": "1",
         "FEEDBACK_DAYS": "30",
         "ABTEST_TABLE": "abtest",
         "RECEIPT_SECRET": "receipts",

@@ -13,6 +13,7 @@ from zeroloop import clock
 from zeroloop.data import DataBucket
 from zeroloop.digests import sha256
 from zeroloop.dynamo import Table
+from zeroloop.errors import InvalidInput, Unavailable
 from zeroloop.inference.receipts import verify
 from zeroloop.monitoring.archive import Archive, Kept
 from zeroloop.monitoring.frames import Frames
@@ -98,6 +99,24 @@ def test_what_was_set_aside_is_erased_with_its_prediction(archive: Archive) -> N
     assert "zr1.b" in left
 
 
+def test_an_erasure_that_broke_off_is_finished_by_the_next(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"predictions": [{"prediction_id": "zr1.a"}, {"prediction_id": "zr1.b"}]}
+    archive.keep("predictions", MODEL, sha256(b"x"), [Kept(NOW, json.dumps(told))])
+    [key] = keys()
+
+    def forbidden(_bucket: DataBucket, key: str) -> None:
+        raise Unavailable(f"no right to delete versions of {key}")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DataBucket, "forget_older", forbidden)
+        with pytest.raises(Unavailable):
+            archive.erase(key, frozenset({"zr1.a"}))
+    archive.erase(key, frozenset({"zr1.a"}))
+    [version] = client("s3").list_object_versions(Bucket="data")["Versions"]
+    kept = client("s3").get_object(Bucket="data", Key=key, VersionId=version["VersionId"])["Body"].read()
+    assert json.loads(gzip.decompress(kept)) == {"predictions": [{"prediction_id": "zr1.b"}]}
+
+
 def test_feedback_is_erased_line_by_line(archive: Archive) -> None:
     lines = [Kept(NOW, json.dumps({"prediction_id": who, "label": "yes"})) for who in ("zr1.a", "zr1.b")]
     archive.keep("feedback", MODEL, "b" * 64, lines)
@@ -105,6 +124,15 @@ def test_feedback_is_erased_line_by_line(archive: Archive) -> None:
     assert archive.erase(key, frozenset({"zr1.a", "zr1.c"})) == 1
     assert [json.loads(line)["prediction_id"] for line in archive.lines("feedback", MODEL, NOW, NOW + 1)] == ["zr1.b"]
     assert archive.erase(key, frozenset({"zr1.a"})) == 0
+
+
+@pytest.mark.parametrize(("start", "end"), [(-30, 0), (-60, -30), (-20, -10)])
+def test_minutes_that_may_be_forgotten_are_not_told_as_lost(archive: Archive, start: int, end: int) -> None:
+    hour = clock.now_ms() // MINUTE_MS // 60 * 60 - 8 * 1440 - 60
+    store = MonitoringStore(Table("monitoring", DynamoSession()))  # type: ignore[arg-type] # what it calls of a session
+    with pytest.raises(InvalidInput, match="8 days"):
+        differences(store, archive, OneFrame(), MODEL, hour + start, hour + end)
+    assert differences(store, archive, OneFrame(), MODEL, hour - 60, hour) == {}
 
 
 class OneFrame(Frames):

@@ -99,6 +99,16 @@ def test_what_a_label_added_is_taken_back_also_when_the_version_is_gone_since(wo
     assert (counts.confusion, sum(counts.labelled.values()), counts.correct) == ({"\t?": 1}, 1, {})
 
 
+def test_a_label_whose_mark_does_not_say_what_it_added_is_taken_back_too(world: Desk) -> None:
+    prediction_id = world.predicted()
+    world.label(prediction_id, "negative")
+    [mark] = [row for row in client("dynamodb").scan(TableName="monitoring")["Items"] if row["sk"]["S"] == "LABEL"]
+    del mark["added"]
+    client("dynamodb").put_item(TableName="monitoring", Item=mark)
+    assert [world.label(prediction_id, label) for label in ("negative", "positive")] == ["known", "replaced"]
+    assert world.window(world.line)[1, "champion"].confusion == {"positive\tpositive": 1}
+
+
 def test_a_label_lands_in_the_time_of_its_prediction(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     prediction_id = world.predicted()
     minute = json.loads(world.line)["time"] // 60_000

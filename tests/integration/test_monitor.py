@@ -1,13 +1,14 @@
 """The monitor function on moto: what was counted is judged, once a window, and told of once a change."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from examples.sentiment import dataset
 from tests.integration.conftest import Context, event
@@ -23,6 +24,7 @@ from zeroloop.monitoring.cells import Cell
 from zeroloop.monitoring.counting import Answered, Line, Outcome, count, judge
 from zeroloop.monitoring.frame import Frame
 from zeroloop.monitoring.outside import Called
+from zeroloop.registry import rules
 from zeroloop.registry.service import Change
 from zeroloop.stats.estimated import estimated_accuracy
 from zeroloop.stats.intervals import Interval
@@ -75,10 +77,11 @@ class Counted:
                 found[key] = merge(found.get(key, EMPTY), one)
         return found
 
-    def minutes(self, model_id: str, start: int, end: int) -> dict[int, Aggregate]:
+    def minutes(self, model_id: str, start: int, end: int, versions: Collection[int] = ()) -> dict[int, Aggregate]:
         found: dict[int, Aggregate] = {}
         for cell, one in self.cells:
-            if cell.model_id == model_id and start <= cell.minute < end:
+            asked = not versions or cell.version in {0, *versions}
+            if asked and cell.model_id == model_id and start <= cell.minute < end:
                 found[cell.minute] = merge(found.get(cell.minute, EMPTY), one)
         return found
 
@@ -91,14 +94,17 @@ class Cloud:
         self.before: Called | None = None
         """Of windows that begin before START."""
         self.told = 0
+        """Requests in five minutes."""
+        self.models: list[str] = []
         self.asked: list[tuple[int, int]] = []
 
     def called(self, start: int, end: int) -> Called:
         self.asked.append((start, end))
         return self.before if self.before and start < START else self.of_function
 
-    def requests(self, *_model_and_window: Any) -> int:
-        return self.told
+    def requests(self, model: str, start: int, end: int) -> int:
+        self.models.append(model)
+        return self.told * (end - start) // 5
 
 
 class Outbox:
@@ -212,6 +218,18 @@ def test_accuracy_is_estimated_by_the_baseline_of_who_answered(world: Monitored)
     assert estimated(variant="champion")["value"] != pytest.approx(wanted.value, rel=1e-5)
     assert estimated()["value"] is None
     assert "several versions" in estimated()["why"]
+
+
+def test_why_accuracy_is_not_estimated_tells_no_score_from_no_answer(world: Monitored) -> None:
+    world.register("machine", MACHINE)
+    world.add(START - 10, Aggregate(n=500, requests={"200": 500_000}), name="machine")
+    world.add(START - 10, Aggregate(n=0, requests={"503": 1000}), version=0)
+    why = [
+        world.ask("metrics", rawPath=f"/models/{name}/metrics")["estimated_accuracy"]
+        for name in ("machine", "sentiment")
+    ]
+    assert [one["value"] for one in why] == [None, None]
+    assert [one["why"] for one in why] == ["no answers with a score", "nobody answered"]
 
 
 def test_another_domain_is_an_alert_once_and_its_end_another(world: Monitored) -> None:
@@ -341,7 +359,7 @@ def test_whoever_judged_by_a_state_that_changed_meanwhile_writes_nothing(world: 
 
 @pytest.mark.parametrize("fails", [1, 2])
 def test_a_version_that_fails_keeps_no_other_from_its_report(world: Monitored, fails: int) -> None:
-    """Of the champion, version 2, the window is judged last, and again if that failed: nothing is learned twice."""
+    """And has its own when it is well again; nothing is learned twice. Version 2 is champion."""
     world.promote("sentiment", 2)
     for version in (1, 2):
         world.lines(START + 30, rows("movie", 0, 300), version)
@@ -359,8 +377,56 @@ def test_a_version_that_fails_keeps_no_other_from_its_report(world: Monitored, f
     world.app.monitor._baselines = baselines
     world.tick(START + 63)
     learned = world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 60)
-    assert learned.windows == fails - 1
-    assert len(world.ask("reports")["reports"]) == fails
+    assert learned.windows == 1
+    assert {one["model_version"] for one in world.ask("reports")["reports"]} == {1, 2}
+    assert len(world.ask("reports")["reports"]) == 2
+    assert world.tick(START + 64)["windows"] == 0
+
+
+@pytest.mark.parametrize(("schedule", "length"), [("hour", 60), ("day", 1440)])
+def test_a_version_that_goes_on_failing_delays_no_alert_and_doubles_no_report(
+    world: Monitored, schedule: str, length: int
+) -> None:
+    world.promote("sentiment", 2)
+    midnight = START // 1440 * 1440
+    world.tick(midnight + 5, schedule)
+    baselines, broken = world.app.monitor._baselines, True
+
+    def fails(model_id: str, version: int) -> Any:
+        if version == 1 and broken:
+            raise Unavailable("the bucket is on fire")
+        return baselines(model_id, version)
+
+    world.app.monitor._baselines = fails
+    for window in range(3):
+        for version in (1, 2):
+            world.lines(midnight + length * window + 30, rows("nyt", 300 * window, 300), version)
+        with pytest.raises(Unavailable):
+            world.tick(midnight + length * (window + 1) + 2, schedule)
+    made = [(one["model_version"], one["window_end"]) for one in world.ask("reports")["reports"]]
+    assert made == [(2, (midnight + length * (window + 1)) * MINUTE) for window in (2, 1, 0)]
+    broken = False
+    assert world.tick(midnight + length * 3 + 3, schedule)["windows"] == 3
+    made = [(one["model_version"], one["window_end"]) for one in world.ask("reports")["reports"]]
+    assert (len(made), len(set(made))) == (6, 6)
+    assert world.changes() == ([("drift", "ALERT")] if schedule == "hour" else [])
+    assert world.tick(midnight + length * 3 + 4, schedule)["windows"] == 0
+
+
+@pytest.mark.parametrize(("schedule", "length"), [("hour", 60), ("day", 1440)])
+def test_hours_and_days_that_nobody_judges_are_told_of_by_who_judges_minutes(
+    world: Monitored, schedule: str, length: int
+) -> None:
+    midnight = START // 1440 * 1440
+    world.tick(midnight + 5, schedule)  # up to midnight
+    slow = requests(200, latency_ms=900.0)
+    assert windows(world, [slow], midnight + 3 * length - 5) == []
+    world.lines(midnight + 3 * length + 1, slow)
+    with pytest.raises(Unavailable, match=schedule):
+        world.tick(midnight + 3 * length + 6.1, "minutes")
+    assert world.changes() == [("latency", "ALERT")]
+    world.tick(midnight + 3 * length + 7, schedule)
+    world.tick(midnight + 3 * length + 11.1, "minutes")
 
 
 def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like(world: Monitored) -> None:
@@ -447,6 +513,45 @@ def test_a_version_is_not_blamed_for_those_before_it(world: Monitored) -> None:
     assert world.app.monitor._watch.watched(world.registry.model("sentiment").model_id).kinds["errors"].version == 2
 
 
+def test_a_champion_is_not_blamed_for_a_challenger_that_was_taken_out(world: Monitored) -> None:
+    def challenge(version: int | None, traffic: float | None, minute: int) -> None:
+        change = Change(actor="ann", at=(START + minute) * MINUTE, reason="looking")
+        world.registry.challenge("sentiment", version, traffic, change)
+
+    challenge(2, 0.5, -50)
+    for minute in range(-40, 0, 5):
+        world.lines(START + minute + 1, requests(10))
+    world.lines(START - 3, requests(10, 500), 2)
+    challenge(None, None, -1)
+    assert windows(world, [requests(10)] * 20) == []
+
+
+def test_a_champion_is_not_blamed_for_a_version_that_callers_pin(world: Monitored) -> None:
+    for minute in range(0, 20, 5):
+        world.lines(START + minute + 1, requests(100, 500), 2)
+    assert windows(world, [requests(150)] * 4) == []
+
+
+@pytest.mark.parametrize("tested", [False, True])
+def test_whoever_answers_beside_the_champion_counts_and_is_named(world: Monitored, tested: bool) -> None:
+    subject = world.app.monitor._subject
+
+    def beside(name: str) -> Any:
+        found = subject(name)
+        arms = [rules.Arm(variant=f"v{one}", version=one, first=0, last=1) for one in (1, 2)]
+        test = rules.Test(test_id="t", salt="", coverage_salt="", coverage=1, shadow=False, arms=arms)
+        lineup = replace(found.lineup, test=test) if tested else replace(found.lineup, challenger=2)
+        return replace(found, lineup=lineup)
+
+    world.app.monitor._subject = beside
+    for minute in (1, 6):
+        world.lines(START + minute, requests(100, 500), 2)
+        world.lines(START + minute, requests(5, 500), 0)
+    assert windows(world, [requests(150)] * 2) == [("errors", "ALERT")]
+    assert world.outbox.sent[0].n == 255
+    assert "sentiment versions 1 and 2, " in world.outbox.sent[0].told
+
+
 def test_windows_that_are_made_up_for_are_those_of_who_was_champion_then(world: Monitored) -> None:
     windows(world, [requests(200)])
     for minute in (6, 11):
@@ -487,6 +592,14 @@ def test_silence_is_an_alert_whatever_the_length_of_windows(world: Monitored, mi
     assert windows(world, [[]], START + minutes * of_three, minutes) == [("silence", "ALERT")]
 
 
+def test_what_is_due_is_known_from_before_the_silence(world: Monitored) -> None:
+    """Eight are due, nothing of eight comes by chance with .0003; in an hour that holds the silence fewer would be."""
+    world.set(of_three=3)
+    for minute in range(0, 60, 5):
+        world.lines(START - 60 + minute + 1, requests(8))
+    assert windows(world, [[], [], []]) == [("silence", "ALERT")]
+
+
 def test_where_little_came_nothing_is_no_silence(world: Monitored) -> None:
     assert windows(world, [requests(3), [], [], []]) == []
 
@@ -495,6 +608,37 @@ def test_ingest_that_falls_behind_is_an_alert(world: Monitored) -> None:
     world.cloud.told = 200
     assert windows(world, [requests(200), requests(150), requests(150)]) == [("ingest", "ALERT")]
     assert world.outbox.sent[0].value == 0.75
+
+
+@pytest.mark.parametrize(
+    ("n", "told", "share", "found"),
+    [
+        (17, 17, 1.0, [("ingest", "ALERT")]),  # in five minutes too few to tell, in an hour enough
+        (17, 18, 1.0, [("ingest", "ALERT")]),
+        (1, 1, 1.0, []),  # 12 in an hour
+        (20, 200, 0.1, [("ingest", "ALERT")]),
+        (2, 20, 0.1, [("ingest", "ALERT")]),
+        (2, 20, 0.0, []),
+    ],
+)
+def test_ingest_that_dies_is_an_alert_however_few_requests_come(
+    world: Monitored, n: int, told: int, share: float, found: list[tuple[str, str]]
+) -> None:
+    world.cloud.told = told
+    world.app.monitor._log_share = share
+    lines = [Line(status=200, latency_ms=10.0, weight=1 / (share or 1))] * n
+    for minute in range(0, 60, 5):
+        world.lines(START - 60 + minute + 1, lines)
+    windows(world, [lines] * 3)
+    assert world.changes() == []
+    assert windows(world, [[]] * 12, START + 15) == found
+    assert windows(world, [lines] * 15, START + 75)[1:] == [(kind, "OK") for kind, _ in found]
+
+
+def test_cloudwatch_is_not_asked_about_models_that_nobody_promoted_or_called(world: Monitored) -> None:
+    world.register("idle", SMALL)
+    windows(world, [[], [], []])
+    assert set(world.cloud.models) == {"sentiment"}
 
 
 def test_requests_that_are_not_counted_are_no_silence(world: Monitored) -> None:
@@ -763,6 +907,17 @@ def test_a_promotion_is_left_alone_unless_asked_for_and_later_than_said(world: M
     world.set()
     world.tick(START + 6.5, "minutes")
     assert world.registry.lineup("sentiment").champion == 2
+
+
+def test_a_first_promotion_has_nobody_to_go_back_to(world: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in (SMALL, LARGE):
+        world.register("first", package)
+    world.ask("set", rawPath="/models/first/monitor", body='{"rollback": {"enabled": true}}')
+    world.add(START - 30, count(requests(2000), frame()), version=2, name="first")  # it was pinned
+    world.registry.promote("first", 1, Change(actor="ann", at=START * MINUTE, reason="first"))
+    world.add(START + 1, count([*requests(800), *requests(200, 503)], frame()), name="first")
+    monkeypatch.setattr(world.app.monitor._registry, "roll_back", lambda *tried: pytest.fail(f"tried {tried}"))
+    world.tick(START + 6.5, "minutes")
 
 
 def test_who_changed_the_lineup_meanwhile_wins(world: Monitored) -> None:

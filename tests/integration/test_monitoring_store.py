@@ -53,6 +53,7 @@ def test_minutes_are_read_one_by_one(store: MonitoringStore) -> None:
         count(store, number, minute, version)
     assert store.minutes("m-1", MINUTE - 2, MINUTE) == {MINUTE - 2: merge(one(0), one(1)), MINUTE - 1: one(2)}
     assert store.minutes("m-1", MINUTE, MINUTE) == {}
+    assert store.minutes("m-1", MINUTE - 2, MINUTE, [2]) == {MINUTE - 2: one(1)}
 
 
 def test_a_window_is_the_sum_of_its_minutes_whichever_rows_it_reads(store: MonitoringStore) -> None:

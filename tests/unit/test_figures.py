@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from zeroloop.monitoring import figures
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate
 from zeroloop.monitoring.alerts import Settings
 from zeroloop.monitoring.baseline import Baseline
+from zeroloop.monitoring.frame import Frame, Scale
 from zeroloop.stats.quantiles import bucket
 
 HELD = Baseline(n=9, confusion={"a\ta": 8, "a\tb": 2})
@@ -39,6 +41,28 @@ def test_outcomes_are_those_worked_out_by_hand() -> None:
     # Wilson's of 6 of 8, from Newcombe (1998)'s formula: (0.4093, 0.9285)
     assert (a["precision"]["lower"], a["precision"]["upper"]) == pytest.approx((0.4093, 0.9285), abs=1e-4)
     assert found["labels"][""]["precision"]["value"] is None
+    assert found["f1_macro"] == pytest.approx((12 / 15 + 6 / 10) / 2, rel=1e-5)
+
+
+def test_accuracy_of_numbers_is_not_estimated() -> None:
+    baseline = Baseline(n=9, frame=Frame(answer=Scale()))
+    assert figures.metrics(served(500), baseline, 5)["estimated_accuracy"] == {
+        "value": None, "why": "the model answers numbers"
+    }  # fmt: skip
+
+
+def test_a_label_with_a_typo_is_one_wrong_answer_and_no_class() -> None:
+    found = figures.outcomes(Aggregate(n=0, confusion={"a\ta": 500, "b\tb": 499, "a\t": 1, "\t?": 1}))
+    assert found["f1_macro"] > 0.998
+
+
+@pytest.mark.parametrize(
+    ("of", "coverage"),
+    [(served(80, right=20), 0.25), (sampled(200), 0.0), (replace(sampled(200), confusion={"a\ta": 200}), 1.0),
+     (replace(sampled(200, 50), confusion={"a\ta": 60}), 0.3), (served(1, right=2), 1.0), (EMPTY, None)],
+)  # fmt: skip
+def test_labels_cover_the_answers_that_lines_stand_for(of: Aggregate, coverage: float | None) -> None:
+    assert figures.metrics(of, figures.NO_BASELINE, 5)["label_coverage"] == coverage
 
 
 @pytest.mark.parametrize(
@@ -66,11 +90,37 @@ def test_outcomes_are_those_worked_out_by_hand() -> None:
         (figures.behind(served(90), 100), False),
         (figures.behind(EMPTY, 19), None),
         (figures.behind(EMPTY, 20), True),
+        (figures.behind(served(94), 105), True),
+        (figures.behind(served(50, 45), 105), False),
+        (figures.behind(sampled(1000), 1000, 0.1), False),
+        (figures.behind(EMPTY, 1000, 0.1), True),
+        (figures.behind(sampled(500, 5), 1000, 0.1), True),
+        (figures.behind(EMPTY, 70, 0.1), None),
+        (figures.behind(EMPTY, 1_000_000, 0.0), None),
     ],
 )  # fmt: skip
 def test_windows_breach_beyond_their_limits(found: Any, breach: bool | None) -> None:
     assert found.breach is breach
     assert (found.why != "") is (breach is None)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("told", [100, 1000, 10_000])
+def test_a_share_of_the_lines_is_hardly_ever_taken_for_ingest_that_falls_behind(share: float, told: int) -> None:
+    """Nothing is lost; of these windows a third used to breach."""
+    rng = np.random.default_rng(5)
+    weight = round(1000 / share)
+    lines = rng.binomial(told, share, 2000)
+    found = [figures.behind(Aggregate(n=int(n), requests={"200": int(n) * weight}), told, share).breach for n in lines]
+    assert found.count(True) / 2000 <= 0.001 + 3 * (0.001 / 2000) ** 0.5
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.5, 400), (0.1, 3000), (0.01, 40_000)])
+def test_two_of_five_that_are_lost_are_seen_in_a_share_of_the_lines(share: float, told: int) -> None:
+    lines = np.random.default_rng(5).binomial(round(0.6 * told), share, 500)
+    weight = round(1000 / share)
+    found = [figures.behind(Aggregate(n=int(n), requests={"200": int(n) * weight}), told, share).breach for n in lines]
+    assert found.count(True) / 500 > 0.9
 
 
 @pytest.mark.parametrize(
@@ -97,13 +147,17 @@ def test_a_version_is_worse_beyond_chance_and_by_more_than_a_trifle(
     assert (found["guardrail"] if found else None) == guardrail
 
 
-def test_a_version_that_is_no_worse_is_hardly_ever_called_so_however_often_one_looks() -> None:
+@pytest.mark.parametrize(("n_before", "share", "looks"), [(2000, 0.04, 3000), (120, 0.03, 20_000), (100, 0.04, 20_000)])
+def test_a_version_that_is_no_worse_is_hardly_ever_called_so_however_often_one_looks(
+    n_before: int, share: float, looks: int
+) -> None:
+    """Also after a predecessor of so few requests that it may have seen no error."""
     rng = np.random.default_rng(17)
     blamed = 0
     for _ in range(300):
-        bad = int(rng.binomial(2000, 0.04))
-        before = served(2000 - bad, bad)
-        failures = rng.random(3000) < 0.04
-        looks = [served(int(n - failures[:n].sum()), int(failures[:n].sum())) for n in range(100, 3000, 100)]
-        blamed += any(figures.significantly_worse(one, before) for one in looks)
-    assert blamed / 300 <= 0.01 + 3 * (0.01 * 0.99 / 300) ** 0.5
+        bad = int(rng.binomial(n_before, share))
+        before = served(n_before - bad, bad)
+        failed = np.cumsum(rng.random(looks) < share)
+        seen = ((int(n), int(failed[n - 1])) for n in np.unique(np.geomspace(100, looks, 30).astype(int)))
+        blamed += any(figures.significantly_worse(served(n - worse, worse), before) for n, worse in seen)
+    assert blamed / 300 <= 0.01

@@ -6,7 +6,7 @@ spending may end the test earlier; confidence sequences may be watched all the t
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import inf, sqrt
+from math import inf
 from typing import Literal
 
 from msgspec import Struct, field
@@ -20,7 +20,7 @@ from zeroloop.stats import spending
 from zeroloop.stats.balance import ALPHA as RATIO_ALPHA
 from zeroloop.stats.balance import sample_ratio
 from zeroloop.stats.bayes import probability_best
-from zeroloop.stats.comparison import Effect, Verdict, difference, lift, two_proportions, welch
+from zeroloop.stats.comparison import Effect, Verdict, difference, lift, two_proportions, wary, welch
 from zeroloop.stats.intervals import Interval
 from zeroloop.stats.multiple import holm
 from zeroloop.stats.samples import Moments, Pairs, Sample, cuped, mean, ratio
@@ -244,17 +244,6 @@ def _smoothed(arm: Sample) -> Sample:
     return replace(arm, variance=share * (1 - share))
 
 
-def _wary(effect: Effect, control: Sample, treatment: Sample, factor: Fraction = Fraction(1)) -> Effect:
-    """The `effect`, treatment - `factor` control: at least with the error of the pooled variance.
-
-    A small arm that has seen nothing of a rare event has no variance of its own, and by that alone would be sure of it.
-    Arms of one size have the same error either way; with units it is Welch's again.
-    """
-    n, m = control.n, treatment.n
-    pooled = ((n - 1) * control.variance + (m - 1) * treatment.variance) / (n + m - 2)
-    return replace(effect, error=max(effect.error, sqrt(pooled * (factor**2 / n + Fraction(1, m)))))
-
-
 def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric, arm: str) -> Comparison:
     own, other = sums.get(CONTROL, {}), sums.get(arm, {})
     a, b = counting.pairs(own, place), counting.pairs(other, place)
@@ -269,14 +258,14 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
     )
     if isinstance(effect, Undetermined):
         return known
-    wary = _wary(effect, arms.control, arms.treatment)
-    verdict: Verdict | Undetermined = welch(wary, test.alpha)
+    held = wary(effect, arms.control, arms.treatment)
+    verdict: Verdict | Undetermined = welch(held, test.alpha)
     method = "welch"
     if arms.trials:
         verdict, method = two_proportions(*arms.trials, test.alpha), "two-proportion z"
     relative = lift(arms.control, arms.treatment)
     lifted: Interval | Undetermined = relative if isinstance(relative, Undetermined) else _delta(relative, test.alpha)
-    watched = always_valid(wary, test.planned_units or WATCHED_UNITS, test.alpha)
+    watched = always_valid(held, test.planned_units or WATCHED_UNITS, test.alpha)
     best = _best(test, sums, place, metric)
     return replace(
         known,
@@ -287,7 +276,7 @@ def _compared(test: AbTest, sums: Mapping[str, Sums], place: int, metric: Metric
         horizon=verdict
         if isinstance(verdict, Undetermined)
         else Reading(method=method, p_value=verdict.p_value, significant=False),
-        watched=Reading(method="confidence sequence", p_value=watched.p_value, significant=False, z=wary.z),
+        watched=Reading(method="confidence sequence", p_value=watched.p_value, significant=False, z=held.z),
         probability_best=best if isinstance(best, Undetermined) else best[arm],
     )
 
@@ -417,7 +406,7 @@ def _harm(test: AbTest, sums: Mapping[str, Sums], guardrail: Guardrail, arm: str
     effect = difference(allowed, arms.treatment)
     if isinstance(effect, Undetermined):
         return replace(found, excess=effect)
-    effect = _wary(effect, arms.control, arms.treatment, factor)
+    effect = wary(effect, arms.control, arms.treatment, factor)
     worse = replace(effect, value=sign * effect.value)
     interval = always_valid(worse, test.planned_units or WATCHED_UNITS, test.alpha / family).interval
     return replace(found, excess=interval, broken=found.broken or interval.lower > 0)

@@ -67,7 +67,10 @@ class Archive:
                     yield key
 
     def erase(self, key: str, without: frozenset[str]) -> int:
-        """Take what has these ids out of an object and its older versions; of how many lines or predictions."""
+        """Take what has these ids out of an object and its older versions; of how many lines or predictions.
+
+        Older versions are left by erasures only, so whatever there is goes: one may have broken off before that.
+        """
         lines = gzip.decompress(self._bucket.read(key)).decode().split("\n")[:-1]
         left, erased = [], 0
         for line in lines:
@@ -76,7 +79,7 @@ class Archive:
             left += [rest] if rest else []
         if erased:
             self._bucket.write(key, _packed(left))
-            self._bucket.forget_older(key)
+        self._bucket.forget_older(key)
         return erased
 
     def _put(self, key: str, kept: list[Kept]) -> None:

@@ -10,7 +10,7 @@ from zeroloop.dynamo import ConditionFailed
 from zeroloop.errors import Conflict, InvalidInput
 from zeroloop.inference.keys import VerifyingKeys
 from zeroloop.inference.receipts import Receipt
-from zeroloop.monitoring.cells import Cell, flat
+from zeroloop.monitoring.cells import Cell, Counters, flat
 from zeroloop.monitoring.counting import Outcome, judge
 from zeroloop.monitoring.frames import Frames
 from zeroloop.monitoring.lines import Told
@@ -89,16 +89,21 @@ class FeedbackDesk:
     def _label(self, receipt: Receipt, predicted: str, label: str) -> Counted:
         cell = Cell(receipt.model_id, receipt.version, receipt.variant, receipt.time // _MINUTE_MS)
         frame = self._frames.get(receipt.model_id, receipt.version)
-        added = flat(judge([Outcome(predicted, receipt.score, receipt.slice, label)], frame))
+
+        def adds(actual: str) -> Counters:
+            return flat(judge([Outcome(predicted, receipt.score, receipt.slice, actual)], frame))
+
         for _ in range(_TRIES):
-            before = self._store.label(receipt.id)
-            if before[0] == label:
+            before, added = self._store.label(receipt.id)
+            if before == label:
                 return "known"
+            if before and added is None:  # the mark is from before marks said so
+                added = adds(before)
             try:
-                self._store.learn(receipt.id, (before, (label, added)), cell, frame)
+                self._store.learn(receipt.id, ((before, added or {}), (label, adds(label))), cell, frame)
             except ConditionFailed:
                 continue  # another label of the same prediction was faster
-            return "replaced" if before[0] else "counted"
+            return "replaced" if before else "counted"
         raise Conflict("other labels of this prediction are sent all the time; try again", code="busy")
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from zeroloop.inference.assignment import BUCKETS
 from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.alerts import Judged, Settings
 from zeroloop.monitoring.baseline import Baseline
-from zeroloop.stats.comparison import difference
+from zeroloop.monitoring.frame import ANOTHER, OTHER
+from zeroloop.stats.comparison import difference, wary
 from zeroloop.stats.estimated import estimated_accuracy
-from zeroloop.stats.intervals import Interval, wilson
+from zeroloop.stats.intervals import Interval, at_most, wilson
 from zeroloop.stats.quantiles import GAMMA, quantile
 from zeroloop.stats.samples import Sample, proportion
 from zeroloop.stats.sequences import always_valid
@@ -20,8 +22,9 @@ from zeroloop.stats.undetermined import Undetermined
 LEAST_REQUESTS, LEAST_LABELS = 100, 100
 NO_BASELINE = "the version has no baseline"
 _UNIT = 1000
+_LEAST_TOLD = 20
 _QUIET = 0.001
-"""Chance of an empty window, below which it counts as silence."""
+"""Chance of what is seen, below which it counts as silence, or as ingest that falls behind."""
 _PLANNED = 10_000
 _WORSE_ALPHA = 0.01
 
@@ -77,18 +80,21 @@ def metrics(of: Aggregate, baseline: Baseline | str, minutes: int, crashes: floa
         "classes": _shares(of.labels),
         "scores": {"bins": {f"{bin_ / 50:.2f}": n for bin_, n in sorted(of.scores.items())}, "n": n_scores},
         **outcome,
-        "label_coverage": _short(outcome["labelled"] / of.n) if of.n else None,
+        "label_coverage": _short(min(1.0, outcome["labelled"] / (of.n * _weight(of)))) if of.n else None,
         "estimated_accuracy": _estimate(of, baseline),
     }
 
 
 def outcomes(of: Aggregate) -> dict[str, Any]:
-    """Accuracy, and each label's precision, recall and F1, with Wilson's intervals, from what labels are known."""
+    """Accuracy, and each label's precision, recall and F1, with Wilson's intervals, from what labels are known.
+
+    F1's mean is of the labels that have names: one with a typo is a wrong answer, and no class.
+    """
     cells = {tuple(cell.split("\t")): n for cell, n in of.confusion.items()}
     n, right = sum(cells.values()), sum(n for (said, true), n in cells.items() if said == true)
     names = sorted({label for cell in cells for label in cell})
     labels = {name: _label(name, cells) for name in names}
-    scored = [one["f1"] for one in labels.values() if one["f1"] is not None]
+    scored = [one["f1"] for name, one in labels.items() if one["f1"] is not None and name not in {OTHER, ANOTHER}]
     return {
         "labelled": n,
         "accuracy": _short(right / n) if n else None,
@@ -171,12 +177,20 @@ def silence(of: Aggregate, before: Aggregate, share: float, *, silent: bool, tol
     return Judged(not n and (silent or exp(-expected) < _QUIET), n, _short(expected), round(n))
 
 
-def behind(of: Aggregate, told: int) -> Judged:
-    """Whether fewer than 9 of 10 requests are counted of those that CloudWatch was `told` of."""
-    if told < LEAST_REQUESTS // 5:
-        return Judged(None, n=told, why=f"CloudWatch knows of {told} requests")
-    counted = requests(of).total / told
-    return Judged(counted < 0.9, _short(counted), 0.9, told)
+def behind(of: Aggregate, told: int, share: float = 1.0) -> Judged:
+    """Whether fewer than 9 of 10 requests are counted of those that CloudWatch was `told` of, beyond chance.
+
+    A `share` of the answered ones has a line that can be counted, each other request has one. Were 9 of 10 counted, the
+    lines would be binomial: so few come with a chance below .001. With a share of 1 nothing is left to chance.
+    """
+    share = round(share * BUCKETS) / BUCKETS
+    due = -(-9 * told // 10)
+    if told < _LEAST_TOLD or at_most(0, due, share) >= _QUIET:
+        return Judged(None, n=told, why=f"CloudWatch knows of {told} requests, too few with a LogShare of {share:g}")
+    seen = requests(of)
+    answers = max(0, due - round(seen.refused + seen.failed))
+    lines = min(answers, round(seen.answered * share))
+    return Judged(at_most(lines, answers, share) < _QUIET, _short(seen.total / told), 0.9, told)
 
 
 def significantly_worse(
@@ -208,6 +222,12 @@ def _lines(of: Aggregate, crashes: float = 0.0) -> int:
     return round(sum(of.latency.values()) + requests(of).failed + crashes)
 
 
+def _weight(of: Aggregate) -> float:
+    """Requests that an answered line stands for; labels come for all of them."""
+    lines = sum(of.latency.values())
+    return requests(of).answered / lines if lines else 1.0
+
+
 def _bad(of: Aggregate, crashes: float) -> tuple[int, int]:
     n = _lines(of, crashes)
     return round((requests(of, crashes).error_rate or 0.0) * n), n
@@ -229,12 +249,11 @@ def _worse(before: tuple[int, int], now: tuple[int, int], least: float) -> dict[
     control, treatment = (proportion(2 * bad + 1, 2 * n + 2) for bad, n in (before, now))
     if isinstance(control, Undetermined) or isinstance(treatment, Undetermined):
         return None
-    effect = difference(
-        Sample(before[1], control.mean, control.variance), Sample(now[1], treatment.mean, treatment.variance)
-    )
+    arms = Sample(before[1], control.mean, control.variance), Sample(now[1], treatment.mean, treatment.variance)
+    effect = difference(*arms)
     if isinstance(effect, Undetermined):
         return None
-    interval = always_valid(effect, _PLANNED, _WORSE_ALPHA).interval
+    interval = always_valid(wary(effect, *arms), _PLANNED, _WORSE_ALPHA).interval
     if interval.lower <= 0 or interval.value < least:
         return None
     return {
@@ -249,6 +268,8 @@ def _worse(before: tuple[int, int], now: tuple[int, int], least: float) -> dict[
 def _estimate(of: Aggregate, baseline: Baseline | str) -> dict[str, Any]:
     if isinstance(baseline, str):
         return {"value": None, "why": baseline}
+    if baseline.frame.answer:
+        return {"value": None, "why": "the model answers numbers"}
     return _interval(estimated_accuracy(of.scores, baseline.labelled, baseline.correct))
 
 

@@ -2,12 +2,14 @@
 
 from msgspec.json import decode
 
+from zeroloop import clock
+from zeroloop.errors import InvalidInput
 from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.archive import Archive
 from zeroloop.monitoring.cells import Counters, flat, is_outcome
 from zeroloop.monitoring.frames import Frames
 from zeroloop.monitoring.lines import LogEvent, Record, counted
-from zeroloop.monitoring.store import MonitoringStore
+from zeroloop.monitoring.store import MINUTE_DAYS, MonitoringStore
 
 _MINUTE_MS = 60_000
 
@@ -35,7 +37,17 @@ def recount(archive: Archive, frames: Frames, model_id: str, start: int, end: in
 def differences(  # noqa: PLR0913, PLR0917 - two sources and a window
     store: MonitoringStore, archive: Archive, frames: Frames, model_id: str, start: int, end: int
 ) -> dict[Who, Counters]:
-    """By (version, variant) and counter, what is counted too much (above 0) or too little in the window."""
+    """By (version, variant) and counter, what is counted too much (above 0) or too little in the window.
+
+    Raises
+    ------
+    InvalidInput
+        It begins or ends within an hour whose minutes may be forgotten by now.
+    """
+    forgotten = clock.now_ms() // _MINUTE_MS - MINUTE_DAYS * 1440
+    for field, minute in (("start", start), ("end", end)):
+        if minute % 60 and minute // 60 * 60 <= forgotten:
+            raise InvalidInput(f"minutes are kept for {MINUTE_DAYS} days: name a full hour", field=field)
     archived = recount(archive, frames, model_id, start, end)
     stored = store.window(model_id, start, end)
     return {

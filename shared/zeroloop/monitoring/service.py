@@ -30,7 +30,7 @@ _CATCH_UP = 12
 _LOOK_BACK = (15, 60, 240, DAY_MINUTES)
 """Minutes in which the last 100 requests are looked for, each read once."""
 _USUAL = 60
-"""Minutes, at least, that tell how much is due."""
+"""Minutes that tell how much is due."""
 _RETRY_MS = 240_000
 """More than one alert takes at worst: a topic and a bus that try for 40 s each, five webhooks for 18."""
 _SENDING_SECONDS = 60.0
@@ -95,6 +95,7 @@ class Monitor:
         cloud: Counts,
         sender: Sender,
         links: Links,
+        log_share: float,
         log_failure: Callable[[Exception], None],
     ) -> None:
         self._counts = counts
@@ -104,6 +105,7 @@ class Monitor:
         self._cloud = cloud
         self._sender = sender
         self._links = links
+        self._log_share = log_share
         self._log_failure = log_failure
 
     # What the API asks.
@@ -118,7 +120,7 @@ class Monitor:
         cells = self._counts.window(model.model_id, start, end, version, variant)
         of = _all(cells)
         baseline: Baseline | str = "nobody answered"
-        match sorted({number for (number, _), one in cells.items() if one.scores}):
+        match sorted({number for (number, _), one in cells.items() if number and one.n}):
             case [own]:
                 baseline = self._baselines(model.model_id, own) or figures.NO_BASELINE
             case [_, _, *_]:
@@ -247,31 +249,39 @@ class Monitor:
         return Subject(model.model_id, name, self._registry.lineup(name), self._watch.settings(model.model_id))
 
     def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
-        """How many windows were judged, and how many changes of state they made."""
+        """How many windows were judged, and how many changes of state they made.
+
+        Where a report of another version than the champion's failed, the windows after it are judged too, but all of
+        them are due again: what was written of them isn't written twice.
+        """
         settings = subject.settings
         # The hours' schedule reports of the same windows, and would learn from them twice.
         reported = schedule == "day" and settings.drift_minutes == DAY_MINUTES
         length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
-        until = self._watch.watched(subject.model_id).kinds.get(schedule, Watch()).until
-        ends = alerts.due(until, settled, length, _CATCH_UP)
+        kinds = self._watch.watched(subject.model_id).kinds
+        ends = alerts.due(kinds.get(schedule, Watch()).until, settled, length, _CATCH_UP)
         turns = self._registry.history(subject.model, None, _PAGE) if ends and schedule == "minutes" else []
-        windows = changes = 0
+        failed: list[Exception] = []
+        changes = 0
         for end in ends:
             window = (end - length, end)
             if schedule == "minutes":
-                changes += self._minutes(*_at(subject, turns, end), window, now)
+                changes += self._minutes(_at(subject, turns, end), window, now)
             elif reported:
-                self._advance(subject, window, schedule, {}, now)
+                self._advance(subject, window, {}, now, over=schedule)
             else:
-                changes += self._drift(subject, window, schedule, now)
-            windows += 1
+                changes += self._drift(subject, window, schedule, now, failed)
         if schedule == "minutes" and settings.rollback.enabled:
             self._guard(subject, now)
-        return windows, changes
+        if schedule == "minutes":
+            _check_others(subject, kinds, settled)
+        if failed:
+            raise failed[-1]
+        return len(ends), changes
 
-    def _minutes(self, subject: Subject, since: int, window: tuple[int, int], now: int) -> int:
-        """Latency, errors, silence and ingest of a window; of requests before minute `since` others are to blame."""
+    def _minutes(self, subject: Subject, window: tuple[int, int], now: int) -> int:
+        """Latency and errors of who serves, silence and ingest of all requests, of a window."""
         start, end = window
         settings = subject.settings
 
@@ -279,36 +289,45 @@ class Monitor:
             ask = at[0] >= start or figures.enough(seen)  # not for each of the minutes before it
             return figures.errors(seen, self._crashes(seen, *at) if ask else 0.0, settings)
 
-        of = _all(self._counts.window(subject.model_id, start, end))
-        kinds = self._watch.watched(subject.model_id).kinds
-        known = kinds.get("silence", Watch())
+        cells = self._counts.window(subject.model_id, start, end)
+        of = _all(cells)
+        known = self._watch.watched(subject.model_id).kinds.get("silence", Watch())
         quiet = start - alerts.breaching(known) * (end - start)  # where the silence began
-        long = max(_USUAL, alerts.KEPT * (end - start))
-        before = _all(self._counts.window(subject.model_id, quiet - long, quiet))
-        told = self._cloud.requests(subject.model, start, end) if of.requests or before.requests or kinds else 0
-        silence = figures.silence(of, before, (end - start) / long, silent=known.alert, told=told)
-        found = {"silence": silence, "ingest": figures.behind(of, told)}
-        if since > start:
-            of = _all(self._counts.window(subject.model_id, since, end)) if since < end else EMPTY
+        before = _all(self._counts.window(subject.model_id, quiet - _USUAL, quiet))
+        ask = of.requests or before.requests or subject.lineup.champion
+        told = self._cloud.requests(subject.model, start, end) if ask else 0
+        silence = figures.silence(of, before, (end - start) / _USUAL, silent=known.alert, told=told)
+        found = {"silence": silence, "ingest": self._behind(subject, of, told, window)}
+        versions = _serving(subject.lineup)
+        of = _all({key: cell for key, cell in cells.items() if not versions or key[0] in {0, *versions}})
         if of.requests:
-            found["latency"] = self._last(subject, of, window, since, lambda seen, _: figures.latency(seen, settings))
-            found["errors"] = self._last(subject, of, window, since, errors)
-        return self._advance(subject, window, "minutes", found, now)
+            found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
+            found["errors"] = self._last(subject, of, window, errors)
+        return self._advance(subject, window, found, now, over="minutes")
+
+    def _behind(self, subject: Subject, of: Aggregate, told: int, window: tuple[int, int]) -> Judged:
+        """Whether a window is counted, or where too few came to tell, the hour that ends with it."""
+        found = figures.behind(of, told, self._log_share)
+        hour = (window[1] - _USUAL, window[1])
+        if found.breach is not None or not told or not self._log_share or hour[0] >= window[0]:
+            return found
+        of = _all(self._counts.window(subject.model_id, *hour))
+        return figures.behind(of, self._cloud.requests(subject.model, *hour), self._log_share)
 
     def _last(
         self,
         subject: Subject,
         of: Aggregate,
         window: tuple[int, int],
-        since: int,
         judge: Callable[[Aggregate, tuple[int, int]], Judged],
     ) -> Judged:
         """Of a window, or if it holds too few requests, of the minutes before its end that hold enough, and no more."""
-        first, end = max(window[0], since), window[1]
-        found = judge(of, (first, end))
+        first, end = window
+        found = judge(of, window)
+        versions = _serving(subject.lineup)
         for minutes in _LOOK_BACK:
-            few = found.breach is None and since < first
-            earlier = self._counts.minutes(subject.model_id, max(end - minutes, since), first) if few else {}
+            few = found.breach is None
+            earlier = self._counts.minutes(subject.model_id, end - minutes, first, versions) if few else {}
             for minute, one in sorted(earlier.items(), reverse=True):
                 of = merge(of, one)
                 found = judge(of, (minute, end))
@@ -317,42 +336,43 @@ class Monitor:
             first = min(first, end - minutes)
         return found
 
-    def _drift(self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int) -> int:
-        """A report of each version that had traffic in a window; the champion's drift and accuracy make alerts."""
+    def _drift(
+        self, subject: Subject, window: tuple[int, int], schedule: Schedule, now: int, failed: list[Exception]
+    ) -> int:
+        """A report of each version that had traffic in a window; the champion's drift and accuracy make alerts.
+
+        The window is over when nothing has `failed`, of it and of those before it.
+        """
         cells = self._counts.window(subject.model_id, *window)
         champion = subject.lineup.champion
         versions = {version for version, _ in cells if version}
-        failed: list[Exception] = []
         for version in sorted(versions - {champion}):
             try:
                 made = self._concluded(subject, version, cells, window, _every(schedule), now)
                 self._watch.conclude(subject.model_id, report=made)
             except Exception as error:  # noqa: BLE001 - of one version
                 failed.append(error)
-        # The champion's state says that the window is judged, so it comes last.
-        changes = self._champion(subject, cells if champion in versions else {}, window, schedule, now)
-        if failed:
-            raise failed[-1]
-        return changes
+        return self._champion(subject, cells if champion in versions else {}, window, schedule, now, over=not failed)
 
-    def _champion(self, subject: Subject, cells: Cells, window: tuple[int, int], schedule: Schedule, now: int) -> int:
+    def _champion(  # noqa: PLR0913 - of which window
+        self, subject: Subject, cells: Cells, window: tuple[int, int], schedule: Schedule, now: int, *, over: bool
+    ) -> int:
         """The champion's report of a window, if it had traffic, and what that changes."""
         champion = subject.lineup.champion
-        if champion is None or not cells:
-            nothing = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
-            return self._advance(subject, window, schedule, nothing, now)
-        made = self._concluded(subject, champion, cells, window, _every(schedule), now)
-        if schedule == "day":
-            return self._advance(subject, window, schedule, {}, now, made=made)
-        report = made[0]
-        breach = None if report.status == "undetermined" else report.status == "drifted"
-        labelled = self._counts.window(subject.model_id, window[1] - DAY_MINUTES, window[1], champion)
-        baseline = self._baselines(subject.model_id, champion)
-        found = {
-            "drift": Judged(breach, report.p_value, n=report.n, why=report.reason or ""),
-            "accuracy": figures.worse_accuracy(_all(labelled), baseline, subject.settings),
-        }
-        return self._advance(subject, window, schedule, found, now, made=made)
+        made = None
+        found = {"drift": Judged(None, why="no predictions")} if schedule == "hour" else {}
+        if champion is not None and cells:
+            made = self._concluded(subject, champion, cells, window, _every(schedule), now)
+        if champion is not None and made and schedule == "hour":
+            report = made[0]
+            breach = None if report.status == "undetermined" else report.status == "drifted"
+            labelled = self._counts.window(subject.model_id, window[1] - DAY_MINUTES, window[1], champion)
+            baseline = self._baselines(subject.model_id, champion)
+            found = {
+                "drift": Judged(breach, report.p_value, n=report.n, why=report.reason or ""),
+                "accuracy": figures.worse_accuracy(_all(labelled), baseline, subject.settings),
+            }
+        return self._advance(subject, window, found, now, made=made, over=schedule if over else None)
 
     def _concluded(  # noqa: PLR0913, PLR0917 - what a report is made of
         self, subject: Subject, version: int, cells: Cells, window: tuple[int, int], every: Every, now: int
@@ -377,22 +397,25 @@ class Monitor:
         )
         return made, minutes, reports.learn(learned, verdict)
 
-    def _advance(  # noqa: PLR0913, PLR0917 - what a window comes to
+    def _advance(  # noqa: PLR0913 - what a window comes to
         self,
         subject: Subject,
         window: tuple[int, int],
-        schedule: Schedule,
         found: Mapping[str, Judged],
         now: int,
+        *,
         made: tuple[Report, int, Learned] | None = None,
+        over: Schedule | None,
     ) -> int:
-        """Write what a window says, kind by kind; how many changes of state there were.
+        """Write what a window says, kind by kind, and that it is `over` for a schedule; how many changes there were.
 
         Each write holds the state's revision and, the first one, the window's report: whoever comes second finds the
         window judged, and writes and tells nothing.
         """
         changes = 0
-        steps: list[tuple[str, Judged | None]] = [*found.items(), (schedule, None)]
+        steps: list[tuple[str, Judged | None]] = [*found.items(), *([(over, None)] if over else [])]
+        if made and not steps:
+            self._watch.conclude(subject.model_id, report=made)
         for kind, judged in steps:
             for _ in range(_TRIES):
                 before = self._watch.watched(subject.model_id)
@@ -552,27 +575,41 @@ def _sentence(subject: Subject, kind: str, judged: Judged, window: tuple[int, in
         said = {"drift": "traffic is like the baseline", "silence": "requests come again"}[kind]
     else:
         said = _SENTENCES[kind].format(value=judged.value or 0.0, limit=judged.limit or 0.0, n=judged.n)
-    lineup = subject.lineup
-    both = lineup.challenger is not None and kind not in {"drift", "accuracy"}
-    who = f"versions {lineup.champion} and {lineup.challenger}" if both else f"version {lineup.champion}"
-    return f"{subject.model} {who}, {when}: {state}{said}"
+    own = _serving(subject.lineup)
+    if kind in {"drift", "accuracy"}:
+        own = [one for one in own if one == subject.lineup.champion]
+    who = f" version{'s' * (len(own) > 1)} {' and '.join(map(str, own))}" if own else ""
+    return f"{subject.model}{who}, {when}: {state}{said}"
 
 
-def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> tuple[Subject, int]:
-    """`subject` with the champion it had when minute `end` began, and the first minute that is wholly that one's.
-
-    `turns` are its lineup's, newest first. A promotion's own minute is nobody's.
-    """
-    champion, since = subject.lineup.champion, 0
+def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> Subject:
+    """`subject` with the champion it had when minute `end` began; `turns` are its lineup's, newest first."""
+    champion = subject.lineup.champion
     for turn in turns:
         before, after = (turn.get(side) or {} for side in ("before", "after"))
-        if before.get("champion") == after.get("champion"):
-            continue
-        if turn["at"] < end * _MS:
-            since = turn["at"] // _MS + 1
-            break
-        champion = before.get("champion")
-    return replace(subject, lineup=replace(subject.lineup, champion=champion)), since
+        if before.get("champion") != after.get("champion") and turn["at"] >= end * _MS:
+            champion = before.get("champion")
+    return replace(subject, lineup=replace(subject.lineup, champion=champion))
+
+
+def _serving(lineup: Lineup) -> list[int]:
+    """The versions that answer who names none, an A/B test's too; none, where there is no champion."""
+    tested = [arm.version for arm in lineup.test.arms] if lineup.test and not lineup.test.shadow else []
+    return sorted({one for one in (lineup.champion, lineup.challenger, *tested) if one and lineup.champion})
+
+
+def _check_others(subject: Subject, kinds: Mapping[str, Watch], minute: int) -> None:
+    """Whether the model's hours and days go on being judged: their schedules have no alarm of their own.
+
+    Raises
+    ------
+    Unavailable
+        Three windows, or calls by the slowest rate that the template allows, are missing.
+    """
+    for schedule, usual in (("hour", max(_USUAL, subject.settings.drift_minutes)), ("day", DAY_MINUTES)):
+        late = minute - kinds[schedule].until if schedule in kinds else 0
+        if late > 3 * usual:
+            raise Unavailable(f"{subject.model}: of the schedule `{schedule}` no window is over since {late} minutes")
 
 
 def _all(cells: Cells) -> Aggregate:

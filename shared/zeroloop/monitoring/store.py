@@ -10,7 +10,7 @@ against labels and batches that come late, and that costs as much as the hour. A
 digest names, so that no partition is hot and an hour fills all shards at any traffic.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from zeroloop import clock
 from zeroloop.dynamo import Action, ConditionFailed, Item, Key, Table, Update, change, save
@@ -56,10 +56,10 @@ class MonitoringStore:
                 continue  # counted before
         return new
 
-    def label(self, receipt_id: str) -> Label:
-        """The label that is counted for a prediction, and what it added."""
+    def label(self, receipt_id: str) -> tuple[str | None, Counters | None]:
+        """The label that is counted for a prediction, and what it added; None where its mark is too old to say."""
         [item] = self._table.get([(f"F#{receipt_id}", "LABEL")]) or [{"actual": None, "added": {}}]
-        return item["actual"], item["added"]
+        return item["actual"], item.get("added")
 
     def learn(self, receipt_id: str, labels: tuple[Label, Label], cell: Cell, frame: Frame) -> None:
         """Count the second of `labels` in `cell`, in place of the first, which `label` gave, while that is counted.
@@ -93,11 +93,16 @@ class MonitoringStore:
                 found.setdefault((int(number), name), []).append(item)
         return {key: whole(_counters(items)) for key, items in sorted(found.items())}
 
-    def minutes(self, model_id: str, start: int, end: int) -> dict[int, Aggregate]:
-        """What was counted from minute `start` to before `end`, by minute that has any; of all versions together."""
+    def minutes(self, model_id: str, start: int, end: int, versions: Collection[int] = ()) -> dict[int, Aggregate]:
+        """What was counted from minute `start` to before `end`, by minute that has any, of all `versions` together.
+
+        They, and requests that failed before their version was known; none are all.
+        """
         found: dict[int, list[Item]] = {}
         for item in self._query("M", model_id, start, end):
-            found.setdefault(int(item["sk"].partition("#")[0]), []).append(item)
+            minute, version, _ = item["sk"].split("#", 2)
+            if not versions or int(version) in {0, *versions}:
+                found.setdefault(int(minute), []).append(item)
         return {minute: whole(_counters(items)) for minute, items in sorted(found.items())}
 
     def active(self, model_id: str, start: int, end: int) -> list[tuple[int, str]]:

@@ -4,6 +4,7 @@ from fractions import Fraction
 from math import sqrt
 
 from msgspec import Struct
+from msgspec.structs import replace
 from scipy.special import ndtr, stdtr, stdtrit
 
 from zeroloop.stats.intervals import Interval, newcombe
@@ -54,6 +55,17 @@ def lift(control: Sample, treatment: Sample) -> Effect | Undetermined:
     ]
     sign = 1 if control.mean > 0 else -1
     return _effect(sign * (share - 1), parts)
+
+
+def wary(effect: Effect, control: Sample, treatment: Sample, factor: Fraction = Fraction(1)) -> Effect:
+    """The `effect`, treatment - `factor` control: at least with the error of the pooled variance.
+
+    A small arm that has seen nothing of a rare event has no variance of its own, and by that alone would be sure of it.
+    Arms of one size have the same error either way; with units it is Welch's again.
+    """
+    n, m = control.n, treatment.n
+    pooled = ((n - 1) * control.variance + (m - 1) * treatment.variance) / (n + m - 2)
+    return replace(effect, error=max(effect.error, sqrt(pooled * (factor**2 / n + Fraction(1, m)))))
 
 
 def welch(effect: Effect, alpha: float = 0.05) -> Verdict:

@@ -3,7 +3,7 @@
 from math import hypot, sqrt
 
 from msgspec import Struct
-from scipy.special import ndtri
+from scipy.special import bdtr, ndtri
 
 from zeroloop.stats.undetermined import Undetermined
 
@@ -20,6 +20,11 @@ class Interval(Struct, frozen=True):
 def critical(alpha: float) -> float:
     """The normal quantile that leaves alpha / 2, of 0 < alpha < 1, on either side."""
     return -float(ndtri(alpha / 2))
+
+
+def at_most(successes: int, n: int, share: float) -> float:
+    """The chance of so many successes or fewer, 0 <= successes <= n, in n trials that each succeed with `share`."""
+    return float(bdtr(successes, n, share))
 
 
 def wilson(successes: int, n: int, alpha: float = 0.05) -> Interval | Undetermined:
