@@ -19,7 +19,7 @@ from zeroloop.monitoring.outside import Called, Counts, Sender, ways
 from zeroloop.monitoring.reports import Every, Learned, Report
 from zeroloop.monitoring.store import MonitoringStore
 from zeroloop.monitoring.watching import Unsent, WatchStore, report_key
-from zeroloop.registry.rules import Lineup, Version
+from zeroloop.registry.rules import Lineup, Version, answering
 from zeroloop.registry.service import Change, Registry
 
 Schedule = Literal["minutes", "hour", "day"]
@@ -594,8 +594,7 @@ def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> Subje
 
 def _serving(lineup: Lineup) -> list[int]:
     """The versions that answer who names none, an A/B test's too; none, where there is no champion."""
-    tested = [arm.version for arm in lineup.test.arms] if lineup.test and not lineup.test.shadow else []
-    return sorted({one for one in (lineup.champion, lineup.challenger, *tested) if one and lineup.champion})
+    return sorted(answering(lineup)) if lineup.champion else []
 
 
 def _check_others(subject: Subject, kinds: Mapping[str, Watch], minute: int) -> None:
