@@ -1,7 +1,7 @@
 """The monitor function on moto: what was counted is judged, once a window, and told of once a change."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -77,11 +77,12 @@ class Counted:
                 found[key] = merge(found.get(key, EMPTY), one)
         return found
 
-    def minutes(self, model_id: str, start: int, end: int, versions: Collection[int] = ()) -> dict[int, Aggregate]:
+    def minutes(
+        self, model_id: str, start: int, end: int, wanted: Callable[[tuple[int, str]], bool]
+    ) -> dict[int, Aggregate]:
         found: dict[int, Aggregate] = {}
         for cell, one in self.cells:
-            asked = not versions or cell.version in {0, *versions}
-            if asked and cell.model_id == model_id and start <= cell.minute < end:
+            if wanted((cell.version, cell.variant)) and cell.model_id == model_id and start <= cell.minute < end:
                 found[cell.minute] = merge(found.get(cell.minute, EMPTY), one)
         return found
 
@@ -94,7 +95,8 @@ class Cloud:
         self.before: Called | None = None
         """Of windows that begin before START."""
         self.told = 0
-        """Requests in five minutes."""
+        """Requests in five minutes, if not said by minute."""
+        self.by_minute: dict[int, int] = {}
         self.models: list[str] = []
         self.asked: list[tuple[int, int]] = []
 
@@ -102,9 +104,10 @@ class Cloud:
         self.asked.append((start, end))
         return self.before if self.before and start < START else self.of_function
 
-    def requests(self, model: str, start: int, end: int) -> int:
+    def requests(self, model: str, start: int, end: int) -> dict[int, int]:
         self.models.append(model)
-        return self.told * (end - start) // 5
+        usual = {minute: self.told for minute in range(start, end) if minute % 5 == 1 and self.told}
+        return usual | {minute: n for minute, n in self.by_minute.items() if start <= minute < end}
 
 
 class Outbox:
@@ -134,7 +137,8 @@ class Monitored(World):
         monkeypatch.setattr(clock, "now_ms", lambda: round(self.minute * MINUTE))
 
     def add(self, minute: int, aggregate: Aggregate, version: int = 1, name: str = "sentiment") -> None:
-        self.counted.cells.append((Cell(self.registry.model(name).model_id, version, "champion", minute), aggregate))
+        cell = Cell(self.registry.model(name).model_id, version, "champion" if version else "", minute)
+        self.counted.cells.append((cell, aggregate))
 
     def lines(self, minute: int, lines: list[Line], version: int = 1) -> None:
         self.add(minute, count(lines, frame()), version)
@@ -633,6 +637,57 @@ def test_ingest_that_dies_is_an_alert_however_few_requests_come(
     assert world.changes() == []
     assert windows(world, [[]] * 12, START + 15) == found
     assert windows(world, [lines] * 15, START + 75)[1:] == [(kind, "OK") for kind, _ in found]
+
+
+def test_one_loss_is_one_alert_where_now_more_come_and_now_fewer(world: Monitored) -> None:
+    """15 in a window are too few to tell, 25 are enough: what the few are judged with is no more than is needed."""
+    told = [15] * 15 + [25, 25, 15, 15] * 3
+    for number, n in enumerate(told):
+        minute = START + 5 * number + 1
+        world.cloud.by_minute[minute] = n
+        if number not in {13, 14}:
+            world.lines(minute, requests(n))
+        if number % 12 == 11:
+            world.tick(minute + 3)
+        world.tick(minute + 5.1, "minutes")
+    assert world.changes() == [("ingest", "ALERT"), ("ingest", "OK")]
+    begun, over = world.outbox.sent
+    assert (begun.n, begun.window_end) == (30, (START + 75) * MINUTE)
+    assert over.window_end <= (START + 85) * MINUTE
+
+
+def test_an_alert_names_the_time_that_its_numbers_are_of(world: Monitored) -> None:
+    slow = requests(60, latency_ms=900.0)
+    world.cloud.by_minute = {START + minute: 17 for minute in (1, 6, 11, 16)}
+    windows(world, [requests(17), requests(17), [], [], slow, slow, slow])
+    found = {one.kind: one for one in world.outbox.sent if one.state == "ALERT"}
+    for kind, start, end in (("ingest", 11, 20), ("latency", 26, 35)):
+        one = found[kind]
+        assert (one.window_start, one.window_end) == ((START + start) * MINUTE, (START + end) * MINUTE), kind
+        assert f"{clock.iso(one.window_start)} to {clock.iso(one.window_end)}" in one.told
+        assert one.report.endswith(f"metrics?window={end - start}m")
+
+
+def test_requests_that_name_no_model_for_cloudwatch_hide_no_loss(world: Monitored) -> None:
+    """A body that is no JSON has no version, and no name for CloudWatch; a version that isn't there has the model's."""
+    world.cloud.told = 300
+    for minute in range(1, 20, 5):
+        world.lines(START + minute, requests(100, 400), 0)
+    lost = [requests(225)] * 2
+    pinned = Cell(world.registry.model("sentiment").model_id, 0, "pinned", START + 11)
+    assert windows(world, lost) == [("ingest", "ALERT")]
+    for minute in (11, 16):
+        world.counted.cells.append((pinned._replace(minute=START + minute), count(requests(75, 404), frame())))
+    assert windows(world, lost, START + 10) == [("ingest", "ALERT"), ("ingest", "OK")]
+
+
+def test_without_a_champion_cloudwatch_has_all_that_named_the_model(world: Monitored) -> None:
+    world.register("idle", SMALL)
+    world.cloud.told = 100
+    for minute in range(1, 20, 5):
+        world.lines(START + minute, requests(100))
+        world.add(START + minute, count(requests(100, 409), frame()), 0, "idle")
+    assert windows(world, [[]] * 4) == []
 
 
 def test_cloudwatch_is_not_asked_about_models_that_nobody_promoted_or_called(world: Monitored) -> None:

@@ -51,9 +51,12 @@ def test_a_batch_is_counted_once(store: MonitoringStore) -> None:
 def test_minutes_are_read_one_by_one(store: MonitoringStore) -> None:
     for number, (minute, version) in enumerate([(MINUTE - 2, 1), (MINUTE - 2, 2), (MINUTE - 1, 1), (MINUTE, 1)]):
         count(store, number, minute, version)
-    assert store.minutes("m-1", MINUTE - 2, MINUTE) == {MINUTE - 2: merge(one(0), one(1)), MINUTE - 1: one(2)}
-    assert store.minutes("m-1", MINUTE, MINUTE) == {}
-    assert store.minutes("m-1", MINUTE - 2, MINUTE, [2]) == {MINUTE - 2: one(1)}
+    minutes = store.minutes("m-1", MINUTE - 2, MINUTE, lambda _: True)
+    assert minutes == {MINUTE - 2: merge(one(0), one(1)), MINUTE - 1: one(2)}
+    assert store.minutes("m-1", MINUTE, MINUTE, lambda _: True) == {}
+    assert store.minutes("m-1", MINUTE - 2, MINUTE, lambda who: who == (2, "champion")) == {MINUTE - 2: one(1)}
+    count(store, 4, MINUTE - 1, 0, "a#b")
+    assert store.minutes("m-1", MINUTE - 2, MINUTE, lambda who: who == (0, "a#b")) == {MINUTE - 1: one(4)}
 
 
 def test_a_window_is_the_sum_of_its_minutes_whichever_rows_it_reads(store: MonitoringStore) -> None:

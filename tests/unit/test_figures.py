@@ -56,6 +56,11 @@ def test_a_label_with_a_typo_is_one_wrong_answer_and_no_class() -> None:
     assert found["f1_macro"] > 0.998
 
 
+def test_a_class_may_be_called_as_what_has_no_name_is() -> None:
+    found = figures.outcomes(Aggregate(n=0, confusion={"?\t?": 300, "a\ta": 500, "?\ta": 200}))
+    assert found["f1_macro"] == pytest.approx((600 / 800 + 1000 / 1200) / 2, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("of", "coverage"),
     [(served(80, right=20), 0.25), (sampled(200), 0.0), (replace(sampled(200), confusion={"a\ta": 200}), 1.0),
@@ -97,6 +102,7 @@ def test_labels_cover_the_answers_that_lines_stand_for(of: Aggregate, coverage: 
         (figures.behind(sampled(500, 5), 1000, 0.1), True),
         (figures.behind(EMPTY, 70, 0.1), None),
         (figures.behind(EMPTY, 1_000_000, 0.0), None),
+        (figures.behind(EMPTY, 1_000_000, 0.00004), None),  # as predict rounds it: none is logged
     ],
 )  # fmt: skip
 def test_windows_breach_beyond_their_limits(found: Any, breach: bool | None) -> None:
@@ -161,3 +167,20 @@ def test_a_version_that_is_no_worse_is_hardly_ever_called_so_however_often_one_l
         seen = ((int(n), int(failed[n - 1])) for n in np.unique(np.geomspace(100, looks, 30).astype(int)))
         blamed += any(figures.significantly_worse(served(n - worse, worse), before) for n, worse in seen)
     assert blamed / 300 <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("n_before", "share", "worse", "looks", "power"),
+    [(100, 0.01, 0.1, 20_000, 0.6), (200, 0.01, 0.05, 20_000, 0.25), (2000, 0.04, 0.08, 3000, 0.95)],
+)
+def test_a_version_that_is_worse_is_found_after_few_requests_of_the_one_before_it(
+    n_before: int, share: float, worse: float, looks: int, power: float
+) -> None:
+    rng = np.random.default_rng(17)
+    found = 0
+    for _ in range(100):
+        bad = int(rng.binomial(n_before, share))
+        failed = np.cumsum(rng.random(looks) < worse)
+        seen = ((int(failed[n - 1]), int(n)) for n in np.unique(np.geomspace(100, looks, 30).astype(int)))
+        found += any(figures.significantly_worse(served(n - k, k), served(n_before - bad, bad)) for k, n in seen)
+    assert found / 100 >= power

@@ -1,6 +1,7 @@
 """What monitoring sends, and what it asks CloudWatch: by stand-ins for the connection and the clients."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -137,7 +138,9 @@ def test_only_the_ways_that_are_left_are_tried_again(monkeypatch: pytest.MonkeyP
 
 
 def test_calls_and_crashes_are_the_sums_of_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Client(get_metric_statistics={"Datapoints": [{"Sum": 3.0}, {"Sum": 4.0}]})
+    at = datetime.fromtimestamp(6000, UTC)
+    points = [{"Timestamp": at, "Sum": 3.0}, {"Timestamp": at + timedelta(days=1), "Sum": 4.0}]
+    client = Client(get_metric_statistics={"Datapoints": points})
     monkeypatch.setattr(outside, "client", lambda _service: client)
     assert Counts("predict").called(100, 105) == Called(7, 7)
     assert [asked["MetricName"] for _, asked in client.calls] == ["Invocations", "Errors"]
@@ -147,3 +150,13 @@ def test_calls_and_crashes_are_the_sums_of_the_window(monkeypatch: pytest.Monkey
         "1970-01-01T01:45:00Z",
         300,
     )
+
+
+def test_requests_are_told_minute_by_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = datetime.fromtimestamp(6060, UTC)
+    points = [{"Timestamp": at, "SampleCount": 3.0}, {"Timestamp": at - timedelta(minutes=1), "SampleCount": 4.0}]
+    client = Client(get_metric_statistics={"Datapoints": points})
+    monkeypatch.setattr(outside, "client", lambda _service: client)
+    assert Counts("predict").requests("sentiment", 100, 160) == {101: 3, 100: 4}
+    [(_, asked)] = client.calls
+    assert (asked["Period"], asked["Dimensions"]) == (60, [{"Name": "model", "Value": "sentiment"}])

@@ -71,13 +71,17 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Judged(Struct, frozen=True):
-    """What a window says of one thing; `breach` None: nothing, and `why`."""
+    """What a window says of one thing; `breach` None: nothing, and `why`.
+
+    `start` is the minute from which on this is, if not the window's own.
+    """
 
     breach: bool | None
     value: float | None = None
     limit: float | None = None
     n: int = 0
     why: str = ""
+    start: int | None = None
 
 
 class Watch(Struct, frozen=True):

@@ -11,7 +11,7 @@ from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.alerts import Judged, Settings
 from zeroloop.monitoring.baseline import Baseline
 from zeroloop.monitoring.frame import ANOTHER, OTHER
-from zeroloop.stats.comparison import difference, wary
+from zeroloop.stats.comparison import difference
 from zeroloop.stats.estimated import estimated_accuracy
 from zeroloop.stats.intervals import Interval, at_most, wilson
 from zeroloop.stats.quantiles import GAMMA, quantile
@@ -88,13 +88,15 @@ def metrics(of: Aggregate, baseline: Baseline | str, minutes: int, crashes: floa
 def outcomes(of: Aggregate) -> dict[str, Any]:
     """Accuracy, and each label's precision, recall and F1, with Wilson's intervals, from what labels are known.
 
-    F1's mean is of the labels that have names: one with a typo is a wrong answer, and no class.
+    F1's mean is of the labels that have names: one with a typo is a wrong answer, and no class. So is "?", unless
+    it stands for more than the label of an answer without a name.
     """
     cells = {tuple(cell.split("\t")): n for cell, n in of.confusion.items()}
     n, right = sum(cells.values()), sum(n for (said, true), n in cells.items() if said == true)
     names = sorted({label for cell in cells for label in cell})
     labels = {name: _label(name, cells) for name in names}
-    scored = [one["f1"] for name, one in labels.items() if one["f1"] is not None and name not in {OTHER, ANOTHER}]
+    named = {label for cell in cells if cell != (OTHER, ANOTHER) for label in cell} - {OTHER}
+    scored = [one["f1"] for name, one in labels.items() if one["f1"] is not None and name in named]
     return {
         "labelled": n,
         "accuracy": _short(right / n) if n else None,
@@ -180,8 +182,9 @@ def silence(of: Aggregate, before: Aggregate, share: float, *, silent: bool, tol
 def behind(of: Aggregate, told: int, share: float = 1.0) -> Judged:
     """Whether fewer than 9 of 10 requests are counted of those that CloudWatch was `told` of, beyond chance.
 
-    A `share` of the answered ones has a line that can be counted, each other request has one. Were 9 of 10 counted, the
-    lines would be binomial: so few come with a chance below .001. With a share of 1 nothing is left to chance.
+    A `share` of the answered ones has a line that can be counted, each other one has one; `of` is of requests that
+    CloudWatch has by the model's name. Were 9 of 10 counted, the lines would be binomial: so few come with a chance
+    below .001. With a share of 1 nothing is left to chance.
     """
     share = round(share * BUCKETS) / BUCKETS
     due = -(-9 * told // 10)
@@ -245,15 +248,17 @@ def _worse(before: tuple[int, int], now: tuple[int, int], least: float) -> dict[
     """Shares of bad ones, (bad, n) each; None unless the second is greater beyond chance, and by `least`."""
     if min(before[1], now[1]) < LEAST_REQUESTS:
         return None
-    # Half a bad one is added to either side: without any the variance would be 0, and the interval nothing.
-    control, treatment = (proportion(2 * bad + 1, 2 * n + 2) for bad, n in (before, now))
+    # Two bad and two good ones are added to the predecessor (Agresti and Caffo 2000), whose requests may be few, and
+    # half a one of each to the other: without any bad one the variance would be 0, and the interval nothing.
+    control = proportion(2 * before[0] + 4, 2 * before[1] + 8)
+    treatment = proportion(2 * now[0] + 1, 2 * now[1] + 2)
     if isinstance(control, Undetermined) or isinstance(treatment, Undetermined):
         return None
     arms = Sample(before[1], control.mean, control.variance), Sample(now[1], treatment.mean, treatment.variance)
     effect = difference(*arms)
     if isinstance(effect, Undetermined):
         return None
-    interval = always_valid(wary(effect, *arms), _PLANNED, _WORSE_ALPHA).interval
+    interval = always_valid(effect, _PLANNED, _WORSE_ALPHA).interval
     if interval.lower <= 0 or interval.value < least:
         return None
     return {

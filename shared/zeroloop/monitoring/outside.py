@@ -35,16 +35,19 @@ class Counts:
     def called(self, start: int, end: int) -> Called:
         """Of predict from minute `start` to before `end`."""
         dimensions = {"FunctionName": self._function}
-        found = [self._sum("AWS/Lambda", metric, dimensions, start, end, "Sum") for metric in ("Invocations", "Errors")]
-        return Called(*found)
+        span = (start, end, min(_DAY_SECONDS, max(60, (end - start) * 60)))
+        found = [self._ask("AWS/Lambda", metric, dimensions, span, "Sum") for metric in ("Invocations", "Errors")]
+        return Called(*(sum(points.values()) for points in found))
 
-    def requests(self, model: str, start: int, end: int) -> int:
-        """Of a model: prediction lines that CloudWatch took out of the log by itself."""
-        return self._sum("Zeroloop", "Latency", {"model": model}, start, end, "SampleCount")
+    def requests(self, model: str, start: int, end: int) -> dict[int, int]:
+        """Of a model, by minute that has any: prediction lines that CloudWatch took out of the log by itself."""
+        return self._ask("Zeroloop", "Latency", {"model": model}, (start, end, 60), "SampleCount")
 
-    def _sum(  # noqa: PLR0913, PLR0917 - what a metric is asked by
-        self, namespace: str, metric: str, dimensions: dict[str, str], start: int, end: int, statistic: str
-    ) -> int:
+    def _ask(
+        self, namespace: str, metric: str, dimensions: dict[str, str], span: tuple[int, int, int], statistic: str
+    ) -> dict[int, int]:
+        """By the minute that a period begins with; `span` has the first minute, the one after the last, and seconds."""
+        start, end, seconds = span
         with translated(f"metric {metric}"):
             found = client("cloudwatch").get_metric_statistics(
                 Namespace=namespace,
@@ -52,10 +55,11 @@ class Counts:
                 Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
                 StartTime=clock.iso(start * 60_000),
                 EndTime=clock.iso(end * 60_000),
-                Period=min(_DAY_SECONDS, max(60, (end - start) * 60)),
+                Period=seconds,
                 Statistics=[statistic],
             )
-        return round(sum(float(point[statistic]) for point in found["Datapoints"]))
+        points = found["Datapoints"]
+        return {int(point["Timestamp"].timestamp()) // 60: round(float(point[statistic])) for point in points}
 
 
 class Sender:

@@ -1,7 +1,7 @@
 """Monitoring's use cases: what the API asks, and what the schedules do. Read, judge, write once, tell."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import reduce
 from typing import Any, Literal
@@ -285,9 +285,16 @@ class Monitor:
         start, end = window
         settings = subject.settings
 
-        def errors(seen: Aggregate, at: tuple[int, int]) -> Judged:
-            ask = at[0] >= start or figures.enough(seen)  # not for each of the minutes before it
-            return figures.errors(seen, self._crashes(seen, *at) if ask else 0.0, settings)
+        def errors(seen: Aggregate, since: int) -> Judged:
+            ask = since >= start or figures.enough(seen)  # not for each of the minutes before it
+            return figures.errors(seen, self._crashes(seen, since, end) if ask else 0.0, settings)
+
+        def measured(who: tuple[int, str]) -> bool:
+            """Whether CloudWatch has these by the model's name: not what failed before its lineup was known."""
+            return who != (0, "") or subject.lineup.champion is None
+
+        def serves(who: tuple[int, str]) -> bool:
+            return not versions or who[0] in {0, *versions}
 
         cells = self._counts.window(subject.model_id, start, end)
         of = _all(cells)
@@ -295,44 +302,46 @@ class Monitor:
         quiet = start - alerts.breaching(known) * (end - start)  # where the silence began
         before = _all(self._counts.window(subject.model_id, quiet - _USUAL, quiet))
         ask = of.requests or before.requests or subject.lineup.champion
-        told = self._cloud.requests(subject.model, start, end) if ask else 0
-        silence = figures.silence(of, before, (end - start) / _USUAL, silent=known.alert, told=told)
-        found = {"silence": silence, "ingest": self._behind(subject, of, told, window)}
+        told = self._cloud.requests(subject.model, min(start, end - _USUAL), end) if ask else {}
+
+        def behind(seen: Aggregate, since: int) -> Judged:
+            return figures.behind(seen, _since(told, since), self._log_share)
+
+        due = _since(told, start)
+        silence = figures.silence(of, before, (end - start) / _USUAL, silent=known.alert, told=due)
+        earlier = [minute for minute in told if minute < start and due and self._log_share]
+        found = {"silence": silence, "ingest": self._last(subject, cells, window, behind, measured, earlier)}
         versions = _serving(subject.lineup)
-        of = _all({key: cell for key, cell in cells.items() if not versions or key[0] in {0, *versions}})
-        if of.requests:
-            found["latency"] = self._last(subject, of, window, lambda seen, _: figures.latency(seen, settings))
-            found["errors"] = self._last(subject, of, window, errors)
+        if any(cell.requests for who, cell in cells.items() if serves(who)):
+            judges = {"latency": lambda seen, _: figures.latency(seen, settings), "errors": errors}
+            found |= {kind: self._last(subject, cells, window, one, serves) for kind, one in judges.items()}
         return self._advance(subject, window, found, now, over="minutes")
 
-    def _behind(self, subject: Subject, of: Aggregate, told: int, window: tuple[int, int]) -> Judged:
-        """Whether a window is counted, or where too few came to tell, the hour that ends with it."""
-        found = figures.behind(of, told, self._log_share)
-        hour = (window[1] - _USUAL, window[1])
-        if found.breach is not None or not told or not self._log_share or hour[0] >= window[0]:
-            return found
-        of = _all(self._counts.window(subject.model_id, *hour))
-        return figures.behind(of, self._cloud.requests(subject.model, *hour), self._log_share)
-
-    def _last(
+    def _last(  # noqa: PLR0913, PLR0917 - of what, and how far back
         self,
         subject: Subject,
-        of: Aggregate,
+        cells: Cells,
         window: tuple[int, int],
-        judge: Callable[[Aggregate, tuple[int, int]], Judged],
+        judge: Callable[[Aggregate, int], Judged],
+        wanted: Callable[[tuple[int, str]], bool],
+        told: Collection[int] | None = None,
     ) -> Judged:
-        """Of a window, or if it holds too few requests, of the minutes before its end that hold enough, and no more."""
+        """Of a window, or if it holds too few requests, of the minutes before its end that hold enough, and no more.
+
+        They are of a day, or of an hour where CloudWatch `told` in which minutes there were any.
+        """
         first, end = window
-        found = judge(of, window)
-        versions = _serving(subject.lineup)
-        for minutes in _LOOK_BACK:
-            few = found.breach is None
-            earlier = self._counts.minutes(subject.model_id, end - minutes, first, versions) if few else {}
-            for minute, one in sorted(earlier.items(), reverse=True):
-                of = merge(of, one)
-                found = judge(of, (minute, end))
+        of = _all({who: cell for who, cell in cells.items() if wanted(who)})
+        found = judge(of, first)
+        for minutes in _LOOK_BACK if told is None else (_USUAL,) if told else ():
+            if found.breach is not None:
+                break
+            earlier = self._counts.minutes(subject.model_id, end - minutes, first, wanted)
+            for minute in sorted({*earlier, *(told or ())}, reverse=True):
+                of = merge(of, earlier.get(minute, EMPTY))
+                found = judge(of, minute)
                 if found.breach is not None:
-                    return found
+                    return replace(found, start=minute)
             first = min(first, end - minutes)
         return found
 
@@ -441,6 +450,7 @@ class Monitor:
     def _alert(  # noqa: PLR0913 - what an alert tells
         self, subject: Subject, kind: str, judged: Judged, window: tuple[int, int], now: int, *, alerting: bool
     ) -> Alert:
+        window = (window[0] if judged.start is None else judged.start, window[1])
         path = (
             f"reports?before={window[1] * _MS + 1}"
             if kind in {"drift", "accuracy"}
@@ -580,6 +590,10 @@ def _sentence(subject: Subject, kind: str, judged: Judged, window: tuple[int, in
         own = [one for one in own if one == subject.lineup.champion]
     who = f" version{'s' * (len(own) > 1)} {' and '.join(map(str, own))}" if own else ""
     return f"{subject.model}{who}, {when}: {state}{said}"
+
+
+def _since(told: Mapping[int, int], start: int) -> int:
+    return sum(n for minute, n in told.items() if minute >= start)
 
 
 def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> Subject:

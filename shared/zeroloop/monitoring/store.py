@@ -10,7 +10,7 @@ against labels and batches that come late, and that costs as much as the hour. A
 digest names, so that no partition is hot and an hour fills all shards at any traffic.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from zeroloop import clock
 from zeroloop.dynamo import Action, ConditionFailed, Item, Key, Table, Update, change, save
@@ -93,15 +93,14 @@ class MonitoringStore:
                 found.setdefault((int(number), name), []).append(item)
         return {key: whole(_counters(items)) for key, items in sorted(found.items())}
 
-    def minutes(self, model_id: str, start: int, end: int, versions: Collection[int] = ()) -> dict[int, Aggregate]:
-        """What was counted from minute `start` to before `end`, by minute that has any, of all `versions` together.
-
-        They, and requests that failed before their version was known; none are all.
-        """
+    def minutes(
+        self, model_id: str, start: int, end: int, wanted: Callable[[tuple[int, str]], bool]
+    ) -> dict[int, Aggregate]:
+        """What was counted from minute `start` to before `end`, by minute, of each `wanted` (version, variant)."""
         found: dict[int, list[Item]] = {}
         for item in self._query("M", model_id, start, end):
-            minute, version, _ = item["sk"].split("#", 2)
-            if not versions or int(version) in {0, *versions}:
+            minute, version, _, variant = item["sk"].split("#", 3)
+            if wanted((int(version), variant)):
                 found.setdefault(int(minute), []).append(item)
         return {minute: whole(_counters(items)) for minute, items in sorted(found.items())}
 
