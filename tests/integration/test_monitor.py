@@ -417,20 +417,106 @@ def test_a_version_that_goes_on_failing_delays_no_alert_and_doubles_no_report(
     assert world.tick(midnight + length * 3 + 4, schedule)["windows"] == 0
 
 
-@pytest.mark.parametrize(("schedule", "length"), [("hour", 60), ("day", 1440)])
+@pytest.mark.parametrize(("first", "dead", "length"), [
+    ("hour", "hour", 60), ("day", "day", 1440), ("minutes", "hour", 60), ("minutes", "day", 1440)
+])  # fmt: skip
 def test_hours_and_days_that_nobody_judges_are_told_of_by_who_judges_minutes(
-    world: Monitored, schedule: str, length: int
+    world: Monitored, first: str, dead: str, length: int
 ) -> None:
-    midnight = START // 1440 * 1440
-    world.tick(midnight + 5, schedule)  # up to midnight
+    """Also of a model to which they never came."""
+    world.tick(START + 1, first)  # as of START
+    world.tick(START + 3 * length, "day" if dead == "hour" else "hour")
     slow = requests(200, latency_ms=900.0)
-    assert windows(world, [slow], midnight + 3 * length - 5) == []
-    world.lines(midnight + 3 * length + 1, slow)
-    with pytest.raises(Unavailable, match=schedule):
-        world.tick(midnight + 3 * length + 6.1, "minutes")
+    assert windows(world, [slow], START + 3 * length - 5) == []
+    world.lines(START + 3 * length + 1, slow)
+    with pytest.raises(Unavailable, match=f"`{dead}`"):
+        world.tick(START + 3 * length + 6.1, "minutes")
     assert world.changes() == [("latency", "ALERT")]
-    world.tick(midnight + 3 * length + 7, schedule)
-    world.tick(midnight + 3 * length + 11.1, "minutes")
+    world.tick(START + 3 * length + 7, dead)
+    world.tick(START + 3 * length + 11.1, "minutes")
+
+
+@pytest.mark.parametrize("lengths", [(1440, 1440), (600, 60), (1, 1440)])
+def test_hours_that_come_are_not_missed_whatever_the_length_of_windows(
+    world: Monitored, lengths: tuple[int, int]
+) -> None:
+    for hour in range(14):
+        if hour in {0, 9}:
+            world.set(drift_minutes=lengths[hour // 9])
+        world.tick(START + 60 * hour + 2)
+        world.tick(START + 60 * hour + 6.1, "minutes")
+
+
+def failing(world: Monitored, monkeypatch: pytest.MonkeyPatch, *versions: int) -> None:
+    """These versions' baselines can't be read from now on."""
+    baselines = world.app.monitor._baselines
+
+    def fails(model_id: str, version: int) -> Any:
+        if version in versions:
+            raise Unavailable(f"version {version} is on fire")
+        return baselines(model_id, version)
+
+    monkeypatch.setattr(world.app.monitor, "_baselines", fails)
+
+
+@pytest.mark.parametrize(("schedule", "length"), [("hour", 60), ("day", 1440)])
+def test_a_version_that_fails_for_good_is_told_of_by_its_own_schedule_alone_and_costs_little(
+    world: Monitored, monkeypatch: pytest.MonkeyPatch, schedule: str, length: int
+) -> None:
+    world.promote("sentiment", 2)
+    failing(world, monkeypatch, 1)
+    midnight = START // 1440 * 1440
+    reads: list[int] = []
+    read_window = world.counted.window
+
+    def window(*args: Any, **more: Any) -> Any:
+        reads.append(args[1])
+        return read_window(*args, **more)
+
+    monkeypatch.setattr(world.counted, "window", window)
+    for number in range(5):
+        for version in (1, 2):
+            world.lines(midnight + length * number + 30, requests(10), version)
+        reads.clear()
+        world.cloud.asked.clear()
+        end = midnight + length * (number + 1)
+        with pytest.raises(Unavailable, match="version 1 is on fire"):
+            world.tick(end + 2, schedule)
+        labelled = schedule == "hour"
+        assert (len(reads), len(world.cloud.asked)) == (number + 1 + labelled, 1)
+        world.tick(end + 3, "day" if schedule == "hour" else "hour")
+        world.tick(end + 6.1, "minutes")
+    assert {one["model_version"] for one in world.ask("reports")["reports"] if one["every"] == schedule} == {2}
+
+
+def test_what_failed_in_the_first_window_is_made_up_for_too(world: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.promote("sentiment", 2)
+    for hour in range(3):
+        for version in (1, 2):
+            world.lines(START + 60 * hour + 30, rows("movie", 0, 300), version)
+    with monkeypatch.context() as broken:
+        failing(world, broken, 1)
+        with pytest.raises(Unavailable):
+            world.tick(START + 62)
+    for hour in (2, 3):
+        world.tick(START + 60 * hour + 2)
+    made = [(one["model_version"], one["window_end"] // MINUTE - START) for one in world.ask("reports")["reports"]]
+    assert sorted(made) == [(version, 60 * hour) for version in (1, 2) for hour in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("versions", [(1, 3), (1, 2), (1, 2, 3)])
+def test_all_that_failed_of_a_model_is_logged(
+    world: Monitored, monkeypatch: pytest.MonkeyPatch, versions: tuple[int, ...]
+) -> None:
+    world.promote("sentiment", 2)
+    logged: list[str] = []
+    monkeypatch.setattr(world.app.monitor, "_log_failure", lambda error: logged.append(str(error)))
+    failing(world, monkeypatch, *versions)
+    for version in (1, 2, 3):
+        world.lines(START + 30, requests(10), version)
+    with pytest.raises(Unavailable):
+        world.tick(START + 62)
+    assert sorted(logged) == [f"version {version} is on fire" for version in versions]
 
 
 def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like(world: Monitored) -> None:

@@ -66,7 +66,6 @@ def test_another_version_starts_anew_but_ends_no_alert() -> None:
 @pytest.mark.parametrize(
     ("until", "now", "length", "ends"),
     [
-        (0, 1007, 5, [1005]),
         (1000, 1007, 5, [1005]),
         (1000, 1004, 5, []),
         (1000, 1017, 5, [1005, 1010, 1015]),

@@ -184,10 +184,10 @@ def watched(before: Watched, kind: str, watch: Watch) -> Watched:
 def due(until: int, now_minute: int, length: int, most: int) -> list[int]:
     """Ends of the aligned windows of `length` minutes that have ended by `now_minute` and weren't judged, oldest first.
 
-    At most the last `most`; the first time only the last one.
+    At most the last `most`.
     """
     last = now_minute // length * length
-    first = max(until + length - until % length, last - (most - 1) * length) if until else last
+    first = max(until + length - until % length, last - (most - 1) * length)
     return list(range(first, last + 1, length))
 
 

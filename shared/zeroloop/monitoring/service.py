@@ -18,7 +18,7 @@ from zeroloop.monitoring.baseline import NAME, Baseline, read
 from zeroloop.monitoring.outside import Called, Counts, Sender, ways
 from zeroloop.monitoring.reports import Every, Learned, Report
 from zeroloop.monitoring.store import MonitoringStore
-from zeroloop.monitoring.watching import Unsent, WatchStore, report_key
+from zeroloop.monitoring.watching import Unsent, WatchStore
 from zeroloop.registry.rules import Lineup, Version, answering
 from zeroloop.registry.service import Change, Registry
 
@@ -36,6 +36,7 @@ _RETRY_MS = 240_000
 _SENDING_SECONDS = 60.0
 """Of one call for all models: what a dead webhook may cost. The next call goes on."""
 _TRIES = 5
+_HOURLY = ("drift", "accuracy")
 _MOSTLY = 0.5
 """Share of the requests, from which on crashes may be counted against a promotion."""
 _WARM_BASELINES = 64
@@ -192,12 +193,14 @@ class Monitor:
                 failed.append(error)
                 continue
             subjects.append(subject)
+            own: list[Exception] = []
             try:
-                windows, changes = self._look_at(subject, schedule, now)
+                windows, changes = self._look_at(subject, schedule, now, own)
             except Exception as error:  # noqa: BLE001 - of one model
-                failed.append(error)
+                own.append(error)
             else:
                 done.update(models=1, windows=windows, alerts=changes)
+            failed += own
         failed += self._send(subjects, now)
         for one in failed:
             self._log_failure(one)
@@ -248,21 +251,21 @@ class Monitor:
         model = self._registry.model(name)
         return Subject(model.model_id, name, self._registry.lineup(name), self._watch.settings(model.model_id))
 
-    def _look_at(self, subject: Subject, schedule: Schedule, now: int) -> tuple[int, int]:
+    def _look_at(self, subject: Subject, schedule: Schedule, now: int, failed: list[Exception]) -> tuple[int, int]:
         """How many windows were judged, and how many changes of state they made.
 
-        Where a report of another version than the champion's failed, the windows after it are judged too, but all of
-        them are due again: what was written of them isn't written twice.
+        Where a report of another version than the champion's `failed`, the windows after it are judged too, but all of
+        them are due again: what was written of them isn't made twice.
         """
         settings = subject.settings
         # The hours' schedule reports of the same windows, and would learn from them twice.
         reported = schedule == "day" and settings.drift_minutes == DAY_MINUTES
-        length = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}[schedule]
+        lengths = {"minutes": settings.minutes, "hour": settings.drift_minutes, "day": DAY_MINUTES}
+        length = lengths[schedule]
         settled = (now - settings.settle_seconds * 1000) // _MS
-        kinds = self._watch.watched(subject.model_id).kinds
-        ends = alerts.due(kinds.get(schedule, Watch()).until, settled, length, _CATCH_UP)
+        kinds = self._come(subject, schedule, lengths, settled)
+        ends = alerts.due(kinds[schedule].until, settled, length, _CATCH_UP)
         turns = self._registry.history(subject.model, None, _PAGE) if ends and schedule == "minutes" else []
-        failed: list[Exception] = []
         changes = 0
         for end in ends:
             window = (end - length, end)
@@ -276,9 +279,25 @@ class Monitor:
             self._guard(subject, now)
         if schedule == "minutes":
             _check_others(subject, kinds, settled)
-        if failed:
-            raise failed[-1]
         return len(ends), changes
+
+    def _come(
+        self, subject: Subject, schedule: Schedule, lengths: Mapping[str, int], minute: int
+    ) -> Mapping[str, Watch]:
+        """What is known of the model, once it is noted that a schedule came, and from when on each is awaited."""
+        for _ in range(_TRIES):
+            before = self._watch.watched(subject.model_id)
+            kinds = dict(before.kinds)
+            for one, length in lengths.items():
+                first = minute // length * length - length * (one == schedule)  # its last window is due
+                kinds.setdefault(one, Watch(until=first))
+                kinds.setdefault(_came(one), Watch(until=minute))
+            if schedule != "minutes":
+                kinds[_came(schedule)] = Watch(until=minute)
+            after = Watched(before.revision + 1, kinds)
+            if kinds == before.kinds or self._watch.conclude(subject.model_id, after):
+                return kinds
+        raise _too_many(subject)
 
     def _minutes(self, subject: Subject, window: tuple[int, int], now: int) -> int:
         """Latency and errors of who serves, silence and ingest of all requests, of a window."""
@@ -353,15 +372,23 @@ class Monitor:
         The window is over when nothing has `failed`, of it and of those before it.
         """
         cells = self._counts.window(subject.model_id, *window)
-        champion = subject.lineup.champion
-        versions = {version for version, _ in cells if version}
-        for version in sorted(versions - {champion}):
+        champion, every = subject.lineup.champion, _every(schedule)
+        kinds = self._watch.watched(subject.model_id).kinds
+        # Of an hour that a report stands for, drift and accuracy may still be to be judged.
+        judged = schedule == "day" or min(kinds.get(kind, Watch()).until for kind in _HOURLY) >= window[1]
+        left = {
+            version
+            for version in {version for version, _ in cells if version}
+            if (version == champion and not judged)
+            or not self._watch.has_report(subject.model_id, version, window, every)
+        }
+        for version in sorted(left - {champion}):
             try:
-                made = self._concluded(subject, version, cells, window, _every(schedule), now)
+                made = self._concluded(subject, version, cells, window, every, now)
                 self._watch.conclude(subject.model_id, report=made)
             except Exception as error:  # noqa: BLE001 - of one version
                 failed.append(error)
-        return self._champion(subject, cells if champion in versions else {}, window, schedule, now, over=not failed)
+        return self._champion(subject, cells if champion in left else {}, window, schedule, now, over=not failed)
 
     def _champion(  # noqa: PLR0913 - of which window
         self, subject: Subject, cells: Cells, window: tuple[int, int], schedule: Schedule, now: int, *, over: bool
@@ -431,7 +458,7 @@ class Monitor:
                 watch = before.kinds.get(kind, Watch())
                 if window[1] <= watch.until:
                     break
-                if made and self._watch.has_report(subject.model_id, report_key(made[0], made[1])):
+                if made and self._watch.has_report(subject.model_id, made[0].model_version, window, made[0].every):
                     made = None
                 rule = subject.settings.rule(kind) if judged else (1, 1)
                 version = subject.lineup.champion or 0
@@ -444,7 +471,7 @@ class Monitor:
                     changes += alert is not None
                     break
             else:
-                raise Unavailable(f"{subject.model} is judged by too many at once; the next schedule goes on")
+                raise _too_many(subject)
         return changes
 
     def _alert(  # noqa: PLR0913 - what an alert tells
@@ -612,17 +639,26 @@ def _serving(lineup: Lineup) -> list[int]:
 
 
 def _check_others(subject: Subject, kinds: Mapping[str, Watch], minute: int) -> None:
-    """Whether the model's hours and days go on being judged: their schedules have no alarm of their own.
+    """Whether the schedules of hours and days come to the model: they have no alarm of their own, but where they fail.
 
     Raises
     ------
     Unavailable
-        Three windows, or calls by the slowest rate that the template allows, are missing.
+        Three calls by the slowest rate that the template allows are missing.
     """
-    for schedule, usual in (("hour", max(_USUAL, subject.settings.drift_minutes)), ("day", DAY_MINUTES)):
-        late = minute - kinds[schedule].until if schedule in kinds else 0
+    for schedule, usual in (("hour", _USUAL), ("day", DAY_MINUTES)):
+        late = minute - kinds[_came(schedule)].until
         if late > 3 * usual:
-            raise Unavailable(f"{subject.model}: of the schedule `{schedule}` no window is over since {late} minutes")
+            raise Unavailable(f"{subject.model}: the schedule `{schedule}` hasn't come for {late} minutes")
+
+
+def _came(schedule: str) -> str:
+    """In place of a kind: when a schedule came."""
+    return f"{schedule} came"
+
+
+def _too_many(subject: Subject) -> Unavailable:
+    return Unavailable(f"{subject.model} is judged by too many at once; the next schedule goes on")
 
 
 def _all(cells: Cells) -> Aggregate:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from zeroloop.dynamo import Action, ConditionFailed, Item, Table, Update, save
 from zeroloop.monitoring.alerts import Alert, Settings, Watched
-from zeroloop.monitoring.reports import Learned, Report
+from zeroloop.monitoring.reports import Every, Learned, Report
 
 T = TypeVar("T")
 
@@ -72,7 +72,9 @@ class WatchStore:
             actions.append(save(row, f"{_NEW} OR revision = :before", before=watched.revision - 1))
         if report:
             made, minutes, learned = report
-            actions.append(save(_kept(_row(model_id, report_key(made, minutes), made), made.at), _NEW))
+            every = made.every if made.every != "demand" else f"demand-{made.at}"
+            key = _report_key(made.window_end, every, minutes, made.model_version)
+            actions.append(save(_kept(_row(model_id, key, made), made.at), _NEW))
             if made.every != "demand":
                 actions.append(save(_row(model_id, _learned(made.model_version, minutes), learned)))
         if alert:
@@ -84,9 +86,10 @@ class WatchStore:
             return False
         return True
 
-    def has_report(self, model_id: str, key: str) -> bool:
-        """Whether a window has its report."""
-        return bool(self._table.get([(_pk(model_id), key)]))
+    def has_report(self, model_id: str, version: int, window: tuple[int, int], every: Every) -> bool:
+        """Whether a window, in minutes, has its report of a version by a schedule."""
+        start, end = window
+        return bool(self._table.get([(_pk(model_id), _report_key(end * 60_000, every, end - start, version))]))
 
     def reports(self, model_id: str, before: str | None, limit: int) -> tuple[list[Report], str | None]:
         """Reports of windows that ended before a time in ms, newest first, and where the next page begins.
@@ -136,10 +139,9 @@ class WatchStore:
         return msgspec.json.decode(found[0]["body"], type=type(like)) if found else None
 
 
-def report_key(report: Report, minutes: int) -> str:
+def _report_key(end: int, every: str, minutes: int, version: int) -> str:
     """Where a report lies: the same for the same window, so that it is made once; on demand there may be many."""
-    every = report.every if report.every != "demand" else f"demand-{report.at}"
-    return f"REPORT#{report.window_end:015}#{every}#{minutes}#{report.model_version}"
+    return f"REPORT#{end:015}#{every}#{minutes}#{version}"
 
 
 def _alert_key(alert: Alert) -> str:
