@@ -30,8 +30,8 @@ def erase_command(prediction_ids: Sequence[str], account: Account, as_json: bool
     except InvalidInput as error:
         raise click.BadParameter(error.message, param_hint="PREDICTION_ID") from error
     ids = frozenset(prediction_ids)
-    keys = sorted({key for receipt in receipts for key in places(account.archive, receipt)})
-    erased = sum(account.archive.erase(key, ids) for key in keys)
+    keys = {key for receipt in receipts for key in places(account.archive, receipt)}
+    erased = account.archive.erase(keys, ids)
     show({"erased": erased}, as_json, f"erased {erased} records; log groups keep theirs for LogRetentionDays")
 
 

@@ -1,7 +1,7 @@
 """DataBucket: versions of objects as streams, and outputs that are written once."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -87,11 +87,11 @@ class DataBucket(Bucket):
                 raise
         return digest
 
-    def write(self, key: str, data: bytes) -> str:
-        """Write an object, whatever was there; its SHA-256."""
+    def write(self, key: str, data: bytes, over: ObjectVersion | None = None) -> str:
+        """Write an object, whatever was there; its SHA-256. Conflict if by now it is another than `over`."""
         digest = sha256(data)
         with translated(key):
-            self._store(key, data, digest)
+            self._store(key, data, digest, **({"IfMatch": over.etag} if over else {}))
         return digest
 
     def _store(self, key: str, data: bytes, digest: str, **condition: str) -> None:
@@ -120,13 +120,14 @@ class DataBucket(Bucket):
             listed = [found for page in pages for found in page.get("Contents", [])]
         return {found["Key"].removeprefix(folder): int(found["Size"]) for found in listed}
 
-    def forget_older(self, key: str) -> None:
-        """Delete what the object was before, for good."""
-        with translated(key):
-            for page in client("s3").get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=key):
+    def forget_older(self, folder: str, keys: Container[str]) -> None:
+        """Delete what objects below `folder` were before, for good: a request per 1,000, and for each that was."""
+        with translated(folder):
+            for page in client("s3").get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=folder):
                 for version in page.get("Versions", []):
-                    if version["Key"] == key and not version["IsLatest"]:
-                        client("s3").delete_object(Bucket=self.name, Key=key, VersionId=version["VersionId"])
+                    key, one = version["Key"], version["VersionId"]
+                    if key in keys and not version["IsLatest"]:
+                        client("s3").delete_object(Bucket=self.name, Key=key, VersionId=one)
 
     def join(self, keys: Iterable[str], target: str) -> None:
         """Write one object of the bytes of others, in order; 16 are read at a time, and memory holds them and 8 MB."""

@@ -94,7 +94,7 @@ def test_what_was_set_aside_is_erased_with_its_prediction(archive: Archive) -> N
     ]
     archive.set_aside("b" * 64, [Aside(event, "cut short") for event in events])
     [key] = archive.keys("aside", "", NOW - 5, NOW + 5)
-    assert archive.erase(key, frozenset({"zr1.a"})) == 1
+    assert archive.erase([key], frozenset({"zr1.a"})) == 1
     [left] = archive.lines("aside", "", NOW, NOW + 1)
     assert "zr1.b" in left
 
@@ -104,14 +104,14 @@ def test_an_erasure_that_broke_off_is_finished_by_the_next(archive: Archive, mon
     archive.keep("predictions", MODEL, sha256(b"x"), [Kept(NOW, json.dumps(told))])
     [key] = keys()
 
-    def forbidden(_bucket: DataBucket, key: str) -> None:
-        raise Unavailable(f"no right to delete versions of {key}")
+    def forbidden(_bucket: DataBucket, folder: str, _keys: Any) -> None:
+        raise Unavailable(f"no right to delete versions in {folder}")
 
     with monkeypatch.context() as broken:
         broken.setattr(DataBucket, "forget_older", forbidden)
         with pytest.raises(Unavailable):
-            archive.erase(key, frozenset({"zr1.a"}))
-    archive.erase(key, frozenset({"zr1.a"}))
+            archive.erase([key], frozenset({"zr1.a"}))
+    archive.erase([key], frozenset({"zr1.a"}))
     [version] = client("s3").list_object_versions(Bucket="data")["Versions"]
     kept = client("s3").get_object(Bucket="data", Key=key, VersionId=version["VersionId"])["Body"].read()
     assert json.loads(gzip.decompress(kept)) == {"predictions": [{"prediction_id": "zr1.b"}]}
@@ -121,9 +121,51 @@ def test_feedback_is_erased_line_by_line(archive: Archive) -> None:
     lines = [Kept(NOW, json.dumps({"prediction_id": who, "label": "yes"})) for who in ("zr1.a", "zr1.b")]
     archive.keep("feedback", MODEL, "b" * 64, lines)
     [key] = keys()
-    assert archive.erase(key, frozenset({"zr1.a", "zr1.c"})) == 1
+    assert archive.erase([key], frozenset({"zr1.a", "zr1.c"})) == 1
     assert [json.loads(line)["prediction_id"] for line in archive.lines("feedback", MODEL, NOW, NOW + 1)] == ["zr1.b"]
-    assert archive.erase(key, frozenset({"zr1.a"})) == 0
+    assert archive.erase([key], frozenset({"zr1.a"})) == 0
+
+
+def test_two_erasures_at_once_undo_neither(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.keep(
+        "feedback", MODEL, sha256(b"x"), [Kept(NOW, json.dumps({"prediction_id": f"zr1.{one}"})) for one in "abc"]
+    )
+    [key] = keys()
+    write = DataBucket.write
+    other: list[str] = []
+
+    def slow(bucket: DataBucket, *args: Any, **more: Any) -> str:
+        if not other:
+            other.append("b")
+            assert archive.erase([key], frozenset({"zr1.b"})) == 1
+        return write(bucket, *args, **more)
+
+    monkeypatch.setattr(DataBucket, "write", slow)
+    assert archive.erase([key], frozenset({"zr1.a"})) == 1
+    assert [json.loads(line)["prediction_id"] for line in archive.lines("feedback", MODEL, NOW, NOW + 1)] == ["zr1.c"]
+    assert len(client("s3").list_object_versions(Bucket="data")["Versions"]) == 1
+
+
+def test_versions_are_listed_once_for_a_day_and_those_of_no_other_object_go(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, minutes in enumerate([-2, -1, 0, 20]):
+        line = Kept(NOW + minutes * MINUTE_MS, json.dumps({"prediction_id": f"zr1.{number}"}))
+        archive.keep("feedback", MODEL, sha256(str(number).encode()), [line])
+    mine, other = keys()[1:], keys()[0]
+    client("s3").put_object(Bucket="data", Key=other, Body=b"newer")
+    listed: list[str] = []
+    forget = DataBucket.forget_older
+
+    def noted(bucket: DataBucket, folder: str, some: Any) -> None:
+        listed.append(folder.rpartition("=")[2])
+        forget(bucket, folder, some)
+
+    monkeypatch.setattr(DataBucket, "forget_older", noted)
+    assert archive.erase(mine, frozenset({"zr1.1", "zr1.3"})) == 2
+    assert listed == ["2026-11-28/", "2026-11-29/"]
+    left = [one["Key"] for one in client("s3").list_object_versions(Bucket="data")["Versions"]]
+    assert (len(left), left.count(other)) == (5, 2)
 
 
 @pytest.mark.parametrize(("start", "end"), [(-30, 0), (-60, -30), (-20, -10)])
@@ -133,6 +175,19 @@ def test_minutes_that_may_be_forgotten_are_not_told_as_lost(archive: Archive, st
     with pytest.raises(InvalidInput, match="8 days"):
         differences(store, archive, OneFrame(), MODEL, hour + start, hour + end)
     assert differences(store, archive, OneFrame(), MODEL, hour - 60, hour) == {}
+
+
+def test_an_hour_that_began_when_minutes_are_forgotten_is_whole_or_none(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The minute that just went is the hour's first."""
+    hour = clock.now_ms() // MINUTE_MS // 60 * 60
+    monkeypatch.setattr(clock, "now_ms", lambda: hour * MINUTE_MS)
+    store = MonitoringStore(Table("monitoring", DynamoSession()))  # type: ignore[arg-type] # what it calls of a session
+    begun = hour - 8 * 1440
+    with pytest.raises(InvalidInput, match="8 days"):
+        differences(store, archive, OneFrame(), MODEL, begun, begun + 30)
+    assert differences(store, archive, OneFrame(), MODEL, begun + 60, begun + 90) == {}
 
 
 class OneFrame(Frames):

@@ -182,7 +182,7 @@ def test_predictions_are_erased_and_stay_so(world: Ingested) -> None:
     world.take(one, two)
     [(key, _)] = world.objects("predictions/").items()
     gone = json.loads(one)["predictions"][0]["prediction_id"]
-    assert world.ingest.ingest._archive.erase(key, frozenset({gone})) == 1
+    assert world.ingest.ingest._archive.erase([key], frozenset({gone})) == 1
 
     [kept] = world.objects("predictions/").values()
     left = [prediction["prediction_id"] for line in kept for prediction in line["predictions"]]

@@ -776,6 +776,18 @@ def test_without_a_champion_cloudwatch_has_all_that_named_the_model(world: Monit
     assert windows(world, [[]] * 4) == []
 
 
+def test_which_share_of_the_lines_is_logged_is_the_stacks_to_say(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(monkeypatch, LOG_SHARE="0.1")
+    world = Monitored(load("predict"), load("monitor"), monkeypatch)
+    world.register("sentiment", SMALL)
+    world.promote("sentiment", 1)
+    world.cloud.told = 1000
+    lines = [Line(status=200, latency_ms=10.0, weight=10.0)] * 85
+    assert windows(world, [lines] * 3) == []
+
+
 def test_cloudwatch_is_not_asked_about_models_that_nobody_promoted_or_called(world: Monitored) -> None:
     world.register("idle", SMALL)
     windows(world, [[], [], []])

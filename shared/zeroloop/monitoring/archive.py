@@ -9,8 +9,9 @@ partitions for Athena and duckdb. An object is written once: the same batch agai
 """
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from itertools import groupby
 from typing import NamedTuple
 
 import msgspec
@@ -66,20 +67,33 @@ class Archive:
                 if last >= begin:
                     yield key
 
-    def erase(self, key: str, without: frozenset[str]) -> int:
-        """Take what has these ids out of an object and its older versions; of how many lines or predictions.
+    def erase(self, keys: Collection[str], without: frozenset[str]) -> int:
+        """Take what has these ids out of objects and their older versions; of how many lines or predictions.
 
         Older versions are left by erasures only, so whatever there is goes: one may have broken off before that.
         """
-        lines = gzip.decompress(self._bucket.read(key)).decode().split("\n")[:-1]
+        erased = 0
+        for place, some in groupby(sorted(keys), lambda key: f"{key.rpartition('/')[0]}/"):
+            looked_at = frozenset(some)
+            erased += sum(self._erase(key, without) for key in looked_at)
+            self._bucket.forget_older(place, looked_at)
+        return erased
+
+    def _erase(self, key: str, without: frozenset[str], tries: int = 5) -> int:
+        read = self._bucket.version(key)
+        lines = gzip.decompress(read.read_range(0, read.size)).decode().split("\n")[:-1]
         left, erased = [], 0
         for line in lines:
             rest, gone = _without(line, without)
             erased += gone
             left += [rest] if rest else []
-        if erased:
-            self._bucket.write(key, _packed(left))
-        self._bucket.forget_older(key)
+        try:
+            if erased:
+                self._bucket.write(key, _packed(left), over=read)
+        except Conflict:  # another erasure was faster
+            if tries == 1:
+                raise
+            return self._erase(key, without, tries - 1)
         return erased
 
     def _put(self, key: str, kept: list[Kept]) -> None:

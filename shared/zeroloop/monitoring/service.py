@@ -291,9 +291,8 @@ class Monitor:
             for one, length in lengths.items():
                 first = minute // length * length - length * (one == schedule)  # its last window is due
                 kinds.setdefault(one, Watch(until=first))
-                kinds.setdefault(_came(one), Watch(until=minute))
-            if schedule != "minutes":
-                kinds[_came(schedule)] = Watch(until=minute)
+                if one != "minutes" and (one == schedule or _came(one) not in kinds):
+                    kinds[_came(one)] = Watch(until=minute)
             after = Watched(before.revision + 1, kinds)
             if kinds == before.kinds or self._watch.conclude(subject.model_id, after):
                 return kinds
@@ -330,7 +329,7 @@ class Monitor:
         silence = figures.silence(of, before, (end - start) / _USUAL, silent=known.alert, told=due)
         earlier = [minute for minute in told if minute < start and due and self._log_share]
         found = {"silence": silence, "ingest": self._last(subject, cells, window, behind, measured, earlier)}
-        versions = _serving(subject.lineup)
+        versions = answering(subject.lineup)
         if any(cell.requests for who, cell in cells.items() if serves(who)):
             judges = {"latency": lambda seen, _: figures.latency(seen, settings), "errors": errors}
             found |= {kind: self._last(subject, cells, window, one, serves) for kind, one in judges.items()}
@@ -612,7 +611,7 @@ def _sentence(subject: Subject, kind: str, judged: Judged, window: tuple[int, in
         said = {"drift": "traffic is like the baseline", "silence": "requests come again"}[kind]
     else:
         said = _SENTENCES[kind].format(value=judged.value or 0.0, limit=judged.limit or 0.0, n=judged.n)
-    own = _serving(subject.lineup)
+    own = sorted(answering(subject.lineup))
     if kind in {"drift", "accuracy"}:
         own = [one for one in own if one == subject.lineup.champion]
     who = f" version{'s' * (len(own) > 1)} {' and '.join(map(str, own))}" if own else ""
@@ -631,11 +630,6 @@ def _at(subject: Subject, turns: Sequence[Mapping[str, Any]], end: int) -> Subje
         if before.get("champion") != after.get("champion") and turn["at"] >= end * _MS:
             champion = before.get("champion")
     return replace(subject, lineup=replace(subject.lineup, champion=champion))
-
-
-def _serving(lineup: Lineup) -> list[int]:
-    """The versions that answer who names none, an A/B test's too; none, where there is no champion."""
-    return sorted(answering(lineup)) if lineup.champion else []
 
 
 def _check_others(subject: Subject, kinds: Mapping[str, Watch], minute: int) -> None:
