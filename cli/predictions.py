@@ -7,7 +7,7 @@ import click
 from cli.account import Account, on_account
 from cli.show import show
 from zeroloop import clock
-from zeroloop.errors import InvalidInput
+from zeroloop.errors import Conflict, InvalidInput
 from zeroloop.inference.receipts import Receipt, claimed
 from zeroloop.monitoring.archive import Archive
 
@@ -31,7 +31,10 @@ def erase_command(prediction_ids: Sequence[str], account: Account, as_json: bool
         raise click.BadParameter(error.message, param_hint="PREDICTION_ID") from error
     ids = frozenset(prediction_ids)
     keys = {key for receipt in receipts for key in places(account.archive, receipt)}
-    erased = account.archive.erase(keys, ids)
+    try:
+        erased = account.archive.erase(keys, ids)
+    except Conflict as error:
+        raise click.ClickException("another erasure was faster: run it again") from error
     show({"erased": erased}, as_json, f"erased {erased} records; log groups keep theirs for LogRetentionDays")
 
 

@@ -13,7 +13,7 @@ from zeroloop import clock
 from zeroloop.data import DataBucket
 from zeroloop.digests import sha256
 from zeroloop.dynamo import Table
-from zeroloop.errors import InvalidInput, Unavailable
+from zeroloop.errors import Conflict, InvalidInput, Unavailable
 from zeroloop.inference.receipts import verify
 from zeroloop.monitoring.archive import Archive, Kept
 from zeroloop.monitoring.frames import Frames
@@ -141,6 +141,8 @@ def test_two_erasures_at_once_undo_neither(archive: Archive, monkeypatch: pytest
         return write(bucket, *args, **more)
 
     monkeypatch.setattr(DataBucket, "write", slow)
+    with pytest.raises(Conflict):
+        archive.erase([key], frozenset({"zr1.a"}))
     assert archive.erase([key], frozenset({"zr1.a"})) == 1
     assert [json.loads(line)["prediction_id"] for line in archive.lines("feedback", MODEL, NOW, NOW + 1)] == ["zr1.c"]
     assert len(client("s3").list_object_versions(Bucket="data")["Versions"]) == 1

@@ -430,6 +430,8 @@ def test_hours_and_days_that_nobody_judges_are_told_of_by_who_judges_minutes(
     assert windows(world, [slow], START + 3 * length - 5) == []
     world.lines(START + 3 * length + 1, slow)
     with pytest.raises(Unavailable, match=f"`{dead}`"):
+        world.tick(START + 3 * length + 2.1, "minutes")
+    with pytest.raises(Unavailable, match=f"`{dead}`"):
         world.tick(START + 3 * length + 6.1, "minutes")
     assert world.changes() == [("latency", "ALERT")]
     world.tick(START + 3 * length + 7, dead)

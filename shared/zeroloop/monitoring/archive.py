@@ -71,6 +71,11 @@ class Archive:
         """Take what has these ids out of objects and their older versions; of how many lines or predictions.
 
         Older versions are left by erasures only, so whatever there is goes: one may have broken off before that.
+
+        Raises
+        ------
+        Conflict
+            Another erasure was faster with one of them; erasing again goes on.
         """
         erased = 0
         for place, some in groupby(sorted(keys), lambda key: f"{key.rpartition('/')[0]}/"):
@@ -79,7 +84,7 @@ class Archive:
             self._bucket.forget_older(place, looked_at)
         return erased
 
-    def _erase(self, key: str, without: frozenset[str], tries: int = 5) -> int:
+    def _erase(self, key: str, without: frozenset[str]) -> int:
         read = self._bucket.version(key)
         lines = gzip.decompress(read.read_range(0, read.size)).decode().split("\n")[:-1]
         left, erased = [], 0
@@ -87,13 +92,8 @@ class Archive:
             rest, gone = _without(line, without)
             erased += gone
             left += [rest] if rest else []
-        try:
-            if erased:
-                self._bucket.write(key, _packed(left), over=read)
-        except Conflict:  # another erasure was faster
-            if tries == 1:
-                raise
-            return self._erase(key, without, tries - 1)
+        if erased:
+            self._bucket.write(key, _packed(left), over=read)
         return erased
 
     def _put(self, key: str, kept: list[Kept]) -> None:

@@ -36,7 +36,6 @@ _RETRY_MS = 240_000
 _SENDING_SECONDS = 60.0
 """Of one call for all models: what a dead webhook may cost. The next call goes on."""
 _TRIES = 5
-_HOURLY = ("drift", "accuracy")
 _MOSTLY = 0.5
 """Share of the requests, from which on crashes may be counted against a promotion."""
 _WARM_BASELINES = 64
@@ -285,18 +284,18 @@ class Monitor:
         self, subject: Subject, schedule: Schedule, lengths: Mapping[str, int], minute: int
     ) -> Mapping[str, Watch]:
         """What is known of the model, once it is noted that a schedule came, and from when on each is awaited."""
-        for _ in range(_TRIES):
+        kinds: dict[str, Watch] = {}
+        for _ in range(_TRIES):  # in vain it notes the next time
             before = self._watch.watched(subject.model_id)
             kinds = dict(before.kinds)
             for one, length in lengths.items():
                 first = minute // length * length - length * (one == schedule)  # its last window is due
                 kinds.setdefault(one, Watch(until=first))
-                if one != "minutes" and (one == schedule or _came(one) not in kinds):
-                    kinds[_came(one)] = Watch(until=minute)
-            after = Watched(before.revision + 1, kinds)
-            if kinds == before.kinds or self._watch.conclude(subject.model_id, after):
-                return kinds
-        raise _too_many(subject)
+                if one != "minutes" and (one == schedule or f"{one} came" not in kinds):
+                    kinds[f"{one} came"] = Watch(until=minute)
+            if kinds == before.kinds or self._watch.conclude(subject.model_id, Watched(before.revision + 1, kinds)):
+                break
+        return kinds
 
     def _minutes(self, subject: Subject, window: tuple[int, int], now: int) -> int:
         """Latency and errors of who serves, silence and ingest of all requests, of a window."""
@@ -374,7 +373,7 @@ class Monitor:
         champion, every = subject.lineup.champion, _every(schedule)
         kinds = self._watch.watched(subject.model_id).kinds
         # Of an hour that a report stands for, drift and accuracy may still be to be judged.
-        judged = schedule == "day" or min(kinds.get(kind, Watch()).until for kind in _HOURLY) >= window[1]
+        judged = schedule == "day" or min(kinds.get(k, Watch()).until for k in ("drift", "accuracy")) >= window[1]
         left = {
             version
             for version in {version for version, _ in cells if version}
@@ -470,7 +469,7 @@ class Monitor:
                     changes += alert is not None
                     break
             else:
-                raise _too_many(subject)
+                raise Unavailable(f"{subject.model} is judged by too many at once; the next schedule goes on")
         return changes
 
     def _alert(  # noqa: PLR0913 - what an alert tells
@@ -641,18 +640,9 @@ def _check_others(subject: Subject, kinds: Mapping[str, Watch], minute: int) -> 
         Three calls by the slowest rate that the template allows are missing.
     """
     for schedule, usual in (("hour", _USUAL), ("day", DAY_MINUTES)):
-        late = minute - kinds[_came(schedule)].until
+        late = minute - kinds[f"{schedule} came"].until
         if late > 3 * usual:
             raise Unavailable(f"{subject.model}: the schedule `{schedule}` hasn't come for {late} minutes")
-
-
-def _came(schedule: str) -> str:
-    """In place of a kind: when a schedule came."""
-    return f"{schedule} came"
-
-
-def _too_many(subject: Subject) -> Unavailable:
-    return Unavailable(f"{subject.model} is judged by too many at once; the next schedule goes on")
 
 
 def _all(cells: Cells) -> Aggregate:
