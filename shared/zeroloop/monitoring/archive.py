@@ -85,15 +85,15 @@ class Archive:
         return erased
 
     def _erase(self, key: str, without: frozenset[str]) -> int:
-        read = self._bucket.version(key)
-        lines = gzip.decompress(read.read_range(0, read.size)).decode().split("\n")[:-1]
+        before = self._bucket.version(key)
+        lines = gzip.decompress(self._bucket.read(key)).decode().split("\n")[:-1]
         left, erased = [], 0
         for line in lines:
             rest, gone = _without(line, without)
             erased += gone
             left += [rest] if rest else []
         if erased:
-            self._bucket.write(key, _packed(left), over=read)
+            self._bucket.write(key, _packed(left), over=before)
         return erased
 
     def _put(self, key: str, kept: list[Kept]) -> None:
