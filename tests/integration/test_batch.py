@@ -535,6 +535,73 @@ def test_what_was_lost_of_an_output_is_made_again_by_a_redrive(
     assert without_time(world.output(world.job(job_id))) == undisturbed
 
 
+def interrupted(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A job of many measured chunks, of which its first round of scoring came to one."""
+    small(world, monkeypatch, chunk=300, piece=50)
+    job_id = world.plan(world.put(lines(100)))
+    step, scored = world.app.step, list[int]()
+
+    def throttled(given: dict[str, Any], remaining_ms: int) -> Any:
+        scored.append(1) if given["step"] == "score" else None
+        if given["step"] == "score" and len(scored) > 1:
+            raise Unavailable("throttled")
+        if given["step"] == "advance" and scored:
+            raise Killed
+        return step(given, remaining_ms)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.app, "step", throttled)
+        with pytest.raises(TypeError):  # the state machine has no answer of `advance`
+            world.machine.run(job_id)
+    assert [piece.chunk for piece in world.app.store.pieces(job_id)] == [0]
+    return str(job_id)
+
+
+@pytest.mark.parametrize("left", ["all", "none", "empty", "one"])
+def test_a_job_has_every_row_whatever_becomes_of_its_lists_of_chunks(
+    world: World, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    job_id = interrupted(world, monkeypatch)
+    for name in ("measure-0-0", "score-0-0", "chunks"):
+        key = f"outbox/m/{job_id}/_rounds/{name}.json"
+        if left == "none":
+            world.bucket.delete_object(Bucket="data", Key=key)
+        elif left != "all":
+            listed = [{"chunk": 0, "start": 0, "end": 300, "row": 1, "records": 7}] if left == "one" else []
+            world.bucket.put_object(Bucket="data", Key=key, Body=json.dumps(listed).encode())
+    state = world.app.step({"step": "advance", "state": {"job_id": job_id, "attempt": 0, "many": True}}, 900_000)
+    world.machine.started["goes on"] = msgspec.json.encode(state)
+    world.machine.run("goes on")
+    job = world.job(job_id)
+    assert (job["status"], job["rows"], job["rejects"]) == ("completed", 98, 2)
+    assert [row["row"] for row in world.rows(job)] == [i for i in range(1, 101) if i not in {8, 58}]
+
+
+def test_a_job_whose_measures_are_gone_fails_and_a_redrive_measures_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = interrupted(world, monkeypatch)
+    key = {"pk": {"S": f"JOB#{job_id}"}, "sk": {"S": "MEASURE#00003"}}
+    client("dynamodb").delete_item(TableName="batch", Key=key)
+    state = {"job_id": job_id, "attempt": 0, "many": True}
+    assert world.app.step({"step": "advance", "state": state}, 900_000)["status"] == "failed"
+    assert world.job(job_id)["error"].startswith("rows_lost: what part 3 of the file measured is not there")
+    assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
+    world.machine.run(f"{job_id}-r1")
+    job = world.job(job_id)
+    assert (job["status"], job["rows"], job["rejects"]) == ("completed", 98, 2)
+    assert [chunk["chunk"] for chunk in world.machine.lists[2]] == [3], "what was measured stays so"
+
+
+def test_a_redrive_of_a_quote_that_never_closes_says_so_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(world, monkeypatch)
+    job = world.scored(world.put(b'id,text\n2,a 5" disc\n' + b"3,good\n" * 6_000, "f.csv"))
+    assert "row 1 never closes" in job["error"]
+    status, said = world.ask("POST", f"/batch/{job['job_id']}/redrive", {})
+    assert (status, said["status"]) == (202, "failed")
+    assert "row 1 never closes" in said["error"]
+
+
 def test_a_round_that_failed_tells_the_job_why(world: World) -> None:
     job_id = world.plan(world.put(lines(3)))
     caught = {"Error": "OverflowError", "Cause": '{"errorMessage": "too large"}' + "x" * 30_000}

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from zeroloop.batch import planning, rules
 from zeroloop.batch.rounds import Rounds
-from zeroloop.batch.rules import Gone, Input, Job, Progress, Status
+from zeroloop.batch.rules import Gone, Input, Job, Progress, Status, Unreadable
 from zeroloop.batch.store import BatchStore
 from zeroloop.data import DataBucket, ObjectVersion
 from zeroloop.digests import PackageFile
@@ -207,7 +207,7 @@ class Jobs:
             return job
         try:
             state = self._rounds.first(job)
-        except Gone as error:
+        except (Gone, Unreadable) as error:
             return self._rounds.fail(job, error)
         self._machine.start(rules.execution(job), msgspec.json.encode(state))
         return self._rounds.change(
