@@ -270,6 +270,17 @@ def test_the_model_answers_the_rows_around_those_that_it_refuses(n_bad: int) -> 
     assert refused[0] == "text: must not be blank"
 
 
+@pytest.mark.parametrize("n_rows", [2, 30, 1_000])
+def test_a_row_whose_tensor_has_another_shape_than_its_neighbours_is_answered(n_rows: int) -> None:
+    stated = models.signature("float32", (-1, -1, 2))
+    model = Model(models.tensors(models.identity("float32", (-1, -1, 2)), stated, [{"x": [[0, 1], [1, 0]]}]))
+    tensors = [[[i, 1]] * (1 + i % 7) for i in range(n_rows)]
+    poison = {"inputs": {"x": [[1, 2, 3]]}}
+    run = Run(jsonl([*({"inputs": {"x": x}} for x in tensors), poison]), "inbox/m/f.jsonl", model).score()
+    assert [row["prediction"]["y"] for row in run.rows] == tensors
+    assert [(row["row"], "has the shape [1, 1, 3]" in row["reason"]) for row in run.rejects] == [(n_rows + 1, True)]
+
+
 def test_a_column_at_fault_is_named() -> None:
     _, refused = predict(TABLE, [{"a": 1.0, "b": "high", "c": 0.0}])
     assert refused == {0: "features.b: must be a finite number"}
