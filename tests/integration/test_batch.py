@@ -469,6 +469,44 @@ def test_a_worker_that_another_overtook_with_other_bytes_goes_on_behind_what_is_
     assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0, 1, 2, 3, 4]
 
 
+def test_a_part_that_another_deployment_replaced_before_its_piece_was_noted_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = world.plan(world.put(lines(20)))
+    save, replaced = _Sink.save, list[str]()
+
+    def slow(sink: _Sink, piece: Piece) -> None:
+        assert piece.part
+        if not replaced:
+            key = f"outbox/m/{job_id}/{piece.part.name}"
+            body = world.app.bucket.read(key)
+            replaced.append(world.app.bucket.write(key, body.replace(b'"confidence":0', b'"confidence":1')))
+        save(sink, piece)
+
+    monkeypatch.setattr(_Sink, "save", slow)
+    world.machine.run(job_id)
+    assert world.job(job_id)["error"].startswith("rows_lost: part-00000-00000.jsonl has other bytes than were noted")
+    assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
+    world.machine.run(f"{job_id}-r1")
+    output = world.output(world.job(job_id))
+    [part] = json.loads(output["manifest.json"])["parts"]
+    assert part["sha256"] == sha256(output["part-00000-00000.jsonl"]) != replaced[0]
+
+
+def test_a_piece_of_an_older_deployment_has_no_md5_and_its_size_counts(world: World) -> None:
+    job_id = world.plan(world.put(lines(20)))
+    state = json.loads(world.machine.started[job_id])
+    world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
+    rows = client("dynamodb")
+    key = {"pk": {"S": f"JOB#{job_id}"}, "sk": {"S": "PIECE#00000#00000"}}
+    item = rows.get_item(TableName="batch", Key=key)["Item"]
+    body = json.loads(item["body"]["S"])
+    assert len(body["part"].pop("md5")) == 32
+    rows.put_item(TableName="batch", Item={**item, "body": {"S": json.dumps(body)}})
+    world.machine.run(job_id)
+    assert world.job(job_id)["status"] == "completed"
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -495,17 +533,23 @@ def test_a_job_whose_pieces_do_not_hold_every_row_fails(
     assert not {"manifest.json", "_SUCCESS"} & world.output(job).keys()
 
 
+def spoilt(world: World, key: str, how: str) -> None:
+    """An object of an output, as somebody left it; what is `changed` is as long as before."""
+    if how == "deleted":
+        world.bucket.delete_object(Bucket="data", Key=key)
+        return
+    body = world.bucket.get_object(Bucket="data", Key=key)["Body"].read()
+    world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n" if how == "cut" else body[::-1])
+
+
 @pytest.mark.parametrize("lost", ["part-00000-00000.jsonl", "rejects/00000-00000.jsonl"])
-@pytest.mark.parametrize("how", ["deleted", "cut"])
+@pytest.mark.parametrize("how", ["deleted", "cut", "changed"])
 def test_a_job_whose_parts_are_not_there_as_noted_fails(world: World, lost: str, how: str) -> None:
     job_id = world.plan(world.put(lines(60)))
     state = json.loads(world.machine.started[job_id])
     world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
     key = f"outbox/m/{job_id}/{lost}"
-    if how == "deleted":
-        world.bucket.delete_object(Bucket="data", Key=key)
-    else:
-        world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n")
+    spoilt(world, key, how)
     assert world.app.step({"step": "advance", "state": state}, 900_000)["status"] == "failed"
     job = world.job(job_id)
     assert job["error"].startswith(f"rows_lost: {lost} ")
@@ -513,7 +557,7 @@ def test_a_job_whose_parts_are_not_there_as_noted_fails(world: World, lost: str,
 
 
 @pytest.mark.parametrize("lost", ["part-00000-00001.jsonl", "rejects/00000-00001.jsonl"])
-@pytest.mark.parametrize("how", ["deleted", "cut"])
+@pytest.mark.parametrize("how", ["deleted", "cut", "changed"])
 def test_what_was_lost_of_an_output_is_made_again_by_a_redrive(
     world: World, monkeypatch: pytest.MonkeyPatch, lost: str, how: str
 ) -> None:
@@ -523,10 +567,7 @@ def test_what_was_lost_of_an_output_is_made_again_by_a_redrive(
     state = json.loads(world.machine.started[job_id])
     world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
     key = f"outbox/m/{job_id}/{lost}"
-    if how == "deleted":
-        world.bucket.delete_object(Bucket="data", Key=key)
-    else:
-        world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n")
+    spoilt(world, key, how)
     world.machine.run(job_id)
     assert world.job(job_id)["error"].startswith(f"rows_lost: {lost} ")
     assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0]

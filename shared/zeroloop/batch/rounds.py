@@ -5,6 +5,7 @@ can be repeated, and a new execution goes on where the last one ended.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import md5
 from typing import Any, Literal
 
 import msgspec
@@ -174,9 +175,9 @@ class Rounds:
             if len(pieces) <= last.pieces:
                 raise Conflict(f"chunk {left[0].chunk} came no further: {_told(last.came_to)}", code="given_up")
             return self._next(job, left, round=last.round + 1, pieces=len(pieces))
-        sizes = self._bucket.sizes(rules.prefix(job))
-        if wrong := rules.gaps(chunks, pieces) + rules.missing(pieces, sizes):
-            self._store.forget(job, rules.doubtful(chunks, pieces, sizes))
+        listed = self._bucket.listed(rules.prefix(job))
+        if wrong := rules.gaps(chunks, pieces) + rules.missing(pieces, listed):
+            self._store.forget(job, rules.doubtful(chunks, pieces, listed))
             raise Lost("; ".join(wrong[:5]) + "; redrive makes them again")
         return self._over(self._finish(job, pieces))
 
@@ -258,7 +259,7 @@ class _Sink:
             if any(name in _names(piece) for piece in self._store.pieces(self._job.job_id)):
                 raise
             digest = self._bucket.write(key, data)
-        return Written(name, digest, len(data))
+        return Written(name, digest, len(data), md5(data, usedforsecurity=False).hexdigest())
 
     def save(self, piece: Piece) -> None:
         now = self._monotonic()
