@@ -27,6 +27,7 @@ from zeroloop.batch import costs
 from zeroloop.batch.rounds import _Sink
 from zeroloop.batch.rules import Job, Piece
 from zeroloop.batch.service import Wanted
+from zeroloop.batch.store import _PartRow
 from zeroloop.data import DataBucket
 from zeroloop.digests import PackageFile, sha256
 from zeroloop.errors import Conflict, Unavailable
@@ -382,6 +383,19 @@ def test_other_options_for_an_object_that_has_a_job_are_refused_aloud(world: Wor
     assert world.ask("POST", "/batch", {**order, "options": {}})[0] == 202
     status, said = world.ask("POST", "/batch", {**order, "options": {"output": "parquet"}})
     assert (status, said["code"], said["field"]) == (409, "other_options", "options.output")
+
+
+@pytest.mark.parametrize("delimiter", ["tab", "\t"])
+def test_the_same_options_spelled_otherwise_are_the_same_job(world: World, delimiter: str) -> None:
+    job = world.scored(world.put(b"id\ttext\n1\tgood\n2\t \n", "f.csv", delimiter="tab", format="csv"))
+    assert job["status"] == "failed"
+    asked = {"delimiter": delimiter, "format": None, "output": "jsonl", "max_reject_percent": 5}
+    order = {"model": "m", "input": "s3://data/inbox/m/f.csv", "options": asked}
+    assert world.ask("POST", "/batch", order)[1].get("job_id") == job["job_id"]
+    assert world.ask("POST", f"/batch/{job['job_id']}/redrive", {"max_reject_percent": 60})[0] == 202
+    assert world.ask("POST", "/batch", order)[1].get("job_id") == job["job_id"]  # what a redrive changed is not asked
+    status, said = world.ask("POST", "/batch", {**order, "options": {**asked, "delimiter": ";"}})
+    assert (status, said["field"]) == (409, "options.delimiter")
 
 
 @pytest.mark.parametrize("n_chunks", ["one", "many"])
@@ -796,6 +810,36 @@ def test_a_job_is_replaced_only_as_it_was_read(world: World) -> None:
     with pytest.raises(Conflict):
         store.replace(replace(before, status="cancelled"), before)
     assert (store.get(job_id).status, store.get(job_id).attempt) == ("cancelled", 1)
+
+
+def test_of_two_who_read_the_same_job_one_replaces_it(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    store = world.app.store
+    before = store.get(job_id)
+    store.replace(before, replace(before, options=replace(before.options, max_reject_percent=60.0)))
+    with pytest.raises(Conflict):  # although status and attempt are the same
+        store.replace(before, replace(before, options=replace(before.options, max_reject_percent=7.0)))
+    assert store.get(job_id).options.max_reject_percent == 60.0
+
+
+def test_who_is_killed_while_forgetting_leaves_no_chunk_further_than_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(world, monkeypatch, chunk=10**9, piece=50)
+    job = world.scored(world.put(lines(200)))
+    store = world.app.store
+    delete, deleted = _PartRow.delete, list[str]()
+
+    def dying(row: _PartRow) -> None:
+        if len(deleted) == 2:
+            raise Killed
+        deleted.append(row.sk)
+        delete(row)
+
+    monkeypatch.setattr(_PartRow, "delete", dying)
+    with pytest.raises(Killed):
+        store.forget(store.get(job["job_id"]), store.pieces(job["job_id"]))
+    assert [piece.piece for piece in store.pieces(job["job_id"])] == [0, 1, 2]
 
 
 def test_write_once_takes_the_same_bytes_again_and_no_others(world: World) -> None:

@@ -698,6 +698,15 @@ def test_a_tensor_comes_out_by_the_type_of_its_signature_however_large(
         assert (found["inputs"], found["prediction"]) == ({"x": stored}, {"y": stored})
 
 
+def test_a_tensor_without_a_batch_comes_out_in_all_its_dimensions() -> None:
+    instance = {"input0": [[1, 2], [3, 4]], "input1": [True, False, True]}
+    model = Model(models.tensors(models.outer(), models.OUTER, [instance]))
+    run = Run(jsonl([{"inputs": instance}] * 2), "inbox/m/f.jsonl", model, output="parquet").score()
+    found = parquet.read_table(io.BytesIO(run.sink.objects["part-00000-00000.parquet"])).to_pylist()
+    assert [row["inputs"] for row in found] == [instance] * 2
+    assert [row["prediction"] for row in found] == [{"output0": [[4.0, 6.0], [0.0, 0.0], [4.0, 6.0]]}] * 2
+
+
 def test_a_table_that_unpacks_to_far_more_is_refused_with_little_of_it_in_memory() -> None:
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), pa.array(["good " * 200_000]))
     out = io.BytesIO()
