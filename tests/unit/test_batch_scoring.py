@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import random
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -635,6 +636,34 @@ def test_a_feature_that_python_can_not_hold_is_a_reject_and_no_null() -> None:
     parquet.write_table(pa.table({"a": pa.array([2**62, None], pa.timestamp("us"))}), out)
     run = Run(out.getvalue(), "inbox/m/f.parquet", table).score()
     assert ([row["row"] for row in run.rows], [row["row"] for row in run.rejects]) == ([2], [1])
+    assert json.loads(run.rejects[0]["raw"]) == {"a": "timestamp[us] 4611686018427387904"}
+
+
+@pytest.mark.parametrize("output", ["jsonl", "csv", "parquet"])
+def test_a_decimal_of_parquet_is_a_number(output: str) -> None:
+    row = {"a": Decimal("1.50"), "b": Decimal(-2), "c": 0.5, "id": Decimal("7.10")}
+    run = Run(as_parquet([row]), "inbox/m/f.parquet", TABLE, output=output).score()
+    part = run.sink.objects[f"part-00000-00000.{output}"]
+    if output == "jsonl":
+        [found] = run.rows
+        assert (found["id"], found["features"]) == ("7.10", {"a": 1.5, "b": -2.0, "c": 0.5})
+    elif output == "parquet":
+        [found] = parquet.read_table(io.BytesIO(part)).to_pylist()
+        assert (found["id"], found["a"], found["b"]) == ("7.10", 1.5, -2.0)
+    else:
+        [found] = csv.DictReader(io.StringIO(part.decode()))
+        assert (found["id"], float(found["a"]), float(found["b"])) == ("7.10", 1.5, -2.0)
+    [said] = TABLE.predict([{"a": 1.5, "b": -2.0, "c": 0.5}], ["features"])
+    assert found["prediction"] == said.prediction
+
+
+def test_a_list_that_arrow_can_not_read_is_not_called_damaged() -> None:
+    out = io.BytesIO()
+    inputs = pa.StructArray.from_arrays([pa.array([[0, 1], None], pa.list_(pa.float32(), 2))], ["x"])
+    parquet.write_table(pa.table({"inputs": inputs}), out)
+    model = Model(models.tensors(models.identity("float32"), models.signature("float32"), [{"x": [0, 1]}]))
+    with pytest.raises(Unreadable, match="the Parquet file can not be read: Expected all lists"):
+        Run(out.getvalue(), "inbox/m/f.parquet", model).score()
 
 
 NULLABLE = {

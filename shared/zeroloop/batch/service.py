@@ -236,19 +236,12 @@ def _new(wanted: Wanted, found: ObjectVersion | None, at: int) -> Job:
 
 
 def _same(known: Job, wanted: Wanted) -> None:
-    """What is asked for must be what the job has; null asks for nothing, and a redrive may have changed the tolerance.
-
-    Raises
-    ------
-    Conflict
-        Names the option.
-    """
+    """Conflict names what is asked for otherwise than the job has it: null asks nothing, a redrive sets a tolerance."""
     asked = rules.options({}, wanted.options)
     for name in wanted.options:
         own, has = getattr(asked, name), getattr(known.options, name)
-        if own is None or (name == "max_reject_percent" and known.attempt) or {own, has} == {"tab", "\t"}:
-            continue
-        if own != has:
+        is_free = own is None or (name == "max_reject_percent" and known.attempt) or {own, has} == {"tab", "\t"}
+        if own != has and not is_free:
             raise Conflict(
                 f"the job {known.job_id} of this object has {name} {has!r}: upload the object again for another",
                 code="other_options",

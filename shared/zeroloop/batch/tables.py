@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import UserString
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -39,10 +40,14 @@ class Stored(Protocol):
         """Bytes `start` to before `end`."""
 
 
-def _listed(batch: pa.RecordBatch) -> Table:
-    """The rows of a batch. What Python can't hold, as text that isn't UTF-8, is bytes, which no model takes.
+class _Unheld(UserString):
+    """What Python can't hold, for the refusal: its type, and the number that is stored if it is one."""
 
-    An id that is more than text is none then.
+
+def _listed(batch: pa.RecordBatch) -> Table:
+    """The rows of a batch. Text that isn't UTF-8 is bytes then, and what else Python can't hold `_Unheld`.
+
+    No model takes these. An id that is more than text is none then.
     """
     try:
         return list(batch.to_pylist())
@@ -59,7 +64,7 @@ def _value(name: str, scalar: pa.Scalar) -> Any:
     except (pa.ArrowException, OverflowError, ValueError):
         if isinstance(scalar, pa.BinaryScalar):
             return scalar.as_buffer().to_pybytes()
-        return None if name == "id" else str(scalar.type).encode()
+        return None if name == "id" else _Unheld(f"{scalar.type} {getattr(scalar, 'value', '')}".rstrip())
 
 
 def _with_ids(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -178,7 +183,7 @@ class Parquet:
         Raises
         ------
         Unreadable
-            A page is damaged, or a bomb.
+            A page is damaged or a bomb, or Arrow can't read it.
         """
         groups, first = self._groups(start, end)
         named = [column for column in dict.fromkeys(columns) if column in self.columns]
@@ -188,7 +193,7 @@ class Parquet:
                 for at in range(0, batch.num_rows, step):
                     yield from _listed(batch.slice(at, step))
         except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
-            raise Unreadable(f"the Parquet file is damaged: {error!s:.200}") from error
+            raise Unreadable(f"the Parquet file can not be read: {error!s:.200}") from error
 
     def _batches(self, groups: list[int], columns: list[str], skipped: int, wanted: int) -> Iterator[pa.RecordBatch]:
         """`wanted` rows of `groups` behind those to be skipped, by few rows at first and wherever they are large.
