@@ -770,6 +770,27 @@ def test_a_dictionary_counts_as_often_as_its_values_come(kind: str) -> None:
         list(map(len, tables.Parquet(Stored(out.getvalue())).rows(0, 2_000, ["text"])))
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([["a"], None, [], ["b", "c"]] * 300),
+        pa.array([["a"], None, [], ["b", "c"]] * 300, pa.large_list(pa.string())),
+        pa.array([["a", "b"]] * 1_200, pa.list_(pa.string(), 2)),
+        pa.array([[("a", 1)], None, [], [("b", 2)]] * 300, pa.map_(pa.string(), pa.int64())),
+        pa.array([{"x": ["a"]}, None, {"x": None}, {"x": ["b", "c"]}] * 300),
+        pa.array(["a", None, "b", "a"] * 300).dictionary_encode(),
+        pa.array([b"a", None, b"b", b"a"] * 300).dictionary_encode(),
+        pa.array([1.5, None, 2.5, 1.5] * 300).dictionary_encode(),
+        pa.array([Decimal("1.5"), None, Decimal(2), Decimal(0)] * 300),
+    ],
+)
+def test_a_column_of_any_type_is_read_as_it_is(column: Any) -> None:
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"text": column}), out, row_group_size=700)
+    found = tables.Parquet(Stored(out.getvalue())).rows(3, 1_200, ["text"])
+    assert [row["text"] for row in found] == column.to_pylist()[3:]
+
+
 def test_a_dictionary_may_hold_nothing() -> None:
     texts = pa.DictionaryArray.from_arrays(pa.array([None, None], pa.int8()), pa.array([], pa.string()))
     out = io.BytesIO()

@@ -93,8 +93,9 @@ def _size(batch: pa.RecordBatch) -> int:
 def _column_size(column: pa.Array) -> int:
     if isinstance(column, pa.StructArray):
         return sum(map(_column_size, column.flatten()))
-    if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
-        return _column_size(column.flatten()) + 8 * len(column)
+    if isinstance(column, pa.ListArray | pa.LargeListArray):
+        first, end = (column.offsets[i].as_py() for i in (0, -1))
+        return _column_size(column.values.slice(first, end - first)) + 8 * len(column)
     if not isinstance(column, pa.DictionaryArray) or not column.dictionary:
         return int(column.nbytes)
     kind = column.type.value_type
