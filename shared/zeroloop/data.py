@@ -113,12 +113,15 @@ class DataBucket(Bucket):
             for page in pages:
                 yield from (found["Key"] for found in page.get("Contents", []))
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        """Sizes of all objects below `folder`, a key that ends in `/`, by their path in it: a request per 1,000."""
+    def listed(self, folder: str) -> dict[str, tuple[int, str]]:
+        """Size and ETag of all objects below `folder`, a key that ends in `/`, by their path: a request per 1,000.
+
+        An ETag is the MD5 of what one PUT wrote, since the bucket is under SSE-S3.
+        """
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=folder)
         with translated(folder):
-            listed = [found for page in pages for found in page.get("Contents", [])]
-        return {found["Key"].removeprefix(folder): int(found["Size"]) for found in listed}
+            found = [entry for page in pages for entry in page.get("Contents", [])]
+        return {one["Key"].removeprefix(folder): (int(one["Size"]), one["ETag"].strip('"')) for one in found}
 
     def forget_older(self, folder: str, keys: Container[str]) -> None:
         """Delete what objects below `folder` were before, for good: a request per 1,000, and for each that was."""

@@ -118,7 +118,7 @@ def test_a_large_file_goes_through_distributed_map_and_loses_nothing(served: Loc
     found = output(served, job)
     assert [row["row"] for row in rows(found)] == list(range(1, len(texts) + 1))
     assert [row["text"] for row in rows(found)] == texts
-    chunks = json.loads(found["_rounds/chunks.json"])
+    chunks = json.loads(found["_rounds/score-0-0.json"])
     assert len(chunks) > 2
     assert executions(served, job_id) == [job_id]
 

@@ -27,6 +27,7 @@ from zeroloop.batch import costs
 from zeroloop.batch.rounds import _Sink
 from zeroloop.batch.rules import Job, Piece
 from zeroloop.batch.service import Wanted
+from zeroloop.batch.store import _PartRow
 from zeroloop.data import DataBucket
 from zeroloop.digests import PackageFile, sha256
 from zeroloop.errors import Conflict, Unavailable
@@ -384,6 +385,19 @@ def test_other_options_for_an_object_that_has_a_job_are_refused_aloud(world: Wor
     assert (status, said["code"], said["field"]) == (409, "other_options", "options.output")
 
 
+@pytest.mark.parametrize("delimiter", ["tab", "\t"])
+def test_the_same_options_spelled_otherwise_are_the_same_job(world: World, delimiter: str) -> None:
+    job = world.scored(world.put(b"id\ttext\n1\tgood\n2\t \n", "f.csv", delimiter="tab", format="csv"))
+    assert job["status"] == "failed"
+    asked = {"delimiter": delimiter, "format": None, "output": "jsonl", "max_reject_percent": 5}
+    order = {"model": "m", "input": "s3://data/inbox/m/f.csv", "options": asked}
+    assert world.ask("POST", "/batch", order)[1].get("job_id") == job["job_id"]
+    assert world.ask("POST", f"/batch/{job['job_id']}/redrive", {"max_reject_percent": 60})[0] == 202
+    assert world.ask("POST", "/batch", order)[1].get("job_id") == job["job_id"]  # what a redrive changed is not asked
+    status, said = world.ask("POST", "/batch", {**order, "options": {**asked, "delimiter": ";"}})
+    assert (status, said["field"]) == (409, "options.delimiter")
+
+
 @pytest.mark.parametrize("n_chunks", ["one", "many"])
 def test_an_odd_quote_fails_the_job_and_names_its_row(
     world: World, monkeypatch: pytest.MonkeyPatch, n_chunks: str
@@ -469,6 +483,44 @@ def test_a_worker_that_another_overtook_with_other_bytes_goes_on_behind_what_is_
     assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0, 1, 2, 3, 4]
 
 
+def test_a_part_that_another_deployment_replaced_before_its_piece_was_noted_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = world.plan(world.put(lines(20)))
+    save, replaced = _Sink.save, list[str]()
+
+    def slow(sink: _Sink, piece: Piece) -> None:
+        assert piece.part
+        if not replaced:
+            key = f"outbox/m/{job_id}/{piece.part.name}"
+            body = world.app.bucket.read(key)
+            replaced.append(world.app.bucket.write(key, body.replace(b'"confidence":0', b'"confidence":1')))
+        save(sink, piece)
+
+    monkeypatch.setattr(_Sink, "save", slow)
+    world.machine.run(job_id)
+    assert world.job(job_id)["error"].startswith("rows_lost: part-00000-00000.jsonl has other bytes than were noted")
+    assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
+    world.machine.run(f"{job_id}-r1")
+    output = world.output(world.job(job_id))
+    [part] = json.loads(output["manifest.json"])["parts"]
+    assert part["sha256"] == sha256(output["part-00000-00000.jsonl"]) != replaced[0]
+
+
+def test_a_piece_of_an_older_deployment_has_no_md5_and_its_size_counts(world: World) -> None:
+    job_id = world.plan(world.put(lines(20)))
+    state = json.loads(world.machine.started[job_id])
+    world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
+    rows = client("dynamodb")
+    key = {"pk": {"S": f"JOB#{job_id}"}, "sk": {"S": "PIECE#00000#00000"}}
+    item = rows.get_item(TableName="batch", Key=key)["Item"]
+    body = json.loads(item["body"]["S"])
+    assert len(body["part"].pop("md5")) == 32
+    rows.put_item(TableName="batch", Item={**item, "body": {"S": json.dumps(body)}})
+    world.machine.run(job_id)
+    assert world.job(job_id)["status"] == "completed"
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -495,17 +547,23 @@ def test_a_job_whose_pieces_do_not_hold_every_row_fails(
     assert not {"manifest.json", "_SUCCESS"} & world.output(job).keys()
 
 
+def spoilt(world: World, key: str, how: str) -> None:
+    """An object of an output, as somebody left it; what is `changed` is as long as before."""
+    if how == "deleted":
+        world.bucket.delete_object(Bucket="data", Key=key)
+        return
+    body = world.bucket.get_object(Bucket="data", Key=key)["Body"].read()
+    world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n" if how == "cut" else body[::-1])
+
+
 @pytest.mark.parametrize("lost", ["part-00000-00000.jsonl", "rejects/00000-00000.jsonl"])
-@pytest.mark.parametrize("how", ["deleted", "cut"])
+@pytest.mark.parametrize("how", ["deleted", "cut", "changed"])
 def test_a_job_whose_parts_are_not_there_as_noted_fails(world: World, lost: str, how: str) -> None:
     job_id = world.plan(world.put(lines(60)))
     state = json.loads(world.machine.started[job_id])
     world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
     key = f"outbox/m/{job_id}/{lost}"
-    if how == "deleted":
-        world.bucket.delete_object(Bucket="data", Key=key)
-    else:
-        world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n")
+    spoilt(world, key, how)
     assert world.app.step({"step": "advance", "state": state}, 900_000)["status"] == "failed"
     job = world.job(job_id)
     assert job["error"].startswith(f"rows_lost: {lost} ")
@@ -513,7 +571,7 @@ def test_a_job_whose_parts_are_not_there_as_noted_fails(world: World, lost: str,
 
 
 @pytest.mark.parametrize("lost", ["part-00000-00001.jsonl", "rejects/00000-00001.jsonl"])
-@pytest.mark.parametrize("how", ["deleted", "cut"])
+@pytest.mark.parametrize("how", ["deleted", "cut", "changed"])
 def test_what_was_lost_of_an_output_is_made_again_by_a_redrive(
     world: World, monkeypatch: pytest.MonkeyPatch, lost: str, how: str
 ) -> None:
@@ -523,16 +581,80 @@ def test_what_was_lost_of_an_output_is_made_again_by_a_redrive(
     state = json.loads(world.machine.started[job_id])
     world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
     key = f"outbox/m/{job_id}/{lost}"
-    if how == "deleted":
-        world.bucket.delete_object(Bucket="data", Key=key)
-    else:
-        world.bucket.put_object(Bucket="data", Key=key, Body=b"{}\n")
+    spoilt(world, key, how)
     world.machine.run(job_id)
     assert world.job(job_id)["error"].startswith(f"rows_lost: {lost} ")
     assert [piece.piece for piece in world.app.store.pieces(job_id)] == [0]
     assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
     world.machine.run(f"{job_id}-r1")
     assert without_time(world.output(world.job(job_id))) == undisturbed
+
+
+def interrupted(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A job of many measured chunks, of which its first round of scoring came to one."""
+    small(world, monkeypatch, chunk=300, piece=50)
+    job_id = world.plan(world.put(lines(100)))
+    step, scored = world.app.step, list[int]()
+
+    def throttled(given: dict[str, Any], remaining_ms: int) -> Any:
+        scored.append(1) if given["step"] == "score" else None
+        if given["step"] == "score" and len(scored) > 1:
+            raise Unavailable("throttled")
+        if given["step"] == "advance" and scored:
+            raise Killed
+        return step(given, remaining_ms)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.app, "step", throttled)
+        with pytest.raises(TypeError):  # the state machine has no answer of `advance`
+            world.machine.run(job_id)
+    assert [piece.chunk for piece in world.app.store.pieces(job_id)] == [0]
+    return str(job_id)
+
+
+@pytest.mark.parametrize("left", ["all", "none", "empty", "one"])
+def test_a_job_has_every_row_whatever_becomes_of_its_lists_of_chunks(
+    world: World, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    job_id = interrupted(world, monkeypatch)
+    for name in ("measure-0-0", "score-0-0", "chunks"):
+        key = f"outbox/m/{job_id}/_rounds/{name}.json"
+        if left == "none":
+            world.bucket.delete_object(Bucket="data", Key=key)
+        elif left != "all":
+            listed = [{"chunk": 0, "start": 0, "end": 300, "row": 1, "records": 7}] if left == "one" else []
+            world.bucket.put_object(Bucket="data", Key=key, Body=json.dumps(listed).encode())
+    state = world.app.step({"step": "advance", "state": {"job_id": job_id, "attempt": 0, "many": True}}, 900_000)
+    world.machine.started["goes on"] = msgspec.json.encode(state)
+    world.machine.run("goes on")
+    job = world.job(job_id)
+    assert (job["status"], job["rows"], job["rejects"]) == ("completed", 98, 2)
+    assert [row["row"] for row in world.rows(job)] == [i for i in range(1, 101) if i not in {8, 58}]
+
+
+def test_a_job_whose_measures_are_gone_fails_and_a_redrive_measures_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = interrupted(world, monkeypatch)
+    key = {"pk": {"S": f"JOB#{job_id}"}, "sk": {"S": "MEASURE#00003"}}
+    client("dynamodb").delete_item(TableName="batch", Key=key)
+    state = {"job_id": job_id, "attempt": 0, "many": True}
+    assert world.app.step({"step": "advance", "state": state}, 900_000)["status"] == "failed"
+    assert world.job(job_id)["error"].startswith("rows_lost: what part 3 of the file measured is not there")
+    assert world.ask("POST", f"/batch/{job_id}/redrive", {})[0] == 202
+    world.machine.run(f"{job_id}-r1")
+    job = world.job(job_id)
+    assert (job["status"], job["rows"], job["rejects"]) == ("completed", 98, 2)
+    assert [chunk["chunk"] for chunk in world.machine.lists[2]] == [3], "what was measured stays so"
+
+
+def test_a_redrive_of_a_quote_that_never_closes_says_so_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(world, monkeypatch)
+    job = world.scored(world.put(b'id,text\n2,a 5" disc\n' + b"3,good\n" * 6_000, "f.csv"))
+    assert "row 1 never closes" in job["error"]
+    status, said = world.ask("POST", f"/batch/{job['job_id']}/redrive", {})
+    assert (status, said["status"]) == (202, "failed")
+    assert "row 1 never closes" in said["error"]
 
 
 def test_a_round_that_failed_tells_the_job_why(world: World) -> None:
@@ -688,6 +810,36 @@ def test_a_job_is_replaced_only_as_it_was_read(world: World) -> None:
     with pytest.raises(Conflict):
         store.replace(replace(before, status="cancelled"), before)
     assert (store.get(job_id).status, store.get(job_id).attempt) == ("cancelled", 1)
+
+
+def test_of_two_who_read_the_same_job_one_replaces_it(world: World) -> None:
+    job_id = world.plan(world.put(lines(3)))
+    store = world.app.store
+    before = store.get(job_id)
+    store.replace(before, replace(before, options=replace(before.options, max_reject_percent=60.0)))
+    with pytest.raises(Conflict):  # although status and attempt are the same
+        store.replace(before, replace(before, options=replace(before.options, max_reject_percent=7.0)))
+    assert store.get(job_id).options.max_reject_percent == 60.0
+
+
+def test_who_is_killed_while_forgetting_leaves_no_chunk_further_than_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(world, monkeypatch, chunk=10**9, piece=50)
+    job = world.scored(world.put(lines(200)))
+    store = world.app.store
+    delete, deleted = _PartRow.delete, list[str]()
+
+    def dying(row: _PartRow) -> None:
+        if len(deleted) == 2:
+            raise Killed
+        deleted.append(row.sk)
+        delete(row)
+
+    monkeypatch.setattr(_PartRow, "delete", dying)
+    with pytest.raises(Killed):
+        store.forget(store.get(job["job_id"]), store.pieces(job["job_id"]))
+    assert [piece.piece for piece in store.pieces(job["job_id"])] == [0, 1, 2]
 
 
 def test_write_once_takes_the_same_bytes_again_and_no_others(world: World) -> None:

@@ -50,17 +50,20 @@ def test_a_row_that_is_lost_or_doubled_is_seen(pieces: list[Piece]) -> None:
     assert rules.gaps(CHUNKS, pieces)
 
 
-def test_a_part_that_is_not_there_or_has_another_size_is_seen() -> None:
-    pieces = changed(0, part=Written("part-a", "0", 5), rejected=Written("rejects/a", "1", 3))
-    assert rules.missing(pieces, {"part-a": 5, "rejects/a": 3, "part-b": 1}) == []
-    assert rules.missing(pieces, {"part-a": 5}) == ["rejects/a is not there"]
-    assert rules.missing(pieces, {"part-a": 4, "rejects/a": 3}) == ["part-a has 4 bytes, not 5"]
+def test_a_part_that_is_not_there_or_has_other_bytes_is_seen() -> None:
+    pieces = changed(0, part=Written("part-a", "0", 5, "e"), rejected=Written("rejects/a", "1", 3))
+    there = {"part-a": (5, "e"), "rejects/a": (3, "f")}
+    assert rules.missing(pieces, {**there, "part-b": (1, "")}) == []
+    assert rules.missing(pieces, {"part-a": (5, "e")}) == ["rejects/a is not there"]
+    assert rules.missing(pieces, {**there, "part-a": (4, "e")}) == ["part-a has 4 bytes, not 5"]
+    assert rules.missing(pieces, {**there, "part-a": (5, "f")}) == ["part-a has other bytes than were noted"]
 
 
 def test_of_a_chunk_that_lost_something_what_follows_is_in_doubt_and_all_of_one_with_gaps() -> None:
-    pieces = changed(1, part=Written("part-b", "0", 5))
-    assert rules.doubtful(CHUNKS, pieces, {"part-b": 5}) == []
-    assert rules.doubtful(CHUNKS, pieces, {"part-b": 4}) == [pieces[1]]
+    pieces = changed(1, part=Written("part-b", "0", 5, "e"))
+    assert rules.doubtful(CHUNKS, pieces, {"part-b": (5, "e")}) == []
+    assert rules.doubtful(CHUNKS, pieces, {"part-b": (4, "e")}) == [pieces[1]]
+    assert rules.doubtful(CHUNKS, pieces, {"part-b": (5, "f")}) == [pieces[1]]
     pieces = changed(0, rejected=Written("rejects/a", "1", 3))
     assert rules.doubtful(CHUNKS, pieces, {}) == pieces[:2]
     pieces = changed(1, start=21)

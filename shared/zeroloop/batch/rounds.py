@@ -5,6 +5,7 @@ can be repeated, and a new execution goes on where the last one ended.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import md5
 from typing import Any, Literal
 
 import msgspec
@@ -70,13 +71,8 @@ class Rounds:
 
     def first(self, job: Job) -> Round:
         """The round that a planned job begins with, or goes on with."""
-        plan = _planned(job)
-        if plan.measured and not (known := self._measured(job)):
-            stretches = planning.chunks(self._input(job), plan)
-            return self._listed(job, stretches, step="measure")
-        if not plan.measured:
-            known = planning.chunks(self._input(job), plan)
-        return self._next(job, known)
+        chunks, unmeasured = self._chunks(job)
+        return self._listed(job, unmeasured, step="measure") if unmeasured else self._next(job, chunks)
 
     def measure(self, job_id: str, attempt: int | None, stretch: Chunk) -> str:
         """Measure one stretch of a text file; what it came to."""
@@ -163,26 +159,25 @@ class Rounds:
         raise Conflict(f"job {job_id} is being changed by too many at once; try again", code="busy")
 
     def _measured_on(self, job: Job, last: Round) -> Round:
-        stretches = planning.chunks(self._input(job), _planned(job))
-        measures = self._store.measures(job.job_id)
-        if missing := [stretch for stretch in stretches if stretch.chunk not in measures]:
+        chunks, unmeasured = self._chunks(job)
+        if unmeasured:
             if last.round + 1 >= _MOST_MEASURING_ROUNDS:
-                raise Conflict(f"part {missing[0].chunk} of the file could not be read", code="given_up")
-            return self._listed(job, missing, step="measure", round=last.round + 1)
-        chunks = cuts.cut(stretches, [measures[stretch.chunk] for stretch in stretches])
-        self._bucket.write(self._key(job, "chunks"), msgspec.json.encode(chunks))
+                raise Conflict(f"part {unmeasured[0].chunk} of the file could not be read", code="given_up")
+            return self._listed(job, unmeasured, step="measure", round=last.round + 1)
         return self._next(job, chunks)
 
     def _scored_on(self, job: Job, last: Round) -> Round:
-        chunks = self._measured(job) if _planned(job).measured else planning.chunks(self._input(job), _planned(job))
+        chunks, unmeasured = self._chunks(job)
+        if unmeasured:
+            raise Lost(f"what part {unmeasured[0].chunk} of the file measured is not there; redrive measures it again")
         pieces = self._store.pieces(job.job_id)
         if left := rules.unfinished(chunks, pieces):
             if len(pieces) <= last.pieces:
                 raise Conflict(f"chunk {left[0].chunk} came no further: {_told(last.came_to)}", code="given_up")
             return self._next(job, left, round=last.round + 1, pieces=len(pieces))
-        sizes = self._bucket.sizes(rules.prefix(job))
-        if wrong := rules.gaps(chunks, pieces) + rules.missing(pieces, sizes):
-            self._store.forget(job, rules.doubtful(chunks, pieces, sizes))
+        listed = self._bucket.listed(rules.prefix(job))
+        if wrong := rules.gaps(chunks, pieces) + rules.missing(pieces, listed):
+            self._store.forget(job, rules.doubtful(chunks, pieces, listed))
             raise Lost("; ".join(wrong[:5]) + "; redrive makes them again")
         return self._over(self._finish(job, pieces))
 
@@ -212,19 +207,23 @@ class Rounds:
     def _listed(self, job: Job, chunks: Sequence[Chunk], *, step: Literal["measure", "score"], **state: Any) -> Round:
         bucket = self._bucket.name
         found = Round(job_id=job.job_id, attempt=job.attempt, many=True, step=step, bucket=bucket, **state)
-        key = self._key(job, f"{step}-{job.attempt}-{found.round}")
+        key = f"{rules.prefix(job)}_rounds/{step}-{job.attempt}-{found.round}.json"
         self._bucket.write(key, msgspec.json.encode(chunks))
         return replace(found, key=key)
 
-    def _measured(self, job: Job) -> list[Chunk]:
-        """The chunks as cut after measuring; none before."""
-        try:
-            return msgspec.json.decode(self._bucket.read(self._key(job, "chunks")), type=list[Chunk])
-        except NotFound:
-            return []
+    def _chunks(self, job: Job) -> tuple[list[Chunk], list[Chunk]]:
+        """All chunks of the input, or else the stretches that are to be measured first.
 
-    def _key(self, job: Job, name: str) -> str:
-        return f"{rules.prefix(job)}_rounds/{name}.json"
+        They follow from input, plan and measures each time: of a list that is kept some could be gone.
+        """
+        plan = _planned(job)
+        found = planning.chunks(self._input(job), plan)
+        if not plan.measured:
+            return found, []
+        measures = self._store.measures(job.job_id)
+        if unmeasured := [stretch for stretch in found if stretch.chunk not in measures]:
+            return [], unmeasured
+        return cuts.cut(found, [measures[stretch.chunk] for stretch in found]), []
 
     def _input(self, job: Job) -> ObjectVersion:
         """The version that was planned; Gone if it isn't there."""
@@ -260,7 +259,7 @@ class _Sink:
             if any(name in _names(piece) for piece in self._store.pieces(self._job.job_id)):
                 raise
             digest = self._bucket.write(key, data)
-        return Written(name, digest, len(data))
+        return Written(name, digest, len(data), md5(data, usedforsecurity=False).hexdigest())
 
     def save(self, piece: Piece) -> None:
         now = self._monotonic()

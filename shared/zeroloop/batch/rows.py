@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -106,7 +107,8 @@ class Fields:
         if self.field in found:
             return found[self.field], known
         if self.kinds:
-            return {name: found[name] for name in self.kinds if name in found}, known
+            cells = {name: found[name] for name in self.kinds if name in found}
+            return {name: float(cell) if type(cell) is Decimal else cell for name, cell in cells.items()}, known
         return None, known
 
     def of_lines(self, run: Run, row: int) -> Rows | None:

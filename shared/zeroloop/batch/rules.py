@@ -21,6 +21,8 @@ ALONE_SECONDS = 780
 
 Format = Literal["csv", "jsonl", "parquet"]
 Share = Annotated[float, Meta(ge=0, le=100)]
+Listed = Mapping[str, tuple[int, str]]
+"""Size and MD5 of the objects of an output, by their names."""
 
 
 class Status(StrEnum):
@@ -127,6 +129,8 @@ class Written(Struct, frozen=True):
     name: str
     sha256: str
     size: int
+    md5: str | None = None
+    """As S3 lists it; None in pieces of older deployments."""
 
 
 class Piece(Struct, frozen=True, kw_only=True):
@@ -343,24 +347,28 @@ def _gaps(chunk: Chunk, pieces: Sequence[Piece]) -> list[str]:
     return wrong
 
 
-def missing(pieces: Iterable[Piece], sizes: Mapping[str, int]) -> list[str]:
-    """What the pieces name and the output hasn't, or has in another size; `sizes` are those of its objects by name."""
+def missing(pieces: Iterable[Piece], listed: Listed) -> list[str]:
+    """What the pieces name and the output hasn't, or has with other bytes."""
     named = [written for piece in pieces for written in (piece.part, piece.rejected) if written]
-    lost = [f"{one.name} is not there" for one in named if one.name not in sizes]
-    return lost + [
-        f"{one.name} has {sizes[one.name]:,} bytes, not {one.size:,}"
-        for one in named
-        if sizes.get(one.name, one.size) != one.size
-    ]
+    return [f"{one.name} {fault}" for one in named if (fault := _fault(one, listed.get(one.name)))]
 
 
-def doubtful(chunks: Sequence[Chunk], pieces: Sequence[Piece], sizes: Mapping[str, int]) -> list[Piece]:
+def _fault(one: Written, found: tuple[int, str] | None) -> str | None:
+    if found is None:
+        return "is not there"
+    size, md5 = found
+    if size != one.size:
+        return f"has {size:,} bytes, not {one.size:,}"
+    return None if one.md5 in {None, md5} else "has other bytes than were noted"
+
+
+def doubtful(chunks: Sequence[Chunk], pieces: Sequence[Piece], listed: Listed) -> list[Piece]:
     """The pieces to be made again: of a chunk that has `gaps` all, else those from the first `missing` one on."""
     found: list[Piece] = []
     by_chunk = _by_chunk(pieces)
     for chunk in chunks:
         own = by_chunk.get(chunk.chunk, [])
-        lost = (place for place, piece in enumerate(own) if missing([piece], sizes))
+        lost = (place for place, piece in enumerate(own) if missing([piece], listed))
         found += own[0 if _gaps(chunk, own) else next(lost, len(own)) :]
     return found
 

@@ -271,8 +271,9 @@ class _Growing:
 def predict(model: Model, values: Sequence[Any]) -> tuple[Answers, dict[int, str]]:
     """The answers to `values`, and of those that have none the place and the reason.
 
-    A value that the model can't read is named by the refusal, taken out, and the rest tried again; many of them, or
-    a model that breaks on one, and each is tried alone.
+    A value that the model can't read is named by the refusal, taken out, and the rest tried again. If alone it is
+    answered, the others are at fault: tensors of a request have one shape. Then, if there are many refusals or the
+    model breaks on one, each is tried alone.
     """
     refused: dict[int, str] = {}
     left = list(range(len(values)))
@@ -283,18 +284,23 @@ def predict(model: Model, values: Sequence[Any]) -> tuple[Answers, dict[int, str
             return model.columns([values[i] for i in left] if refused else values, _PLACES[: len(left)]), refused
         except InvalidInput as error:
             place = _PLACE.match(error.field or "")
-            if place is None:
+            why = _alone(model, values[left[int(place[0])]]) if place else None
+            if place is None or not isinstance(why, str):
                 break
-            refused[left.pop(int(place[0]))] = _told(error, model.field)
+            refused[left.pop(int(place[0]))] = why
         except (ModelFailed, NotANumber):
             break
-    said: list[Answers] = []
-    for i in left:
-        try:
-            said.append(model.columns([values[i]], _PLACES[:1]))
-        except (InvalidInput, ModelFailed, NotANumber) as error:
-            refused[i] = _told(error, model.field)
-    return Answers.joined(said), refused
+    said = {i: _alone(model, values[i]) for i in left}
+    refused |= {i: why for i, why in said.items() if isinstance(why, str)}
+    return Answers.joined([one for one in said.values() if not isinstance(one, str)]), refused
+
+
+def _alone(model: Model, value: Any) -> Answers | str:
+    """The answer to one value, or why it has none."""
+    try:
+        return model.columns([value], _PLACES[:1])
+    except (InvalidInput, ModelFailed, NotANumber) as error:
+        return _told(error, model.field)
 
 
 def _told(error: ZeroloopError, field: str) -> str:

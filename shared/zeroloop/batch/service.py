@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from zeroloop.batch import planning, rules
 from zeroloop.batch.rounds import Rounds
-from zeroloop.batch.rules import Gone, Input, Job, Progress, Status
+from zeroloop.batch.rules import Gone, Input, Job, Progress, Status, Unreadable
 from zeroloop.batch.store import BatchStore
 from zeroloop.data import DataBucket, ObjectVersion
 from zeroloop.digests import PackageFile
@@ -207,7 +207,7 @@ class Jobs:
             return job
         try:
             state = self._rounds.first(job)
-        except Gone as error:
+        except (Gone, Unreadable) as error:
             return self._rounds.fail(job, error)
         self._machine.start(rules.execution(job), msgspec.json.encode(state))
         return self._rounds.change(
@@ -236,9 +236,12 @@ def _new(wanted: Wanted, found: ObjectVersion | None, at: int) -> Job:
 
 
 def _same(known: Job, wanted: Wanted) -> None:
+    """Conflict names what is asked for otherwise than the job has it: null asks nothing, a redrive sets a tolerance."""
     asked = rules.options({}, wanted.options)
     for name in wanted.options:
-        if getattr(asked, name) != (has := getattr(known.options, name)):
+        own, has = getattr(asked, name), getattr(known.options, name)
+        is_free = own is None or (name == "max_reject_percent" and known.attempt) or {own, has} == {"tab", "\t"}
+        if own != has and not is_free:
             raise Conflict(
                 f"the job {known.job_id} of this object has {name} {has!r}: upload the object again for another",
                 code="other_options",

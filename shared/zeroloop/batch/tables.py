@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import UserString
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -19,10 +20,12 @@ from zeroloop.inference.package import Package, Tensor
 
 _BLOCK = 1 << 20
 _BUFFER = 8 << 20
-_ROWS = 250
-_GROWTH = 16
+_ROWS = 1_000
+_GROWTH = 32
 _WIDE = 64
 _READ_BYTES = 16_000_000
+_TOGETHER_BYTES = 250_000_000
+_REPEATED = 20
 # Tables repeat short values without end, in next to no bytes: that is no bomb.
 _FREE_ROW_BYTES = 1_000
 Table = list[dict[str, Any]]
@@ -37,10 +40,14 @@ class Stored(Protocol):
         """Bytes `start` to before `end`."""
 
 
-def _listed(batch: pa.RecordBatch) -> Table:
-    """The rows of a batch. What Python can't hold, as text that isn't UTF-8, is bytes, which no model takes.
+class _Unheld(UserString):
+    """What Python can't hold, for the refusal: its type, and the number that is stored if it is one."""
 
-    An id that is more than text is none then.
+
+def _listed(batch: pa.RecordBatch) -> Table:
+    """The rows of a batch. Text that isn't UTF-8 is bytes then, and what else Python can't hold `_Unheld`.
+
+    No model takes these. An id that is more than text is none then.
     """
     try:
         return list(batch.to_pylist())
@@ -57,7 +64,7 @@ def _value(name: str, scalar: pa.Scalar) -> Any:
     except (pa.ArrowException, OverflowError, ValueError):
         if isinstance(scalar, pa.BinaryScalar):
             return scalar.as_buffer().to_pybytes()
-        return None if name == "id" else str(scalar.type).encode()
+        return None if name == "id" else _Unheld(f"{scalar.type} {getattr(scalar, 'value', '')}".rstrip())
 
 
 def _with_ids(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -84,11 +91,19 @@ def _size(batch: pa.RecordBatch) -> int:
 
 
 def _column_size(column: pa.Array) -> int:
-    if not isinstance(column, pa.DictionaryArray) or column.type.value_type != pa.string() or not column.dictionary:
+    if isinstance(column, pa.StructArray):
+        return sum(map(_column_size, column.flatten()))
+    if isinstance(column, pa.ListArray | pa.LargeListArray):
+        first, end = (column.offsets[i].as_py() for i in (0, -1))
+        return _column_size(column.values.slice(first, end - first)) + 8 * len(column)
+    if not isinstance(column, pa.DictionaryArray) or not column.dictionary:
         return int(column.nbytes)
+    kind = column.type.value_type
+    if kind not in {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}:
+        return len(column) * int(column.dictionary.nbytes) // len(column.dictionary)
     # By hand: the layer has no pyarrow.compute.
     places = _held(column.indices, f"i{column.indices.type.bit_width // 8}")
-    ends = _held(column.dictionary, "i4", 1)
+    ends = _held(column.dictionary, "i8" if kind in {pa.large_string(), pa.large_binary()} else "i4", 1)
     return int(np.diff(ends).take(places, mode="clip").sum())
 
 
@@ -169,7 +184,7 @@ class Parquet:
         Raises
         ------
         Unreadable
-            A page is damaged, or a bomb.
+            A page is damaged or a bomb, or Arrow can't read it.
         """
         groups, first = self._groups(start, end)
         named = [column for column in dict.fromkeys(columns) if column in self.columns]
@@ -179,14 +194,14 @@ class Parquet:
                 for at in range(0, batch.num_rows, step):
                     yield from _listed(batch.slice(at, step))
         except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
-            raise Unreadable(f"the Parquet file is damaged: {error!s:.200}") from error
+            raise Unreadable(f"the Parquet file can not be read: {error!s:.200}") from error
 
     def _batches(self, groups: list[int], columns: list[str], skipped: int, wanted: int) -> Iterator[pa.RecordBatch]:
         """`wanted` rows of `groups` behind those to be skipped, by few rows at first and wherever they are large.
 
         How large a row is nothing tells before it is unpacked: a file of 500 bytes may hold a megabyte in each.
         """
-        at_once, most, at, given, end = 1, _ROWS, 0, 0, skipped + wanted
+        at_once, most, at, given, end = 1, self._most(groups, columns), 0, 0, skipped + wanted
         while at < end:
             done, at = at, 0
             for batch in self._file.iter_batches(at_once, row_groups=groups, columns=columns):
@@ -210,6 +225,20 @@ class Parquet:
                     return
             else:
                 return
+
+    def _most(self, groups: list[int], columns: list[str]) -> int:
+        """Rows that fit into memory together by what the footer says of their columns.
+
+        They are taken to be alike; where far more is unpacked than stored, by a dictionary, each may be all of it.
+        """
+        most = _ROWS
+        for group in map(self._file.metadata.row_group, groups):
+            for column in map(group.column, range(group.num_columns)):
+                size = max(1, column.total_uncompressed_size)
+                if size > _READ_BYTES // _ROWS and column.path_in_schema.partition(".")[0] in columns:
+                    repeated = column.has_dictionary_page and size > _REPEATED * column.total_compressed_size
+                    most = min(most, (1 if repeated else group.num_rows) * _TOGETHER_BYTES // size)
+        return max(1, most)
 
     def _groups(self, start: int, end: int) -> tuple[list[int], int]:
         """The row groups that hold rows `start` to before `end`, and the number of their first row."""
