@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from zeroloop import clock
 from zeroloop.digests import sha256
@@ -17,6 +17,13 @@ _PART_BYTES = 8_000_000
 _AT_ONCE = 16
 
 
+class Put(NamedTuple):
+    """What was written, and how S3 calls these bytes: under SSE-S3 by their MD5."""
+
+    sha256: str
+    etag: str
+
+
 class ObjectVersion:
     """One version of one object, whose bytes never change: what replaced it is another version.
 
@@ -27,7 +34,7 @@ class ObjectVersion:
         self._bucket = bucket
         self._key = key
         self.version_id: str | None = head.get("VersionId")
-        self.etag = str(head["ETag"]).strip('"')
+        self.etag = _bare(head["ETag"])
         self.size = int(head["ContentLength"])
         self.metadata: dict[str, str] = head.get("Metadata", {})
 
@@ -76,29 +83,28 @@ class DataBucket(Bucket):
         with translated(key):
             return ObjectVersion(self.name, key, client("s3").head_object(Bucket=self.name, Key=key, **version))
 
-    def write_once(self, key: str, data: bytes) -> str:
-        """Write an object unless it is there with the same bytes; their SHA-256. Conflict if it has others."""
-        digest = sha256(data)
+    def write_once(self, key: str, data: bytes) -> Put:
+        """Write an object unless it is there with the same bytes. Conflict if it has others."""
         try:
-            with translated(key):
-                self._store(key, data, digest, IfNoneMatch="*")
+            return self._store(key, data, IfNoneMatch="*")
         except Conflict:
-            if self.version(key).metadata.get("sha256") != digest:
+            found, digest = self.version(key), sha256(data)
+            if found.metadata.get("sha256") != digest:
                 raise
-        return digest
+            return Put(digest, found.etag)
 
-    def write(self, key: str, data: bytes, over: ObjectVersion | None = None) -> str:
-        """Write an object, whatever was there; its SHA-256. Conflict if by now it is another than `over`."""
+    def write(self, key: str, data: bytes, over: ObjectVersion | None = None) -> Put:
+        """Write an object, whatever was there. Conflict if by now it is another than `over`."""
+        return self._store(key, data, **({"IfMatch": over.etag} if over else {}))
+
+    def _store(self, key: str, data: bytes, **condition: str) -> Put:
         digest = sha256(data)
+        checksum, told = b64encode(bytes.fromhex(digest)).decode(), {"sha256": digest}
         with translated(key):
-            self._store(key, data, digest, **({"IfMatch": over.etag} if over else {}))
-        return digest
-
-    def _store(self, key: str, data: bytes, digest: str, **condition: str) -> None:
-        checksum = b64encode(bytes.fromhex(digest)).decode()
-        client("s3").put_object(
-            Bucket=self.name, Key=key, Body=data, ChecksumSHA256=checksum, Metadata={"sha256": digest}, **condition
-        )
+            answer = client("s3").put_object(
+                Bucket=self.name, Key=key, Body=data, ChecksumSHA256=checksum, Metadata=told, **condition
+            )
+        return Put(digest, _bare(answer["ETag"]))
 
     def read(self, key: str) -> bytes:
         """The bytes of a small object; NotFound if there is none."""
@@ -114,14 +120,11 @@ class DataBucket(Bucket):
                 yield from (found["Key"] for found in page.get("Contents", []))
 
     def listed(self, folder: str) -> dict[str, tuple[int, str]]:
-        """Size and ETag of all objects below `folder`, a key that ends in `/`, by their path: a request per 1,000.
-
-        An ETag is the MD5 of what one PUT wrote, since the bucket is under SSE-S3.
-        """
+        """Size and ETag of all objects below `folder`, a key that ends in `/`, by their path: a request per 1,000."""
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=folder)
         with translated(folder):
             found = [entry for page in pages for entry in page.get("Contents", [])]
-        return {one["Key"].removeprefix(folder): (int(one["Size"]), one["ETag"].strip('"')) for one in found}
+        return {one["Key"].removeprefix(folder): (int(one["Size"]), _bare(one["ETag"])) for one in found}
 
     def forget_older(self, folder: str, keys: Container[str]) -> None:
         """Delete what objects below `folder` were before, for good: a request per 1,000, and for each that was."""
@@ -147,7 +150,7 @@ class DataBucket(Bucket):
                 left = b""
         with translated(target):
             if upload is None:
-                self._store(target, left, sha256(left))
+                self._store(target, left)
                 return
             parts.append(self._part(where, upload, len(parts) + 1, left))
             client("s3").complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
@@ -161,3 +164,7 @@ class DataBucket(Bucket):
     def _part(self, where: dict[str, str], upload: str, number: int, data: bytes) -> dict[str, Any]:
         etag = client("s3").upload_part(**where, UploadId=upload, PartNumber=number, Body=data)["ETag"]
         return {"ETag": etag, "PartNumber": number}
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.conftest import DynamoSession, client
 from tests.traffic import FRAME, KEY, batches, predictions
 from zeroloop import clock
-from zeroloop.data import DataBucket
+from zeroloop.data import DataBucket, Put
 from zeroloop.digests import sha256
 from zeroloop.dynamo import Table
 from zeroloop.errors import Conflict, InvalidInput, Unavailable
@@ -134,7 +134,7 @@ def test_two_erasures_at_once_undo_neither(archive: Archive, monkeypatch: pytest
     write = DataBucket.write
     other: list[str] = []
 
-    def slow(bucket: DataBucket, *args: Any, **more: Any) -> str:
+    def slow(bucket: DataBucket, *args: Any, **more: Any) -> Put:
         if not other:
             other.append("b")
             assert archive.erase([key], frozenset({"zr1.b"})) == 1

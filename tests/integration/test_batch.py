@@ -28,7 +28,7 @@ from zeroloop.batch.rounds import _Sink
 from zeroloop.batch.rules import Job, Piece
 from zeroloop.batch.service import Wanted
 from zeroloop.batch.store import _PartRow
-from zeroloop.data import DataBucket
+from zeroloop.data import DataBucket, Put
 from zeroloop.digests import PackageFile, sha256
 from zeroloop.errors import Conflict, Unavailable
 from zeroloop.objects import Bucket
@@ -494,7 +494,7 @@ def test_a_part_that_another_deployment_replaced_before_its_piece_was_noted_is_m
         if not replaced:
             key = f"outbox/m/{job_id}/{piece.part.name}"
             body = world.app.bucket.read(key)
-            replaced.append(world.app.bucket.write(key, body.replace(b'"confidence":0', b'"confidence":1')))
+            replaced.append(world.app.bucket.write(key, body.replace(b'"confidence":0', b'"confidence":1')).sha256)
         save(sink, piece)
 
     monkeypatch.setattr(_Sink, "save", slow)
@@ -507,7 +507,7 @@ def test_a_part_that_another_deployment_replaced_before_its_piece_was_noted_is_m
     assert part["sha256"] == sha256(output["part-00000-00000.jsonl"]) != replaced[0]
 
 
-def test_a_piece_of_an_older_deployment_has_no_md5_and_its_size_counts(world: World) -> None:
+def test_a_piece_of_an_older_deployment_has_no_etag_and_its_size_counts(world: World) -> None:
     job_id = world.plan(world.put(lines(20)))
     state = json.loads(world.machine.started[job_id])
     world.app.step({"step": "score", "many": False, "job_id": job_id, "chunk": state["chunk"]}, 900_000)
@@ -515,7 +515,7 @@ def test_a_piece_of_an_older_deployment_has_no_md5_and_its_size_counts(world: Wo
     key = {"pk": {"S": f"JOB#{job_id}"}, "sk": {"S": "PIECE#00000#00000"}}
     item = rows.get_item(TableName="batch", Key=key)["Item"]
     body = json.loads(item["body"]["S"])
-    assert len(body["part"].pop("md5")) == 32
+    assert len(body["part"].pop("etag")) == 32
     rows.put_item(TableName="batch", Item={**item, "body": {"S": json.dumps(body)}})
     world.machine.run(job_id)
     assert world.job(job_id)["status"] == "completed"
@@ -844,7 +844,9 @@ def test_who_is_killed_while_forgetting_leaves_no_chunk_further_than_it_is(
 
 def test_write_once_takes_the_same_bytes_again_and_no_others(world: World) -> None:
     bucket = world.app.bucket
-    assert bucket.write_once("outbox/x", b"one") == bucket.write_once("outbox/x", b"one") == sha256(b"one")
+    first = bucket.write_once("outbox/x", b"one")
+    assert first == bucket.write_once("outbox/x", b"one")
+    assert (first.sha256, first.etag) == (sha256(b"one"), bucket.version("outbox/x").etag)
     with pytest.raises(Conflict):
         bucket.write_once("outbox/x", b"two")
     assert bucket.read("outbox/x") == b"one"
@@ -921,11 +923,11 @@ def test_who_cancels_when_the_output_is_whole_is_too_late(world: World, monkeypa
     job_id = world.plan(world.put(lines(3)))
     write = DataBucket.write
 
-    def then_cancelled(bucket: DataBucket, key: str, data: bytes) -> str:
-        digest = write(bucket, key, data)
+    def then_cancelled(bucket: DataBucket, key: str, data: bytes) -> Put:
+        put = write(bucket, key, data)
         if key.endswith("_SUCCESS"):
             world.ask("POST", f"/batch/{job_id}/cancel")
-        return digest
+        return put
 
     monkeypatch.setattr(DataBucket, "write", then_cancelled)
     world.machine.run(job_id)

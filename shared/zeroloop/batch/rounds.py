@@ -5,7 +5,6 @@ can be repeated, and a new execution goes on where the last one ended.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import md5
 from typing import Any, Literal
 
 import msgspec
@@ -254,12 +253,12 @@ class _Sink:
         """Write an object once. Other bytes that no piece names were left by another deployment: replaced."""
         key = rules.prefix(self._job) + name
         try:
-            digest = self._bucket.write_once(key, data)
+            kept = self._bucket.write_once(key, data)
         except Conflict:
             if any(name in _names(piece) for piece in self._store.pieces(self._job.job_id)):
                 raise
-            digest = self._bucket.write(key, data)
-        return Written(name, digest, len(data), md5(data, usedforsecurity=False).hexdigest())
+            kept = self._bucket.write(key, data)
+        return Written(name, kept.sha256, len(data), kept.etag)
 
     def save(self, piece: Piece) -> None:
         now = self._monotonic()

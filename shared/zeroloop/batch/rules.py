@@ -22,7 +22,7 @@ ALONE_SECONDS = 780
 Format = Literal["csv", "jsonl", "parquet"]
 Share = Annotated[float, Meta(ge=0, le=100)]
 Listed = Mapping[str, tuple[int, str]]
-"""Size and MD5 of the objects of an output, by their names."""
+"""Size and ETag of the objects of an output, by their names."""
 
 
 class Status(StrEnum):
@@ -129,8 +129,8 @@ class Written(Struct, frozen=True):
     name: str
     sha256: str
     size: int
-    md5: str | None = None
-    """As S3 lists it; None in pieces of older deployments."""
+    etag: str | None = None
+    """What S3 calls these bytes; None in pieces of older deployments."""
 
 
 class Piece(Struct, frozen=True, kw_only=True):
@@ -356,10 +356,10 @@ def missing(pieces: Iterable[Piece], listed: Listed) -> list[str]:
 def _fault(one: Written, found: tuple[int, str] | None) -> str | None:
     if found is None:
         return "is not there"
-    size, md5 = found
+    size, etag = found
     if size != one.size:
         return f"has {size:,} bytes, not {one.size:,}"
-    return None if one.md5 in {None, md5} else "has other bytes than were noted"
+    return None if one.etag in {None, etag} else "has other bytes than were noted"
 
 
 def doubtful(chunks: Sequence[Chunk], pieces: Sequence[Piece], listed: Listed) -> list[Piece]:
