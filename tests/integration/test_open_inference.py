@@ -32,7 +32,7 @@ def test_an_answer_is_that_of_the_friendly_protocol_in_tensors(world: World) -> 
 
 
 def test_each_row_has_its_receipt_and_the_request_one_record(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    _, body = world.infer("sentiment/infer", WORDS, parameters={"unit": "user-17"})
+    _, body = world.infer("sentiment/infer", WORDS, parameters={"unit": "user-17", "slice": "web"})
     record = last_record(capsys)
     told = body["parameters"]["prediction_ids"].split(",")
     assert [prediction["prediction_id"] for prediction in record["predictions"]] == told
@@ -40,6 +40,7 @@ def test_each_row_has_its_receipt_and_the_request_one_record(world: World, capsy
     assert [receipt.label for receipt in receipts] == outputs(body)["prediction"]
     assert {receipt.unit_hash for receipt in receipts} == {record["unit_hash"]}
     assert record["unit_hash"]
+    assert {receipt.slice for receipt in receipts} == {record["slice"]} == {"web"}
     assert (record["status"], record["model"], record["version"]) == (200, "sentiment", 1)
     assert "user-17" not in json.dumps(record)
 

@@ -205,6 +205,10 @@ def test_an_outage_serves_the_stale_lineup_and_counts_it_after_30_seconds(
     world.now += 5
     assert world.ask("text")[0] == 200
     assert last_record(capsys)["LineupStale"] == 1
+    world.session.down = False
+    world.now += FRESH_SECONDS + 0.1
+    assert world.ask("text")[0] == 200
+    assert "LineupStale" not in last_record(capsys)
 
 
 def test_an_outage_at_the_first_request_is_told_as_passing(world: World) -> None:
@@ -216,7 +220,9 @@ def test_bytes_that_changed_never_reach_the_interpreter(world: World, capsys: py
     version = world.registry.version("sentiment", 1)
     client("s3").put_object(Bucket="artifacts", Key=object_key(version, "model.tflite"), Body=b"other")
     assert world.ask("text")[1]["code"] == "corrupt_package"
-    assert last_record(capsys)["Faults"] == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out.splitlines()[-1])["Faults"] == 1
+    assert "Traceback" in err
 
 
 def test_columns_are_predicted_by_the_same_code(world: World) -> None:

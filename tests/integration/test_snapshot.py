@@ -10,6 +10,7 @@ import snapshot_restore_py
 
 from tests.integration.test_predict import LARGE, SMALL, World, configured
 from zeroloop.errors import Unavailable
+from zeroloop.inference.runtime import Runner
 from zeroloop.signed import Session
 
 
@@ -51,6 +52,18 @@ def test_after_a_restore_the_champion_is_there_and_what_ages_is_read_anew(snapsh
     assert world.ask("text")[0] == 200
     # the lineup once more, and the key of receipts, which no snapshot holds
     assert snapshot.asked() == ["GetItem", "secretsmanager.GetSecretValue"]
+
+
+def test_the_champion_has_answered_its_first_golden_case_before_the_snapshot(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = snapshot.world
+    world.promote("sentiment", world.register("sentiment", SMALL))
+    runs: list[int] = []
+    once = Runner.once
+    monkeypatch.setattr(Runner, "once", lambda runner, inputs: runs.append(len(inputs[0])) or once(runner, inputs))
+    snapshot.take()
+    assert runs == [1]
 
 
 def test_a_promotion_after_the_snapshot_is_heard_of_by_the_first_request(snapshot: Snapshot) -> None:

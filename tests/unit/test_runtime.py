@@ -66,7 +66,8 @@ def test_quantised_inputs_and_outputs_are_real_numbers_to_the_caller() -> None:
 def test_a_quantised_input_is_rounded_to_the_nearest_step() -> None:
     runner = Runner(models.quantised())
     steps = np.array([[1, 0.5, 0.75]], np.float32)
-    assert runner.run([steps + np.float32(0.03)])[0] == runner.run([steps])[0]
+    for off in (0.03, -0.03):  # of steps of 0.0625
+        assert runner.run([steps + np.float32(off)])[0] == runner.run([steps])[0]
 
 
 def test_a_value_beyond_the_quantised_range_counts_as_its_end() -> None:

@@ -1,6 +1,7 @@
 """The Open Inference Protocol's JSON: what is taken, what is answered, and what is refused by its place."""
 
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,49 @@ def test_an_answer_that_lambda_could_not_give_is_refused() -> None:
     with pytest.raises(InvalidInput, match="too large") as refused:
         asked(wide, {"name": "x", "shape": [1, 300_000], "datatype": "FP32", "data": [0] * 300_000})
     assert refused.value.field == "outputs"
+
+
+def test_long_strings_count_by_their_length() -> None:
+    echo = Model(models.echo(["string"]))
+    [tensor] = echo.package.signature.inputs
+    words = {"name": tensor.name, "shape": [2, 2], "datatype": "BYTES", "data": ["x" * 1_500_000] * 4}
+    with pytest.raises(InvalidInput, match="too large"):
+        asked(echo, words)
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "rows", "fits"),
+    [
+        ("multiclass", ["prediction"], 1000, True),
+        ("multiclass", ["scores"], 1000, False),
+        ("multiclass", ["scores"], 1, True),
+        ("multilabel", ["confidence"], 1000, False),  # its receipts name the labels
+        ("multilabel", ["confidence"], 10, True),
+    ],
+)
+def test_what_lambda_could_not_answer_is_refused_before_it_is_run(
+    task: str, outputs: list[str], rows: int, fits: bool
+) -> None:
+    labels = [f"label number {i}" for i in range(1000)]
+    described = msgspec.structs.replace(TEXT.package, task=task, labels=labels)  # type: ignore[arg-type] # a task's name
+    wanted = v2.wanted(parsed(WORDS, outputs=[{"name": name} for name in outputs]), described)
+    with nullcontext() if fits else pytest.raises(InvalidInput, match="too large"):
+        v2.check_size(rows, wanted, described)
+
+
+def test_outputs_that_nobody_asked_for_have_a_bound_too() -> None:
+    wide = msgspec.structs.replace(TEXT.package.signature.outputs[0], shape=[-1, 50_000])
+    signature = msgspec.structs.replace(TEXT.package.signature, outputs=[TEXT.package.signature.outputs[0], wide])
+    described = msgspec.structs.replace(TEXT.package, signature=signature)
+    v2.check_size(300, [], described)
+    with pytest.raises(InvalidInput, match="too large"):
+        v2.check_size(1000, [], described)
+
+
+def test_an_output_is_answered_once() -> None:
+    with pytest.raises(InvalidInput, match="there twice") as refused:
+        asked(TEXT, WORDS, outputs=[{"name": "scores"}, {"name": "prediction"}, {"name": "scores"}])
+    assert refused.value.field == "outputs[2].name"
 
 
 def test_a_refusal_has_the_shape_of_the_protocol_and_our_code_beside_it() -> None:

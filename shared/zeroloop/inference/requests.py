@@ -47,7 +47,7 @@ _sent = attrgetter(*_ONE_OF)
 
 # Lambda answers 6 MB at the most.
 MAX_ANSWER_BYTES = 5_000_000
-_RECEIPT_BYTES = 700
+RECEIPT_BYTES = 700
 _SCORE_BYTES = 24
 
 
@@ -101,7 +101,7 @@ def check_size(n_instances: int, package: Package) -> None:
         return
     labels = sum(len(label.encode()) + _SCORE_BYTES for label in package.labels)
     # An answer that is a list of labels stands in the scores, the prediction, and base64 in the receipt.
-    each = _RECEIPT_BYTES + labels * (4 if package.task == "multilabel" else 1)
+    each = RECEIPT_BYTES + labels * (4 if package.task == "multilabel" else 1)
     most = max(1, MAX_ANSWER_BYTES // each)
     if n_instances > most:
         raise InvalidInput(

@@ -19,6 +19,7 @@ from zeroloop.inference.record import LogRecord, Prediction, Shadow, input_diges
 from zeroloop.inference.requests import PredictRequest, check_size, inputs
 from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import Served, WarmModels
+from zeroloop.registry.rules import answering
 
 
 class Predictor:
@@ -73,6 +74,8 @@ class Predictor:
         served, shadow = self._choose(name, unit, version, record)
         model = served.model
         wanted, given = v2.wanted(request, model.package), v2.given(request, model)
+        if model.rows:
+            v2.check_size(next(iter(given.values())).shape[0], wanted, model.package)
         result = model.infer(given)
         outputs = v2.tensors(wanted, model.package, result)
         shadows = None
@@ -94,8 +97,9 @@ class Predictor:
         """
         lineup = self._lineups.get(name)
         number = assignment.champion(lineup) if version is None else version
-        serving = [one for one in (lineup.champion, lineup.challenger, lineup.previous) if one is not None]
-        return self._models.get(lineup.model_id, number), serving if version is None else [version]
+        serving = dict.fromkeys((lineup.champion, lineup.challenger, *sorted(answering(lineup)), lineup.previous))
+        known = [one for one in serving if one is not None]
+        return self._models.get(lineup.model_id, number), known if version is None else [version]
 
     def check(self) -> None:
         """Unavailable unless the registry answers."""

@@ -4,7 +4,8 @@ Tensors stand in JSON. The binary extension isn't spoken, and the server's metad
 are JSON also for clients that would rather have bytes, and inputs in bytes are refused with what to set.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -16,12 +17,15 @@ from zeroloop.inference.answers import Answer, NotANumber
 from zeroloop.inference.model import Model, Result
 from zeroloop.inference.package import Package
 from zeroloop.inference.preprocessing import TENSORS
-from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Slice, Unit
+from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, RECEIPT_BYTES, Slice, Unit
 from zeroloop.inference.tensors import DATATYPES, Array, Given
 
 SERVER = {"name": "zeroloop", "version": "0.1.0", "extensions": []}
 PLATFORM = "tflite"
 _NUMBER_BYTES = 24
+_UNWANTED_NUMBERS = 16_000_000
+"""That many numbers of outputs may be worked out and not answered: 64 MB of float32."""
+_TOO_LARGE = "the answer would be too large: send fewer rows, or ask for fewer outputs"
 _NO_BINARY = (
     "send data as JSON, for binary tensors are not taken: tritonclient and kserve do so after "
     "set_data_from_numpy(..., binary_data=False)"
@@ -163,16 +167,39 @@ def wanted(request: InferRequest, package: Package) -> list[Output]:
     Raises
     ------
     InvalidInput
-        Names the output that the model doesn't have.
+        Names the output that the model doesn't have, or that is asked for twice.
     """
     outputs = {output.name: output for output in offered(package)}
+    names = [one.name for one in request.outputs]
     for i, one in enumerate(request.outputs):
+        if i >= len(outputs) or (one.name in outputs and one.name in names[:i]):
+            raise InvalidInput(f"{one.name[:80]!r} is there twice", field=f"outputs[{i}].name")
         if one.name not in outputs:
             raise InvalidInput(
                 f"{one.name[:80]!r} is not an output of this model; it has {', '.join(outputs):.500}",
                 field=f"outputs[{i}].name",
             )
     return [outputs[one.name] for one in request.outputs] or list(outputs.values())
+
+
+def check_size(rows: int, outputs: Sequence[Output], package: Package) -> None:
+    """Refuse, before it is run, a request whose answer would be too large by the shapes that the model states.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    # The receipt of a row of labels holds them all, in base64.
+    receipt = 2 * sum(len(label.encode()) + 3 for label in package.labels) if package.task == "multilabel" else 0
+    told = sum(_NUMBER_BYTES * _width(output.shape) for output in outputs if output.datatype != "BYTES")
+    made = sum(_width(output.shape) for output in package.signature.outputs)
+    if rows > 1 and rows * (RECEIPT_BYTES + receipt + told) > MAX_ANSWER_BYTES or rows * made > _UNWANTED_NUMBERS:
+        raise InvalidInput(_TOO_LARGE, field="inputs")
+
+
+def _width(shape: Sequence[int]) -> int:
+    """Numbers of a row; what varies counts once."""
+    return prod(max(1, size) for size in shape[1:])
 
 
 def tensors(outputs: Sequence[Output], package: Package, result: Result) -> list[dict[str, Any]]:
@@ -186,30 +213,44 @@ def tensors(outputs: Sequence[Output], package: Package, result: Result) -> list
         JSON can't write what the model answered.
     """
     own = {tensor.name: array for tensor, array in zip(package.signature.outputs, result.outputs, strict=False)}
-    head = {} if package.preprocessing.kind == TENSORS else _columns(package, result.answers)
+    head = {} if package.preprocessing.kind == TENSORS else _HEAD
     told = []
     size = 0
     for output in outputs:
-        data, shape = head[output.name] if output.name in head else _told(output, own[output.name])
+        numbers = own[output.name].size if output.name not in head and output.datatype != "BYTES" else 0
+        if size + _NUMBER_BYTES * numbers > MAX_ANSWER_BYTES:  # before it is a list, which takes ten times as much
+            raise InvalidInput(_TOO_LARGE, field="outputs")
+        if output.name in head:
+            data, shape = head[output.name](package, result.answers)
+        else:
+            data, shape = _told(output, own[output.name])
         size += len(msgspec.json.encode(data)) if output.datatype == "BYTES" else _NUMBER_BYTES * len(data)
         told.append({"name": output.name, "datatype": output.datatype, "shape": shape, "data": data})
     if size > MAX_ANSWER_BYTES:
-        raise InvalidInput("the answer would be too large: send fewer rows, or ask for fewer outputs", field="outputs")
+        raise InvalidInput(_TOO_LARGE, field="outputs")
     return told
 
 
-def _columns(package: Package, answers: Sequence[Answer]) -> dict[str, tuple[list[Any], list[int]]]:
-    """Data and shape of prediction, confidence and scores."""
-    n, k = len(answers), len(package.labels)
-    predictions: list[Any] = [one.prediction for one in answers]
-    if package.task == "multilabel":
-        predictions = [label in one for one in predictions for label in package.labels]
-    scores = [score for one in answers for score in one.scores.values()]
-    return {
-        "prediction": (predictions, [n, k] if package.task == "multilabel" else [n]),
-        "confidence": ([one.confidence for one in answers], [n]),
-        "scores": (scores, [n, k]),
-    }
+Column = tuple[list[Any], list[int]]
+
+
+def _predictions(package: Package, answers: Sequence[Answer]) -> Column:
+    n, labels = len(answers), package.labels
+    if package.task != "multilabel":
+        return [one.prediction for one in answers], [n]
+    named: list[set[Any]] = [set(one.prediction) if isinstance(one.prediction, list) else set() for one in answers]
+    return [label in one for one in named for label in labels], [n, len(labels)]
+
+
+_HEAD: dict[str, Callable[[Package, Sequence[Answer]], Column]] = {
+    "prediction": _predictions,
+    "confidence": lambda _package, answers: ([one.confidence for one in answers], [len(answers)]),
+    "scores": lambda package, answers: (
+        [score for one in answers for score in one.scores.values()],
+        [len(answers), len(package.labels)],
+    ),
+}
+"""What makes data and shape of the outputs that are a model's answer."""
 
 
 def _told(output: Output, array: Array) -> tuple[list[Any], list[int]]:
