@@ -61,7 +61,12 @@ def test_the_champion_has_answered_its_first_golden_case_before_the_snapshot(
     world.promote("sentiment", world.register("sentiment", SMALL))
     runs: list[int] = []
     once = Runner.once
-    monkeypatch.setattr(Runner, "once", lambda runner, inputs: runs.append(len(inputs[0])) or once(runner, inputs))
+
+    def spied(runner: Runner, inputs: list[Any]) -> list[Any]:
+        runs.append(len(inputs[0]))
+        return once(runner, inputs)
+
+    monkeypatch.setattr(Runner, "once", spied)
     snapshot.take()
     assert runs == [1]
 

@@ -221,7 +221,7 @@ def test_what_lambda_could_not_answer_is_refused_before_it_is_run(
     task: str, outputs: list[str], rows: int, fits: bool
 ) -> None:
     labels = [f"label number {i}" for i in range(1000)]
-    described = msgspec.structs.replace(TEXT.package, task=task, labels=labels)  # type: ignore[arg-type] # a task's name
+    described = msgspec.structs.replace(TEXT.package, task=task, labels=labels)
     wanted = v2.wanted(parsed(WORDS, outputs=[{"name": name} for name in outputs]), described)
     with nullcontext() if fits else pytest.raises(InvalidInput, match="too large"):
         v2.check_size(rows, wanted, described)

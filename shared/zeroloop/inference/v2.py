@@ -193,7 +193,8 @@ def check_size(rows: int, outputs: Sequence[Output], package: Package) -> None:
     receipt = 2 * sum(len(label.encode()) + 3 for label in package.labels) if package.task == "multilabel" else 0
     told = sum(_NUMBER_BYTES * _width(output.shape) for output in outputs if output.datatype != "BYTES")
     made = sum(_width(output.shape) for output in package.signature.outputs)
-    if rows > 1 and rows * (RECEIPT_BYTES + receipt + told) > MAX_ANSWER_BYTES or rows * made > _UNWANTED_NUMBERS:
+    too_large = rows > 1 and rows * (RECEIPT_BYTES + receipt + told) > MAX_ANSWER_BYTES
+    if too_large or rows * made > _UNWANTED_NUMBERS:
         raise InvalidInput(_TOO_LARGE, field="inputs")
 
 
