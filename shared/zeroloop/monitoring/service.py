@@ -289,8 +289,8 @@ class Monitor:
             before = self._watch.watched(subject.model_id)
             kinds = dict(before.kinds)
             for one, length in lengths.items():
-                first = minute // length * length - length * (one == schedule)  # its last window is due
-                kinds.setdefault(one, Watch(until=first))
+                last = minute // length * length - length  # is due, whichever schedule comes first
+                kinds.setdefault(one, Watch(until=last))
                 if one != "minutes" and (one == schedule or f"{one} came" not in kinds):
                     kinds[f"{one} came"] = Watch(until=minute)
             if kinds == before.kinds or self._watch.conclude(subject.model_id, Watched(before.revision + 1, kinds)):
