@@ -108,8 +108,8 @@ def begin(api: Api, file: Path, name: str, declared: Mapping[str, str] | None = 
     """Upload `file` with what is `declared` of it; the id of the job that this begins."""
     with file.open("rb") as data:
         digest = hashlib.file_digest(data, "sha256").hexdigest()
-        order = {"model": name, "name": file.name, "sha256": digest, "size": file.stat().st_size}
-        order["options"] = dict(declared or {})
+        of = {"model": name, "name": file.name, "sha256": digest, "size": file.stat().st_size}
+        order = {**of, "options": dict(declared or {})}
         place = api.post("/batch/uploads", order, repeat=True)
         data.seek(0)
         place["upload"]["headers"]["content-length"] = str(order["size"])  # or a file would be sent in chunks

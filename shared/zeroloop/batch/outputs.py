@@ -66,7 +66,7 @@ def flat(rows: Rows, answers: Answers, field: str, columns: Sequence[str], versi
             **({own: value.get(name) for own, name in names.items()} or {field: value}),
             "prediction": "|".join(prediction) if isinstance(prediction, list) else prediction,
             "confidence": confidence,
-            **dict(zip(scored, scores, strict=False)),
+            **dict(zip(scored, scores, strict=True)),
             "model_version": version,
         }
 

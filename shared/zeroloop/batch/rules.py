@@ -226,9 +226,10 @@ def options(metadata: Mapping[str, str], asked: Mapping[str, Any]) -> Options:
     """
     known: dict[str, Any] = {name: value for name, value in metadata.items() if name in Options.__struct_fields__}
     try:
-        return msgspec.convert({**known, **asked}, Options, strict=False)
+        found = msgspec.convert({**known, **asked}, Options, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"options: {error}", field="options") from error
+    return replace(found, delimiter="tab") if found.delimiter == "\t" else found  # as metadata can hold it
 
 
 def metadata(asked: Mapping[str, Any]) -> dict[str, str]:
@@ -244,7 +245,7 @@ def metadata(asked: Mapping[str, Any]) -> dict[str, str]:
     told = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in told.items()}
     for name, value in told.items():
         if not value.isascii() or not value.isprintable() or value.isspace():
-            raise InvalidInput("metadata holds visible ASCII only: tab is called tab", field=f"options.{name}")
+            raise InvalidInput("metadata holds visible ASCII only", field=f"options.{name}")
     return told
 
 

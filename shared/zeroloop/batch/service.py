@@ -240,7 +240,7 @@ def _same(known: Job, wanted: Wanted) -> None:
     asked = rules.options({}, wanted.options)
     for name in wanted.options:
         own, has = getattr(asked, name), getattr(known.options, name)
-        is_free = own is None or (name == "max_reject_percent" and known.attempt) or {own, has} == {"tab", "\t"}
+        is_free = own is None or (name == "max_reject_percent" and known.attempt)
         if own != has and not is_free:
             raise Conflict(
                 f"the job {known.job_id} of this object has {name} {has!r}: upload the object again for another",

@@ -101,7 +101,7 @@ class BatchStore:
         """Delete pieces, the last first, so that no chunk seems to have come further than it has."""
         with translated(f"job {job.job_id}"):
             for piece in sorted(pieces, key=lambda piece: piece.piece, reverse=True):
-                _part_row(job, _piece_key(piece), piece).delete()
+                _PartRow(_pk(job.job_id), _piece_key(piece)).delete()
 
     def last_piece(self, job_id: str, chunk: int) -> Piece | None:
         """How far a chunk has come."""

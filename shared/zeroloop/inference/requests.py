@@ -47,7 +47,7 @@ _sent = attrgetter(*_ONE_OF)
 
 # Lambda answers 6 MB at the most.
 MAX_ANSWER_BYTES = 5_000_000
-RECEIPT_BYTES = 700
+_RECEIPT_BYTES = 700
 _SCORE_BYTES = 24
 
 
@@ -99,15 +99,23 @@ def check_size(n_instances: int, package: Package) -> None:
     """
     if n_instances == 1:
         return
-    labels = sum(len(label.encode()) + _SCORE_BYTES for label in package.labels)
-    # An answer that is a list of labels stands in the scores, the prediction, and base64 in the receipt.
-    each = RECEIPT_BYTES + labels * (4 if package.task == "multilabel" else 1)
+    # An answer that is a list of labels stands in the scores, and in the prediction.
+    each = receipt_bytes(package) + _label_bytes(package) * (2 if package.task == "multilabel" else 1)
     most = max(1, MAX_ANSWER_BYTES // each)
     if n_instances > most:
         raise InvalidInput(
             f"send at most {most:,} instances to a model of {len(package.labels):,} labels, not {n_instances:,}",
             field="instances",
         )
+
+
+def receipt_bytes(package: Package) -> int:
+    """What the receipt of a row takes at most: of several labels it holds all, in base64."""
+    return _RECEIPT_BYTES + (2 * _label_bytes(package) if package.task == "multilabel" else 0)
+
+
+def _label_bytes(package: Package) -> int:
+    return sum(len(label.encode()) + _SCORE_BYTES for label in package.labels)
 
 
 def _value(instance: Any, field: str, where: str) -> Any:

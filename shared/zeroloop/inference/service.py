@@ -97,7 +97,7 @@ class Predictor:
         """
         lineup = self._lineups.get(name)
         number = assignment.champion(lineup) if version is None else version
-        serving = dict.fromkeys((lineup.champion, lineup.challenger, *sorted(answering(lineup)), lineup.previous))
+        serving = dict.fromkeys((lineup.champion, *sorted(answering(lineup)), lineup.previous))
         known = [one for one in serving if one is not None]
         return self._models.get(lineup.model_id, number), known if version is None else [version]
 

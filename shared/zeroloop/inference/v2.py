@@ -17,7 +17,7 @@ from zeroloop.inference.answers import Answer, NotANumber
 from zeroloop.inference.model import Model, Result
 from zeroloop.inference.package import Package
 from zeroloop.inference.preprocessing import TENSORS
-from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, RECEIPT_BYTES, Slice, Unit
+from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Slice, Unit, receipt_bytes
 from zeroloop.inference.tensors import DATATYPES, Array, Given
 
 SERVER = {"name": "zeroloop", "version": "0.1.0", "extensions": []}
@@ -170,16 +170,17 @@ def wanted(request: InferRequest, package: Package) -> list[Output]:
         Names the output that the model doesn't have, or that is asked for twice.
     """
     outputs = {output.name: output for output in offered(package)}
-    names = [one.name for one in request.outputs]
+    found: dict[str, Output] = {}
     for i, one in enumerate(request.outputs):
-        if i >= len(outputs) or (one.name in outputs and one.name in names[:i]):
+        if one.name in found:
             raise InvalidInput(f"{one.name[:80]!r} is there twice", field=f"outputs[{i}].name")
         if one.name not in outputs:
             raise InvalidInput(
                 f"{one.name[:80]!r} is not an output of this model; it has {', '.join(outputs):.500}",
                 field=f"outputs[{i}].name",
             )
-    return [outputs[one.name] for one in request.outputs] or list(outputs.values())
+        found[one.name] = outputs[one.name]
+    return list((found or outputs).values())
 
 
 def check_size(rows: int, outputs: Sequence[Output], package: Package) -> None:
@@ -189,11 +190,9 @@ def check_size(rows: int, outputs: Sequence[Output], package: Package) -> None:
     ------
     InvalidInput
     """
-    # The receipt of a row of labels holds them all, in base64.
-    receipt = 2 * sum(len(label.encode()) + 3 for label in package.labels) if package.task == "multilabel" else 0
     told = sum(_NUMBER_BYTES * _width(output.shape) for output in outputs if output.datatype != "BYTES")
     made = sum(_width(output.shape) for output in package.signature.outputs)
-    too_large = rows > 1 and rows * (RECEIPT_BYTES + receipt + told) > MAX_ANSWER_BYTES
+    too_large = rows > 1 and rows * (receipt_bytes(package) + told) > MAX_ANSWER_BYTES
     if too_large or rows * made > _UNWANTED_NUMBERS:
         raise InvalidInput(_TOO_LARGE, field="inputs")
 
