@@ -147,6 +147,34 @@ def lookup(n_rows: int = 4) -> bytes:
 
 
 @cache
+def added(to: tuple[float, ...]) -> bytes:
+    """(rows, length) plus a constant row: lengths of 1 and of its own are all that it takes."""
+    graph = Graph()
+    given, answer = graph.tensor([-1, -1]), graph.tensor([-1, -1])
+    graph.operator("ADD", [given, graph.constant(to)], [answer], schema.AddOptionsT())
+    return graph.model([given], [answer])
+
+
+@cache
+def averaged(width: int) -> bytes:
+    """(rows, length) of int32 from 0 to 3 -> (rows,): a few KB with two tensors of 4 x length x `width` bytes a row."""
+    graph = Graph()
+    ids, answer = graph.tensor([-1, -1], "int32"), graph.tensor([-1])
+    found, steep = graph.tensor([-1, -1, width]), graph.tensor([-1, -1, width])
+    graph.operator("GATHER", [graph.constant(np.eye(4, width)), ids], [found], schema.GatherOptionsT())
+    graph.operator("LOGISTIC", [found], [steep])
+    graph.operator("MEAN", [steep, graph.constant([1, 2], "int32")], [answer], schema.ReducerOptionsT())
+    return graph.model([ids], [answer])
+
+
+def averaging(width: int, longest: int) -> dict[str, bytes]:
+    """The files of a package of `averaged`, for up to `longest` ids a row."""
+    ids = {"name": "ids", "dtype": "int32", "shape": [-1, -1], "max_shape": [-1, longest], "minimum": 0, "maximum": 3}
+    stated = {"inputs": [ids], "outputs": [{"name": "mean", "dtype": "float32", "shape": [-1]}]}
+    return tensors(averaged(width), stated, [{"ids": [1, 2, 3]}] * 3)
+
+
+@cache
 def two_inputs() -> bytes:
     """The sum of two tensors."""
     graph = Graph()
@@ -324,9 +352,11 @@ def tensors(
     return {"model.tflite": model, "package.json": json.dumps(about).encode()}
 
 
-def signature(dtype: str, shape: Sequence[int] = (-1, 2)) -> dict[str, Any]:
+def signature(dtype: str, shape: Sequence[int] = (-1, 2), longest: int = 8) -> dict[str, Any]:
     """Of a model with one input x and one output y of the same dtype and shape; whole numbers from 0 to 1."""
     tensor = {"dtype": dtype, "shape": list(shape)}
+    if -1 in shape[1:]:
+        tensor["max_shape"] = [*shape[:1], *(longest if size == -1 else size for size in shape[1:])]
     bounds = {"minimum": 0, "maximum": 1} if "int" in dtype else {}
     return {"inputs": [{"name": "x", **tensor, **bounds}], "outputs": [{"name": "y", **tensor}]}
 

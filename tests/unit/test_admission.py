@@ -82,5 +82,11 @@ def test_a_model_that_asks_for_gigabytes_is_refused_with_the_limit(tmp_path: Pat
     assert refusal(tmp_path, files, megabytes=1000).message == "the model needs more than 1000 MB of memory"
 
 
+def test_a_length_that_takes_gigabytes_is_refused(tmp_path: Path) -> None:
+    admission.try_out(models.save(tmp_path, models.averaging(512, longest=4_000)))
+    files = models.averaging(512, longest=1_000_000)
+    assert "the model fails on tensors of [1, 1000000], maybe for want of memory" in refusal(tmp_path, files).message
+
+
 def test_a_model_that_takes_too_long_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, GOOD, timeout_seconds=0.001).message == "the model did not answer within 0.001 s"

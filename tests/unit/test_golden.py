@@ -142,6 +142,36 @@ def test_other_tensors_than_at_training_are_refused(scores: dict[str, Any], mess
     assert refused.value.field == f"golden.cases[1].{field}"
 
 
+def test_a_length_is_refused_that_the_model_cannot_take() -> None:
+    """Lengths of 1 to 3 in the golden predictions; what the model adds to each row has 3 numbers."""
+    free = models.signature("float32", (-1, -1), longest=4)
+    added = models.added((0.0, 0.0, 0.0))
+    of_tensors(added, models.signature("float32", (-1, -1), longest=3), [{"x": [1]}] * 3)
+    with pytest.raises(InvalidInput, match=r"fails on tensors of \[100, 4\],") as refused:
+        of_tensors(added, free, [{"x": [1, 2, 3]}] * 3)
+    assert (refused.value.code, refused.value.field) == ("bad_package", "signature.inputs")
+
+
+def test_an_output_larger_than_stated_is_refused() -> None:
+    stated = models.signature("float32", (-1, -1), longest=3)
+    stated["outputs"][0]["max_shape"] = [-1, 2]
+    with pytest.raises(InvalidInput, match=r"answers y of shape \[100, 3\], not \[-1, -1\] up to \[-1, 2\]") as refused:
+        of_tensors(models.identity("float32", (-1, -1)), stated, [{"x": [1, 2]}] * 3)
+    assert refused.value.field == "signature.outputs[0].shape"
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+@pytest.mark.parametrize("most", [None, [-1, -1], [-1, 0], [8, 8], [-1, 8, 8], [8]])
+def test_a_size_that_varies_has_a_greatest(side: str, most: list[int] | None) -> None:
+    stated = models.signature("float32", (-1, -1))
+    files = models.tensors(models.identity("float32", (-1, -1)), stated, [{"x": [1]}] * 3)
+    about = json.loads(files["package.json"])
+    about["signature"][side][0]["max_shape"] = most
+    with pytest.raises(InvalidInput) as refused:
+        Model({**files, "package.json": json.dumps(about).encode()}).check_signature()
+    assert (refused.value.code, refused.value.field) == ("bad_package", f"signature.{side}[0].max_shape")
+
+
 def test_a_text_that_is_off_by_a_letter_is_refused() -> None:
     stated = models.signature("string")
     cases = [{"instance": {"inputs": {"x": ["a", "b"]}}, "scores": {"y": ["a", "c"]}}] * 3

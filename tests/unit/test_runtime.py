@@ -178,6 +178,17 @@ def test_where_rows_are_large_fewer_run_at_a_time(width: int, step: int, monkeyp
     assert set(asked[:-1]) == {step}
 
 
+@pytest.mark.parametrize(("longest", "step"), [(1, SUB_BATCH), (100, SUB_BATCH), (1_000, 15), (1_000_000, 1)])
+def test_where_rows_may_be_long_fewer_run_at_a_time(longest: int, step: int) -> None:
+    assert Runner(models.averaged(512), longest=longest).step == step
+
+
+def test_the_length_of_rows_counts_as_well_as_their_number() -> None:
+    runner = Runner(models.averaged(64), longest=1_000)
+    runner.run([np.ones((2, 500), np.int32)])
+    assert runner.held == pytest.approx(2 * 2 * 500 * 64 * 4, rel=0.1)
+
+
 def test_a_model_of_large_rows_answers_within_its_bytes() -> None:
     runner = Runner(models.wide(1_000_000))
     (answers,) = runner.run([rows(15, 1)])

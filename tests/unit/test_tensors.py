@@ -123,6 +123,18 @@ def test_rows_are_nested_values_of_one_shape() -> None:
     assert refusal.value.field == "b"
 
 
+def test_a_size_that_varies_goes_up_to_the_greatest() -> None:
+    tensor = Tensor("x", "float32", [-1, -1, 2], [-1, 3, 2])
+    assert array(tensor, sent([0] * 6, [1, 3, 2], "FP32")).shape == (1, 3, 2)
+    at_fault, said = refused(tensor, [0] * 8, [1, 4, 2])
+    assert (at_fault, said) == (
+        "inputs[0].shape", "x has the shape [-1, -1, 2] up to [-1, 3, 2], where -1 varies, not [1, 4, 2]"
+    )  # fmt: skip
+    with pytest.raises(InvalidInput, match=r"has the shape \[1, 4, 2\], wanted is .* up to \[-1, 3, 2\]") as refusal:
+        rows(tensor, [[[0, 0]] * 4], ["instances[0].inputs.x"])
+    assert refusal.value.field == "instances[0].inputs.x"
+
+
 @pytest.mark.parametrize("value", [[], [[]], 1, [1, [2]], [[1], [2]], [None], {}])
 def test_a_row_of_another_shape_or_type_is_refused(value: Any) -> None:
     with pytest.raises(InvalidInput) as refusal:

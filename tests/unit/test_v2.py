@@ -184,6 +184,12 @@ def test_unit_and_slice_are_parameters() -> None:
     assert parsed(WORDS).parameters.unit is None
 
 
+def test_the_metadata_says_how_large_a_tensor_may_be() -> None:
+    told = v2.metadata("mean", [1], Model(models.averaging(8, longest=100)))
+    bounds = {"max_shape": [-1, 100], "minimum": 0, "maximum": 3}
+    assert told["inputs"] == [{"name": "ids", "datatype": "INT32", "shape": [-1, -1], "parameters": bounds}]
+
+
 def test_nan_is_no_answer() -> None:
     stated = {**models.signature("float32", (-1, 3)), "outputs": models.signature("float32")["outputs"]}
     broken = Model(models.tensors(models.dense(bias=float("nan")), stated, [], golden={"tolerance": 1, "cases": []}))
@@ -192,7 +198,7 @@ def test_nan_is_no_answer() -> None:
 
 
 def test_an_answer_that_lambda_could_not_give_is_refused() -> None:
-    stated = models.signature("float32", (-1, -1))
+    stated = models.signature("float32", (-1, -1), longest=300_000)
     wide = Model(models.tensors(models.identity("float32", (-1, -1)), stated, [{"x": [1]}] * 3))
     with pytest.raises(InvalidInput, match="too large") as refused:
         asked(wide, {"name": "x", "shape": [1, 300_000], "datatype": "FP32", "data": [0] * 300_000})

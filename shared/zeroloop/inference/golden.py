@@ -8,8 +8,8 @@ from zeroloop import clock
 from zeroloop.errors import InvalidInput
 from zeroloop.inference.model import Model, Result
 from zeroloop.inference.package import LEAST_GOLDEN, Package
-from zeroloop.inference.runtime import SUB_BATCH
-from zeroloop.inference.tensors import fits
+from zeroloop.inference.runtime import SUB_BATCH, Array
+from zeroloop.inference.tensors import fits, stated
 
 _TIMED = 3
 
@@ -41,6 +41,7 @@ def check(model: Model) -> None:
         for row, i in enumerate(batch):
             _compare(model.package, i, _scores(model, result, row), "in a batch of them all the model answers")
     model.run_at_the_ends(values[0], where[0])
+    _check_shapes(model.package, model.run_at_its_greatest(values[0], where[0]))
 
 
 def row_seconds(model: Model) -> float:
@@ -65,19 +66,23 @@ def _batches(model: Model, n: int) -> list[list[int]]:
 def _scores(model: Model, result: Result, row: int) -> dict[str, Any]:
     """The scores of a row by label; for regression the number itself, as `value`; for tensors each output's."""
     answer, stated = result.answers[row], model.package.signature.outputs
-    for i, (output, tensor) in enumerate(zip(result.outputs, stated, strict=True)):
-        if not fits(output.shape, tensor.shape):
-            raise InvalidInput(
-                f"the model answers {tensor.name} of shape {list(output.shape)}, not {tensor.shape}",
-                code="bad_package",
-                field=f"signature.outputs[{i}].shape",
-            )
+    _check_shapes(model.package, result.outputs)
     if model.package.task == "tensors":
         return {
             tensor.name: output[row] if model.rows else output
             for output, tensor in zip(result.outputs, stated, strict=True)
         }
     return dict(answer.scores) or {"value": answer.prediction}
+
+
+def _check_shapes(package: Package, outputs: list[Array]) -> None:
+    for i, (output, tensor) in enumerate(zip(outputs, package.signature.outputs, strict=True)):
+        if not fits(output.shape, tensor):
+            raise InvalidInput(
+                f"the model answers {tensor.name} of shape {list(output.shape)}, not {stated(tensor)}",
+                code="bad_package",
+                field=f"signature.outputs[{i}].shape",
+            )
 
 
 def _compare(package: Package, i: int, got: dict[str, Any], who: str) -> None:

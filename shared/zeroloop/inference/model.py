@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,9 @@ class Model:
         self._reader = readers.reader(self.package, files.get(TOKENIZER))
         self._headed = self.package.task != "tensors"
         self.rows = signature.inputs[0].shape[:1] == [-1] or declared.kind != preprocessing.TENSORS
+        longest = max(chain.from_iterable(tensor.varying for tensor in signature.inputs))
         raw = {i for i, output in enumerate(signature.outputs) if output.dtype != "float32"}
-        self._runner = Runner(files["model.tflite"], raw - {self.package.answered} if self._headed else raw)
+        self._runner = Runner(files["model.tflite"], raw - {self.package.answered} if self._headed else raw, longest)
         self._answer = partial(answer, self.package)
         self._run = self._runner.run if self.rows else self._runner.once
         self.size = sum(len(data) for data in files.values())
@@ -162,6 +164,29 @@ class Model:
                     code="bad_package",
                     field="signature.inputs",
                 ) from error
+
+    def run_at_its_greatest(self, value: Any, where: str) -> list[Array]:
+        """The outputs of as many rows as run at once, each as large as the signature allows, `value` over and over.
+
+        Raises
+        ------
+        InvalidInput
+            `bad_package`: the model fails on them.
+        MemoryError
+        """
+        taken, stated = self._reader.take([value], [where]), self.package.signature.inputs
+        shapes = [
+            [*([self._runner.step] if self.rows else tensor.greatest[:1]), *tensor.greatest[1:]] for tensor in stated
+        ]
+        try:
+            return self._run(list(map(np.resize, taken.arrays, shapes)))
+        except ModelFailed as error:
+            told = ", ".join(map(str, shapes))
+            raise InvalidInput(
+                f"the model fails on tensors of {told}, maybe for want of memory: {error.message}",
+                code="bad_package",
+                field="signature.inputs",
+            ) from error
 
     def columns(self, values: Sequence[Any], where: Sequence[str]) -> Answers:
         """As `run`, of many rows and by column; of a model of tensors, `predictions` are its outputs by name."""

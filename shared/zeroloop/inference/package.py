@@ -10,6 +10,7 @@ from zeroloop.errors import InvalidInput
 LEAST_GOLDEN = 3
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Size = Annotated[int, Meta(ge=-1)]
 Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -35,15 +36,27 @@ Dtype = Literal[
 class Tensor(Struct, frozen=True, omit_defaults=True):
     """An input or output of the model; -1 in `shape` varies, the first dimension is the batch.
 
-    `minimum` and `maximum` bound what an input takes, both inclusive. A quantised tensor is stated as float32 where
-    callers shall see real numbers, else as what it is.
+    `max_shape` is `shape` with the greatest size in place of each -1 but the first. `minimum` and `maximum` bound what
+    an input takes. All bounds are inclusive. A quantised tensor is stated as float32 where callers shall see real
+    numbers, else as what it is.
     """
 
     name: Name
     dtype: Dtype
-    shape: list[Annotated[int, Meta(ge=-1)]]
+    shape: list[Size]
+    max_shape: list[Size] | None = None
     minimum: float | int | None = None
     maximum: float | int | None = None
+
+    @property
+    def greatest(self) -> list[int]:
+        """The shape of one as large as it may be; -1 where that isn't stated, and for the batch."""
+        return self.max_shape or self.shape
+
+    @property
+    def varying(self) -> list[int]:
+        """The greatest sizes of what varies besides the batch, and 1."""
+        return [1, *(most for stated, most in zip(self.shape[1:], self.greatest[1:], strict=True) if stated == -1)]
 
 
 class Signature(Struct, frozen=True):
@@ -149,10 +162,22 @@ def _check_names(package: Package) -> None:
     for side, tensors in (("inputs", package.signature.inputs), ("outputs", package.signature.outputs)):
         if len({tensor.name for tensor in tensors}) < len(tensors):
             raise _bad("a name is given twice", f"signature.{side}")
+        for i, tensor in enumerate(tensors):
+            _check_max_shape(tensor, f"signature.{side}[{i}].max_shape")
     if package.answer and package.answer not in {output.name for output in package.signature.outputs}:
         raise _bad("must be the name of an output", "answer")
     if package.task == "tensors" and package.preprocessing.kind != "tensors":
         raise _bad("the task tensors is for models that take tensors", "preprocessing.kind")
+
+
+def _check_max_shape(tensor: Tensor, where: str) -> None:
+    most = tensor.greatest
+    sized = len(most) == len(tensor.shape) and all(
+        size == stated or (i > 0 and stated == -1 and size > 0)
+        for i, (size, stated) in enumerate(zip(most, tensor.shape, strict=True))
+    )
+    if not sized:
+        raise _bad(f"{most} is not {tensor.shape} with sizes in place of each -1 but the first", where)
 
 
 def _check_golden(package: Package) -> None:

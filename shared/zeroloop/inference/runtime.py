@@ -46,9 +46,12 @@ class Runner:
     The interpreter itself isn't: two threads on one of them made 9 silently wrong answers in 10,000, hence the lock.
     Quantised inputs take real numbers, or what they hold; quantised outputs give real numbers, those in `raw` (by their
     place) what they hold. A model that was made for one batch size runs in steps of it, the last one filled up.
+    `longest` is the greatest size that a dimension which varies may have, besides the batch.
 
     Attributes
     ----------
+    step
+        Rows of one run: the batch that the model was made for; else 100, or as many as 64 MB of tensors hold.
     held
         Bytes of the interpreter's tensors in the largest run so far, which it doesn't give back: an upper bound, some
         share their place.
@@ -61,7 +64,7 @@ class Runner:
         The model asks for more than there is.
     """
 
-    def __init__(self, model: bytes, raw: Collection[int] = ()) -> None:
+    def __init__(self, model: bytes, raw: Collection[int] = (), longest: int = 1) -> None:
         if not looks_like_tflite(model):
             raise InvalidInput("not a TFLite model: its flatbuffer identifier is missing", code="bad_model")
         self._lock = threading.Lock()
@@ -79,8 +82,8 @@ class Runner:
         self._real = [i for i, details in enumerate(self.outputs) if details["quantization"][0] and i not in raw]
         self._shapes = [tuple(map(int, details["shape"])) for details in self.inputs]
         self._fixed_rows = self._shapes[0][0] if _fixed(self.inputs[0]) else None
-        free = sum(_bytes(details, 1) for details in self._interpreter.get_tensor_details() if _free(details))
-        self._step = self._fixed_rows or max(1, min(SUB_BATCH, _SUB_BATCH_BYTES // max(1, free)))
+        free = sum(_bytes(details, 1, longest) for details in self._interpreter.get_tensor_details() if _free(details))
+        self.step = self._fixed_rows or max(1, min(SUB_BATCH, _SUB_BATCH_BYTES // max(1, free)))
         self._largest = 0
         self.held = 0
         self._measure(self._shapes)
@@ -94,7 +97,7 @@ class Runner:
         MemoryError
             The model asks for more than there is.
         """
-        rows, fixed, step = len(inputs[0]), self._fixed_rows, self._step
+        rows, fixed, step = len(inputs[0]), self._fixed_rows, self.step
         if rows <= step:
             whole = fixed is None or fixed == rows
             return self._checked(self.once(inputs), rows) if whole else self._filled(inputs, step)
@@ -155,8 +158,9 @@ class Runner:
         size = sum(map(math.prod, shapes))
         if size > self._largest:
             rows = shapes[0][0] if shapes[0] else 1
-            self._largest = size
-            self.held = max(self.held, sum(_bytes(details, rows) for details in self._interpreter.get_tensor_details()))
+            longest = max(map(_longest, self.inputs, shapes))
+            held = sum(_bytes(details, rows, longest) for details in self._interpreter.get_tensor_details())
+            self._largest, self.held = size, max(self.held, held)
 
 
 def _free(details: dict[str, Any]) -> bool:
@@ -164,11 +168,23 @@ def _free(details: dict[str, Any]) -> bool:
     return bool((details["shape_signature"][:1] == -1).any())
 
 
-def _bytes(details: dict[str, Any], rows: int) -> int:
-    """What a tensor holds in a run of `rows`. Of those between operators the interpreter tells the shape of one row."""
-    shape: list[int] = details["shape"].tolist()
-    if _free(details):
-        shape[0] = max(shape[0], rows)
+def _longest(details: dict[str, Any], shape: Sequence[int]) -> int:
+    """The greatest size of the dimensions of an input that vary, besides the batch."""
+    varying: list[int] = details["shape_signature"].tolist()
+    return max((size for stated, size in zip(varying[1:], shape[1:], strict=True) if stated == -1), default=1)
+
+
+def _bytes(details: dict[str, Any], rows: int, longest: int) -> int:
+    """What a tensor holds at most in a run of `rows` whose other varying sizes are up to `longest`.
+
+    Of tensors between operators the interpreter tells the shape that the model was made with, whatever runs.
+    """
+    sizes: list[int] = details["shape"].tolist()
+    varying: list[int] = details["shape_signature"].tolist()
+    shape = [
+        max(size, longest if i else rows) if stated == -1 else size
+        for i, (size, stated) in enumerate(zip(sizes, varying, strict=True))
+    ]
     return math.prod(shape) * int(np.dtype(details["dtype"]).itemsize)
 
 

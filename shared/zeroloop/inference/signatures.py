@@ -28,6 +28,12 @@ def check(package: Package, inputs: Details, outputs: Details) -> None:
             raise _bad(f"has {len(found)} {side}, its signature {len(stated)}", f"signature.{side}")
         for i, (tensor, details) in enumerate(zip(stated, found, strict=True)):
             _check_tensor(tensor, details, f"signature.{side}[{i}]")
+    for side, stated in (("inputs", package.signature.inputs), ("outputs", package.signature.outputs)):
+        for i, tensor in enumerate(stated):
+            if -1 in tensor.greatest[1:]:  # memory follows from it, and not from the size of a request
+                raise _bad(
+                    f"has {tensor.name} of {tensor.shape}: state the greatest", f"signature.{side}[{i}].max_shape"
+                )
     if package.preprocessing.kind == TENSORS:
         _check_rows(package, inputs)
         _check_bounds(package.signature.inputs)

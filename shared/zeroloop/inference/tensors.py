@@ -69,10 +69,9 @@ def elements(tensor: Tensor, given: Given) -> list[Any]:
         raise InvalidInput(
             f"{tensor.name} is {DATATYPES[tensor.dtype]}, not {given.datatype}", field=f"{given.where}.datatype"
         )
-    if not fits(given.shape, tensor.shape):
+    if not fits(given.shape, tensor):
         raise InvalidInput(
-            f"{tensor.name} has the shape {tensor.shape}, where -1 varies, not {given.shape}",
-            field=f"{given.where}.shape",
+            f"{tensor.name} has the shape {stated(tensor)}, not {given.shape}", field=f"{given.where}.shape"
         )
     return flattened(given.data, given.shape, f"{given.where}.data")
 
@@ -116,8 +115,8 @@ def whole(tensor: Tensor, value: Any, where: str) -> Array:
 
 
 def _single(tensor: Tensor, nested: list[Any], shape: list[int], where: str) -> Array:
-    if not fits(shape, tensor.shape):
-        raise InvalidInput(f"has the shape {shape}, {tensor.shape} is wanted, where -1 varies", field=where)
+    if not fits(shape, tensor):
+        raise InvalidInput(f"has the shape {shape}, wanted is {stated(tensor)}", field=where)
     return _made(tensor, flattened(nested, shape, where), where).reshape(shape)
 
 
@@ -130,11 +129,18 @@ def _depth(value: Any) -> list[int]:
     return shape
 
 
-def fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
-    """Whether a shape is one that `wanted` describes: -1 there stands for any size but 0."""
-    return len(shape) == len(wanted) and all(
-        size == want or (want == -1 and size > 0) for size, want in zip(shape, wanted, strict=True)
+def fits(shape: Sequence[int], tensor: Tensor) -> bool:
+    """Whether `tensor` may have that shape: -1 stands for any size but 0, up to that of `max_shape`."""
+    return len(shape) == len(tensor.shape) and all(
+        size == wanted or (wanted == -1 and size > 0 and (most == -1 or size <= most))
+        for size, wanted, most in zip(shape, tensor.shape, tensor.greatest, strict=True)
     )
+
+
+def stated(tensor: Tensor) -> str:
+    """The shapes that `tensor` may have, in words."""
+    most = "" if tensor.max_shape is None else f" up to {tensor.max_shape}"
+    return f"{tensor.shape}{most}, where -1 varies"
 
 
 def flattened(data: list[Any], shape: Sequence[int], where: str) -> list[Any]:

@@ -191,7 +191,7 @@ def check_size(rows: int, outputs: Sequence[Output], package: Package) -> None:
     InvalidInput
     """
     told = sum(_NUMBER_BYTES * _width(output.shape) for output in outputs if output.datatype != "BYTES")
-    made = sum(_width(output.shape) for output in package.signature.outputs)
+    made = sum(_width(output.greatest) for output in package.signature.outputs)
     too_large = rows > 1 and rows * (receipt_bytes(package) + told) > MAX_ANSWER_BYTES
     if too_large or rows * made > _UNWANTED_NUMBERS:
         raise InvalidInput(_TOO_LARGE, field="inputs")
@@ -276,8 +276,11 @@ def metadata(name: str, versions: Sequence[int], model: Model) -> dict[str, Any]
                 Output(tensor.name, DATATYPES[tensor.dtype], tensor.shape),
                 {
                     **({"optional": True} if tensor.name in model.optional else {}),
-                    **({} if tensor.minimum is None else {"minimum": tensor.minimum}),
-                    **({} if tensor.maximum is None else {"maximum": tensor.maximum}),
+                    **{
+                        bound: getattr(tensor, bound)
+                        for bound in ("max_shape", "minimum", "maximum")
+                        if getattr(tensor, bound) is not None
+                    },
                 },
             )
             for tensor in model.inputs
