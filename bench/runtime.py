@@ -1,4 +1,4 @@
-"""Predict behind AWS's own runtime client: the CPU that it takes more than a handler that does nothing.
+"""Predict and the bare loop behind AWS's own runtime client: the CPU that they take more than a no-op.
 
 `awslambdaric`, the client inside Lambda's Python runtimes, asks a Runtime API on this machine for the gateway's events
 and hands the answers back, in a process of its own for each handler. Counted is that process's CPU time, the least of
@@ -22,7 +22,7 @@ from bench.workload import ROOT, event, reviews
 
 ROUNDS, REQUESTS = 40, 100
 LIMIT = 120.0
-HANDLERS = {"no-op": "bench.handlers.nothing", "predict": "bench.handlers.predict"}
+HANDLERS = {"no-op": "bench.handlers.nothing", "bare loop": "bench.handlers.bare", "predict": "bench.handlers.predict"}
 
 
 def main() -> None:
