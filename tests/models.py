@@ -167,6 +167,24 @@ def averaged(width: int) -> bytes:
     return graph.model([ids], [answer])
 
 
+@cache
+def flattened(width: int) -> bytes:
+    """As `averaged`, of all ids one behind the other, as exported models have them -> (rows, length)."""
+    graph = Graph()
+    ids, flat, answer = graph.tensor([-1, -1], "int32"), graph.tensor([-1], "int32"), graph.tensor([-1, -1])
+    found, steep = graph.tensor([-1, width]), graph.tensor([-1, width])
+    means, size = graph.tensor([-1]), graph.tensor([2], "int32")
+    options = schema.ShapeOptionsT()
+    options.outType = schema.TensorType.INT32
+    graph.operator("SHAPE", [ids], [size], options)
+    graph.operator("RESHAPE", [ids, graph.constant([-1], "int32")], [flat], schema.ReshapeOptionsT())
+    graph.operator("GATHER", [graph.constant(np.eye(4, width)), flat], [found], schema.GatherOptionsT())
+    graph.operator("LOGISTIC", [found], [steep])
+    graph.operator("MEAN", [steep, graph.constant([1], "int32")], [means], schema.ReducerOptionsT())
+    graph.operator("RESHAPE", [means, size], [answer], schema.ReshapeOptionsT())
+    return graph.model([ids], [answer])
+
+
 def averaging(width: int, longest: int) -> dict[str, bytes]:
     """The files of a package of `averaged`, for up to `longest` ids a row."""
     ids = {"name": "ids", "dtype": "int32", "shape": [-1, -1], "max_shape": [-1, longest], "minimum": 0, "maximum": 3}
@@ -382,6 +400,10 @@ def regression(columns: dict[str, Any], weights: tuple[float, ...], bias: float 
     about = {
         "task": "regression",
         "labels": [],
+        "signature": {
+            "inputs": [{"name": "input", "dtype": "float32", "shape": [-1, len(weights)]}],
+            "outputs": [{"name": "value", "dtype": "float32", "shape": [-1, 1]}],
+        },
         "preprocessing": {
             "kind": "columns", "parameters": columns, "digest": preprocessing.digest("columns", columns)
         },

@@ -84,6 +84,11 @@ def test_a_model_that_asks_for_gigabytes_is_refused_with_the_limit(tmp_path: Pat
 
 def test_a_length_that_takes_gigabytes_is_refused(tmp_path: Path) -> None:
     admission.try_out(models.save(tmp_path, models.averaging(512, longest=4_000)))
+    files = models.averaging(512, longest=200_000)  # 820 MB, which loading may take and a run may not
+    assert (
+        "more than 500 MB" in refusal(tmp_path, files).message
+        or "for want of memory" in refusal(tmp_path, files).message
+    )
     files = models.averaging(512, longest=1_000_000)
     assert "the model fails on tensors of [1, 1000000], maybe for want of memory" in refusal(tmp_path, files).message
 

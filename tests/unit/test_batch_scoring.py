@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import random
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -397,6 +398,21 @@ def test_a_line_of_json_is_read_by_itself_whatever_stands_beside_it(found: list[
     assert together == alone
 
 
+def test_the_wider_an_answer_the_fewer_rows_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = models.signature("float32", (-1, -1), longest=2_500)
+    wide = Model(models.tensors(models.identity("float32", (-1, -1)), stated, [{"x": [1]}] * 3))
+    asked, columns = [], wide.columns
+
+    def spied(values: Sequence[Any], where: Sequence[str]) -> Answers:
+        asked.append(len(values))
+        return columns(values, where)
+
+    monkeypatch.setattr(wide, "columns", spied)
+    run = Run(jsonl([{"inputs": {"x": [i]}} for i in range(900)]), "inbox/m/f.jsonl", wide).score()
+    assert [row["prediction"] for row in run.rows] == [{"y": [i]} for i in range(900)]
+    assert asked == [400, 400, 100]
+
+
 def test_rows_of_megabytes_are_held_one_run_at_a_time() -> None:
     line = b'{"text": "good", "other": "%s"}\n' % (b"x" * 300_000)
     run = Run(line * 40, "inbox/m/f.jsonl", TEXT, block=1 << 20)
@@ -717,7 +733,8 @@ def test_a_tensor_comes_out_by_the_type_of_its_signature_however_large(
     dtype: str, row: list[Any], stored: list[Any], output: str
 ) -> None:
     tensor = {"dtype": dtype, "shape": [-1, 2]}
-    signature = {"inputs": [{"name": "x", **tensor}], "outputs": [{"name": "y", **tensor}]}
+    bounds = {"minimum": -1, "maximum": 2**64 - 1} if "int" in dtype else {}
+    signature = {"inputs": [{"name": "x", **tensor, **bounds}], "outputs": [{"name": "y", **tensor}]}
     model = Model(models.tensors(models.identity(dtype), signature, [{"x": row}] * 3))
     run = Run(jsonl([{"inputs": {"x": row}}]), "inbox/m/f.jsonl", model, output=output).score()
     [(name, part)] = run.sink.objects.items()

@@ -102,7 +102,9 @@ def test_a_model_of_nan_is_refused() -> None:
 
 
 def of_tensors(model: bytes = models.recommender(), *args: Any, **changes: Any) -> None:
-    golden.check(Model(models.tensors(model, *args, **changes)))
+    loaded = Model(models.tensors(model, *args, **changes))
+    golden.check(loaded)
+    golden.check_greatest(loaded)
 
 
 ANSWERED = json.loads(models.tensors(models.recommender())["package.json"])["golden"]["cases"]
@@ -168,7 +170,7 @@ def test_a_size_that_varies_has_a_greatest(side: str, most: list[int] | None) ->
     about = json.loads(files["package.json"])
     about["signature"][side][0]["max_shape"] = most
     with pytest.raises(InvalidInput) as refused:
-        Model({**files, "package.json": json.dumps(about).encode()}).check_signature()
+        Model({**files, "package.json": json.dumps(about).encode()})
     assert (refused.value.code, refused.value.field) == ("bad_package", f"signature.{side}[0].max_shape")
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -168,7 +169,7 @@ def test_tensors_are_counted_for_the_largest_run_and_stay() -> None:
 def test_where_rows_are_large_fewer_run_at_a_time(width: int, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     runner, asked = Runner(models.wide(width)), []
 
-    def once(inputs: list[Rows]) -> list[Rows]:
+    def once(inputs: list[Rows], _wanted: None) -> list[Rows]:
         asked.append(len(inputs[0]))
         return inputs
 
@@ -178,15 +179,36 @@ def test_where_rows_are_large_fewer_run_at_a_time(width: int, step: int, monkeyp
     assert set(asked[:-1]) == {step}
 
 
+@pytest.mark.parametrize("model", [models.averaged, models.flattened])
 @pytest.mark.parametrize(("longest", "step"), [(1, SUB_BATCH), (100, SUB_BATCH), (1_000, 15), (1_000_000, 1)])
-def test_where_rows_may_be_long_fewer_run_at_a_time(longest: int, step: int) -> None:
-    assert Runner(models.averaged(512), longest=longest).step == step
+def test_where_rows_may_be_long_fewer_run_at_a_time(longest: int, step: int, model: Callable[[int], bytes]) -> None:
+    runner = Runner(model(512))
+    runner.bound([[-1, longest], [-1, longest][: len(runner.outputs[0]["shape"])]])
+    assert runner.step == step
 
 
-def test_the_length_of_rows_counts_as_well_as_their_number() -> None:
-    runner = Runner(models.averaged(64), longest=1_000)
+def test_where_outputs_may_be_long_fewer_run_at_a_time() -> None:
+    runner = Runner(models.identity("float32", (-1, -1)))
+    runner.bound([[-1, 8], [-1, 8_000_000]])
+    assert runner.step == 1
+
+
+@pytest.mark.parametrize("model", [models.averaged, models.flattened])
+def test_the_length_of_rows_counts_as_well_as_their_number(model: Callable[[int], bytes]) -> None:
+    runner = Runner(model(64))
     runner.run([np.ones((2, 500), np.int32)])
     assert runner.held == pytest.approx(2 * 2 * 500 * 64 * 4, rel=0.1)
+    runner.run([np.ones((1, 900), np.int32)])  # more numbers in a row, and fewer in all
+    assert runner.held == pytest.approx(2 * 2 * 500 * 64 * 4, rel=0.1)
+
+
+def test_only_the_outputs_that_are_wanted_are_copied() -> None:
+    runner, inputs = Runner(models.recommender()), [np.zeros((250, 1), np.int32), np.ones((250, 2), np.float32)]
+    sums, best = runner.run(inputs)
+    [alone] = runner.run(inputs, [1])
+    assert alone.tolist() == best.tolist()
+    assert [one.tolist() for one in runner.run(inputs, [0])] == [sums.tolist()]
+    assert runner.run(inputs, []) == []
 
 
 def test_a_model_of_large_rows_answers_within_its_bytes() -> None:

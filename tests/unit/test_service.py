@@ -3,6 +3,7 @@
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -17,7 +18,7 @@ from zeroloop.inference.receipts import Key, verify
 from zeroloop.inference.record import LogRecord, Shadow
 from zeroloop.inference.requests import PredictRequest
 from zeroloop.inference.service import Predictor, present, present_inferred
-from zeroloop.inference.v2 import InferRequest, Input, Parameters
+from zeroloop.inference.v2 import InferRequest, Input, Parameters, Wanted
 from zeroloop.inference.warm import Served, WarmModels
 from zeroloop.registry.rules import Arm, Lineup, State, Version
 from zeroloop.registry.rules import Test as Running
@@ -149,11 +150,47 @@ def test_a_bug_in_a_shadow_is_told_in_the_log_and_fails_no_request(capsys: pytes
     assert "a bug of ours" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("asked", ["predict", "infer"])
+def test_a_shadow_of_more_scores_than_memory_holds_is_not_run(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [f"label-{i:04}" for i in range(2_000)]
+    monkeypatch.setitem(MODELS, 2, Model(models.package(models.dense(outputs=2_000), labels=labels, scored=labels)))
+    record = LogRecord(time=1, request_id="r", model="m", status=200, latency_ms=0.0)
+    predictor = shadowed(2)
+    if asked == "predict":
+        predictor.predict("m", PredictRequest(instances=[{"features": FEATURES}] * 1000, unit="user-1"), record)
+    else:
+        columns = [Input(name, [1000], "FP64", [value] * 1000) for name, value in FEATURES.items()]
+        predictor.infer("m", None, InferRequest(columns, parameters=Parameters(unit="user-1")), record)
+    assert {told.shadow for told in record.predictions} == {Shadow(2, code="too_large")}
+
+
+def spied(copied: list[tuple[int, list[int]]], number: int, run: Any, inputs: Any, wanted: list[int]) -> Any:
+    copied.append((number, wanted))
+    return run(inputs, wanted)
+
+
+def test_of_a_shadow_only_the_answer_is_copied_out_of_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = {"tolerance": 1, "cases": []}
+    about: dict[str, Any] = {"task": "binary", "labels": ["a", "b"], "answer": "sums", "golden": cases}
+    copied: list[tuple[int, list[int]]] = []
+    for number in (1, 2):
+        model = Model(models.tensors(models.recommender(), **about))
+        monkeypatch.setitem(MODELS, number, model)
+        monkeypatch.setattr(model, "_run", partial(spied, copied, number, model._run))
+    given = [Input("user", [1, 1], "INT32", [0]), Input("numbers", [1, 2], "FP32", [0.5, 0.25])]
+    for wanted, places in (([], [0, 1]), ([Wanted("best")], [0, 1]), ([Wanted("sums")], [0])):
+        copied.clear()
+        record = LogRecord(time=1, request_id="r", model="m", status=200, latency_ms=0.0)
+        request = InferRequest(given, outputs=wanted, parameters=Parameters(unit="user-1"))
+        shadowed(2).infer("m", None, request, record)
+        assert copied == [(1, places), (2, [0])]
+
+
 def test_a_shadow_that_answers_another_number_of_instances_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = MODELS[2]
 
     class Short:
-        size, held = whole.size, whole.held
+        size, held, package = whole.size, whole.held, whole.package
 
         @staticmethod
         def answers(values: list[Any], where: list[str]) -> Result:

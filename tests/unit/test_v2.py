@@ -188,6 +188,10 @@ def test_the_metadata_says_how_large_a_tensor_may_be() -> None:
     told = v2.metadata("mean", [1], Model(models.averaging(8, longest=100)))
     bounds = {"max_shape": [-1, 100], "minimum": 0, "maximum": 3}
     assert told["inputs"] == [{"name": "ids", "datatype": "INT32", "shape": [-1, -1], "parameters": bounds}]
+    stated = models.signature("float32", (-1, -1), longest=4)
+    same = Model(models.tensors(models.identity("float32", (-1, -1)), stated, [{"x": [1]}] * 3))
+    [output] = v2.metadata("same", [1], same)["outputs"]
+    assert output["parameters"] == {"max_shape": [-1, 4]}
 
 
 def test_nan_is_no_answer() -> None:
@@ -233,13 +237,23 @@ def test_what_lambda_could_not_answer_is_refused_before_it_is_run(
         v2.check_size(rows, wanted, described)
 
 
-def test_outputs_that_nobody_asked_for_have_a_bound_too() -> None:
-    wide = msgspec.structs.replace(TEXT.package.signature.outputs[0], shape=[-1, 50_000])
-    signature = msgspec.structs.replace(TEXT.package.signature, outputs=[TEXT.package.signature.outputs[0], wide])
-    described = msgspec.structs.replace(TEXT.package, signature=signature)
-    v2.check_size(300, [], described)
+def test_an_output_that_varies_is_bounded_by_the_greatest_that_it_may_be() -> None:
+    stated = models.signature("float32", (-1, -1), longest=50_000)
+    wide = Model(models.tensors(models.identity("float32", (-1, -1)), stated, [{"x": [1]}] * 3)).package
+    outputs = v2.offered(wide)
+    v2.check_size(300, outputs, wide)
+    v2.check_size(1000, [], wide)
     with pytest.raises(InvalidInput, match="too large"):
-        v2.check_size(1000, [], described)
+        v2.check_size(1000, outputs, wide)
+
+
+def test_scores_that_nobody_asked_for_have_a_bound_too() -> None:
+    described = msgspec.structs.replace(TEXT.package, task="multiclass", labels=[f"{i}" for i in range(2_000)])
+    wanted = v2.wanted(parsed(WORDS, outputs=[{"name": "prediction"}]), described)
+    v2.check_size(500, wanted, described)
+    with pytest.raises(InvalidInput, match="at most 500 rows to a model of 2,000 labels") as refused:
+        v2.check_size(1000, wanted, described)
+    assert refused.value.code == "too_large"
 
 
 def test_an_output_is_answered_once() -> None:

@@ -6,7 +6,6 @@ from zeroloop.batch import cuts, detect, scoring
 from zeroloop.batch.rules import Chunk, Options, Plan, Unreadable
 from zeroloop.batch.scoring import Stored, unpack
 from zeroloop.batch.streams import Counted, as_utf8
-from zeroloop.inference.runtime import SUB_BATCH
 
 CHUNK_BYTES = 64_000_000
 CHUNK_SECONDS = 100.0
@@ -43,7 +42,7 @@ def plan(stored: Stored, key: str, options: Options, row_seconds: float | None) 
         chunk_bytes=chunk_bytes,
         piece_rows=piece_rows,
         piece_bytes=PIECE_BYTES,
-        batch_rows=_batch_rows(piece_rows),
+        batch_rows=scoring.whole_calls(min(scoring.BATCH_ROWS, piece_rows)),  # between two looks at the clock
     )
     if form == "parquet":
         return _parquet(stored, work)
@@ -61,13 +60,6 @@ def plan(stored: Stored, key: str, options: Options, row_seconds: float | None) 
     found = replace(work, delimiter=delimiter, encoding=named, columns=columns, declared=declared, start=start)
     chunks = 1 if found.streamed else len(cuts.stretches(start, stored.size, chunk_bytes))
     return _bounded(found, chunks, measured=chunks > 1)
-
-
-def _batch_rows(piece_rows: int) -> int:
-    """Rows between two looks at the clock: no more than a piece has, in whole calls of the interpreter."""
-    if piece_rows < SUB_BATCH:
-        return piece_rows
-    return min(scoring.BATCH_ROWS, piece_rows // SUB_BATCH * SUB_BATCH)
 
 
 def _parquet(stored: Stored, work: Plan) -> Plan:

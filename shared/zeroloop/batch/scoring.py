@@ -20,10 +20,12 @@ from zeroloop.batch.streams import Counted, Record, Run
 from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference.answers import Answers, NotANumber
 from zeroloop.inference.model import Model
-from zeroloop.inference.runtime import ModelFailed
+from zeroloop.inference.runtime import SUB_BATCH, ModelFailed
 
 BATCH_ROWS = 1_000
 """Rows that are parsed and predicted together; the interpreter is called with a tenth of them (`runtime.SUB_BATCH`)."""
+_BATCH_NUMBERS = 1_000_000
+"""Of the answers to them: as numbers of Python they take 32 MB."""
 _FEW_REFUSALS = 8
 _PLACES = [str(i) for i in range(BATCH_ROWS)]
 _PLACE = re.compile(r"^\d+")
@@ -83,6 +85,7 @@ class Worker:
         self._stored = stored
         self._sink = sink
         self._fields = Fields(model.package, model.field, plan)
+        self._batch_rows = whole_calls(max(1, min(plan.batch_rows, _BATCH_NUMBERS // model.width)))
 
     def score(self, chunk: Chunk, before: Piece | None, late: Callable[[], bool]) -> bool:
         """Score `chunk` from behind the piece that was written last; whether it got to its end before it was `late`.
@@ -123,7 +126,7 @@ class Worker:
             return
         share = _share(chunk, self._stored.size, streamed=self._plan.streamed)
         blocks, taken = _opened(self._stored, self._plan, chunk, at)
-        for run in streams.runs(blocks, at, self._plan.batch_rows, quotes=self._plan.format == "csv"):
+        for run in streams.runs(blocks, at, self._batch_rows, quotes=self._plan.format == "csv"):
             if run.open:
                 raise Unreadable.unclosed(row + len(run.ends) - 1)
             rows, rejects, lines = parse(run, row, self._plan, self._fields)
@@ -138,13 +141,18 @@ class Worker:
         file = tables.Parquet(self._stored)
         self._fields.numbered = file.numbered
         found = file.rows(at, chunk.end, self._fields.columns)
-        while some := list(_some(found, self._plan.batch_rows)):
+        while some := list(_some(found, self._batch_rows)):
             values, ids = zip(*map(self._fields.of_object, some), strict=True)
             record = partial(_of_table, some, at + 1)
             rows = Rows(range(at + 1, at + 1 + len(some)), ids, values)
             at += len(some)
             read = (at - chunk.start) / max(1, chunk.end - chunk.start)
             yield Batch(rows, [], 0, record, len(some), at, at + 1, read)
+
+
+def whole_calls(n_rows: int) -> int:
+    """So many rows at most, in whole calls of the interpreter."""
+    return n_rows // SUB_BATCH * SUB_BATCH or n_rows
 
 
 def _some(found: Iterator[dict[str, Any]], most: int) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ _TIMED = 3
 
 
 def check(model: Model) -> None:
-    """Refuse a model that isn't what its package says: its signature, its ids, its golden predictions.
+    """Refuse a model that isn't what its package says: its ids, its golden predictions.
 
     Each prediction alone, and all in one batch: a model that mixes the rows of a batch would answer some callers
     wrongly. Where rows may differ in shape, each in a batch with itself; where there are no rows, alone only.
@@ -25,7 +25,6 @@ def check(model: Model) -> None:
     InvalidInput
         `golden`: fewer than 3 cases, scores outside [0, 1], or which case is off and by how much. `bad_package`.
     """
-    model.check_signature()
     cases = model.package.golden.cases
     if len(cases) < LEAST_GOLDEN:
         raise _off(f"{len(cases)} golden predictions, at least {LEAST_GOLDEN} are needed", "golden.cases")
@@ -41,7 +40,24 @@ def check(model: Model) -> None:
         for row, i in enumerate(batch):
             _compare(model.package, i, _scores(model, result, row), "in a batch of them all the model answers")
     model.run_at_the_ends(values[0], where[0])
-    _check_shapes(model.package, model.run_at_its_greatest(values[0], where[0]))
+
+
+def check_greatest(model: Model) -> float:
+    """Refuse a model that fails on the greatest tensors that its signature allows, or answers greater ones.
+
+    Returns the seconds that a row of them takes.
+
+    Raises
+    ------
+    InvalidInput
+        `bad_package`
+    MemoryError
+    """
+    value, started = model.package.golden.cases[0].instance[model.field], clock.monotonic()
+    outputs = model.run_at_its_greatest(value, f"golden.cases[0].instance.{model.field}")
+    seconds = clock.monotonic() - started
+    _check_shapes(model.package, outputs)
+    return seconds / (len(outputs[0]) if model.rows else 1)
 
 
 def row_seconds(model: Model) -> float:
@@ -65,13 +81,10 @@ def _batches(model: Model, n: int) -> list[list[int]]:
 
 def _scores(model: Model, result: Result, row: int) -> dict[str, Any]:
     """The scores of a row by label; for regression the number itself, as `value`; for tensors each output's."""
-    answer, stated = result.answers[row], model.package.signature.outputs
-    _check_shapes(model.package, result.outputs)
+    answer = result.answers[row]
+    _check_shapes(model.package, list(result.outputs.values()))
     if model.package.task == "tensors":
-        return {
-            tensor.name: output[row] if model.rows else output
-            for output, tensor in zip(result.outputs, stated, strict=True)
-        }
+        return {name: output[row] if model.rows else output for name, output in result.outputs.items()}
     return dict(answer.scores) or {"value": answer.prediction}
 
 

@@ -1,13 +1,12 @@
 """A version ready to answer: its package, its preprocessing and its interpreter."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from math import prod
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
@@ -23,12 +22,12 @@ BASELINE = "baseline.json"
 
 
 class Result(Struct, frozen=True, gc=False):
-    """Of each row the instance, its answer and (if asked) what the log keeps; the outputs, in the signature's order."""
+    """Of each row the instance, its answer and (if asked) what the log keeps; the wanted outputs, by name."""
 
     values: Sequence[Any]
     answers: list[Answer]
     features: Callable[[], list[Any]]
-    outputs: list[Array]
+    outputs: dict[str, Array]
 
 
 class Model:
@@ -51,7 +50,7 @@ class Model:
     Raises
     ------
     InvalidInput
-        What doesn't fit: the contract, preprocessing other than at training, shapes, labels.
+        What doesn't fit: the contract, preprocessing other than at training, the signature, labels.
 
     """
 
@@ -69,9 +68,11 @@ class Model:
         self._reader = readers.reader(self.package, files.get(TOKENIZER))
         self._headed = self.package.task != "tensors"
         self.rows = signature.inputs[0].shape[:1] == [-1] or declared.kind != preprocessing.TENSORS
-        longest = max(chain.from_iterable(tensor.varying for tensor in signature.inputs))
+        self._names = [output.name for output in signature.outputs]
+        self._answered = {self.package.answered} if self._headed else set()
+        self._head = sorted(self._answered)
         raw = {i for i, output in enumerate(signature.outputs) if output.dtype != "float32"}
-        self._runner = Runner(files["model.tflite"], raw - {self.package.answered} if self._headed else raw, longest)
+        self._runner = Runner(files["model.tflite"], raw - self._answered)
         self._answer = partial(answer, self.package)
         self._run = self._runner.run if self.rows else self._runner.once
         self.size = sum(len(data) for data in files.values())
@@ -81,11 +82,21 @@ class Model:
             signatures.check_encoder(self.encoder, self._runner.inputs)
         if self._headed:
             signatures.check_labels(self.package, self._runner.outputs)
+        signatures.check(self.package, self._runner.inputs, self._runner.outputs)
+        self._runner.bound([tensor.greatest for tensor in (*signature.inputs, *signature.outputs)])
 
     @property
     def field(self) -> str:
         """What an instance holds: `text`, `features` or `inputs`."""
         return self._reader.field
+
+    @property
+    def width(self) -> int:
+        """Numbers that a row's answer holds at the most."""
+        if self._headed:
+            return max(1, len(self.package.labels))
+        shapes = [output.greatest for output in self.package.signature.outputs]
+        return sum(prod(shape[1:] if self.rows else shape) for shape in shapes)
 
     @property
     def held(self) -> int:
@@ -110,36 +121,29 @@ class Model:
         """As `predict`, with all that came of it."""
         if not self._headed:
             raise InvalidInput("this model answers tensors: ask it by /v2/models/{model}/infer", field=self.field)
-        return self.run(values, where)
+        return self._result(self._reader.take(values, where), self._head)
 
     def run(self, values: Sequence[Any], where: Sequence[str]) -> Result:
-        """As `answers`, also of a model that answers nothing but tensors."""
-        return self._result(self._reader.take(values, where))
+        """As `answers`, also of a model that answers nothing but tensors, and with all outputs."""
+        return self._result(self._reader.take(values, where), range(len(self._names)))
 
     def answers_to(self, rows: Array) -> list[Answer]:
         """An answer for each row as the model's encoder makes them."""
         nothing = [None] * len(rows)
-        return self._result(Taken(nothing, [rows], lambda: nothing)).answers
+        return self._result(Taken(nothing, [rows], lambda: nothing), self._head).answers
 
-    def infer(self, given: Mapping[str, Given]) -> Result:
+    def infer(self, given: Mapping[str, Given], wanted: Collection[str] | None = None) -> Result:
         """What the model answers to named tensors: all of `inputs` but for the optional ones, with equally many rows.
+
+        `wanted` names the outputs that are wanted besides the one that the answers are made of, if not all.
 
         Raises
         ------
         InvalidInput
             Names the tensor, or the element within it.
         """
-        return self._result(self._reader.read(given))
-
-    def check_signature(self) -> None:
-        """Refuse a model that isn't what its package's signature says: for admission, a READY version has passed.
-
-        Raises
-        ------
-        InvalidInput
-            `bad_package`: names the tensor.
-        """
-        signatures.check(self.package, self._runner.inputs, self._runner.outputs)
+        places = [i for i, name in enumerate(self._names) if wanted is None or name in wanted or i in self._answered]
+        return self._result(self._reader.read(given), places)
 
     def run_at_the_ends(self, value: Any, where: str) -> None:
         """Run `value` with the least and the greatest ids that requests can bring, in the place of its own.
@@ -156,7 +160,7 @@ class Model:
                 for array, ends in zip(taken.arrays, self._reader.ends, strict=True)
             ]
             try:
-                self._result(replace(taken, arrays=filled))
+                self._run(filled)
             except ModelFailed as error:
                 found = [ends[end] for ends in self._reader.ends if ends]
                 raise InvalidInput(
@@ -191,19 +195,19 @@ class Model:
     def columns(self, values: Sequence[Any], where: Sequence[str]) -> Answers:
         """As `run`, of many rows and by column; of a model of tensors, `predictions` are its outputs by name."""
         taken = self._reader.take(values, where)
-        outputs = self._run(taken.arrays)
         if self._headed:
-            return answers(self.package, outputs[self.package.answered].reshape(len(values), -1))
-        names = [output.name for output in self.package.signature.outputs]
+            [output] = self._run(taken.arrays, self._head)
+            return answers(self.package, output.reshape(len(values), -1))
+        outputs = self._run(taken.arrays)
         listed = [tensors.listed(output) if self.rows else [tensors.listed(output)] for output in outputs]
-        told = [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
+        told = [dict(zip(self._names, row, strict=True)) for row in zip(*listed, strict=True)]
         return Answers(told, [None] * len(told))
 
-    def _result(self, taken: Taken) -> Result:
-        outputs = self._run(taken.arrays)
+    def _result(self, taken: Taken, wanted: Sequence[int]) -> Result:
+        outputs = {self._names[i]: array for i, array in zip(wanted, self._run(taken.arrays, wanted), strict=True)}
         n = len(taken.values)
         if self._headed:
-            rows = outputs[self.package.answered].reshape(n, -1).tolist()
+            rows = outputs[self._names[self.package.answered]].reshape(n, -1).tolist()
             told = list(map(self._answer, rows))
         else:
             told = [UNLABELLED] * n

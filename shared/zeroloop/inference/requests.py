@@ -49,6 +49,7 @@ _sent = attrgetter(*_ONE_OF)
 MAX_ANSWER_BYTES = 5_000_000
 _RECEIPT_BYTES = 700
 _SCORE_BYTES = 24
+_MOST_SCORES = 1_000_000
 
 
 def inputs(request: PredictRequest, field: str) -> tuple[list[Any], list[str]]:
@@ -106,6 +107,23 @@ def check_size(n_instances: int, package: Package) -> None:
         raise InvalidInput(
             f"send at most {most:,} instances to a model of {len(package.labels):,} labels, not {n_instances:,}",
             field="instances",
+        )
+
+
+def check_scores(n_rows: int, package: Package) -> None:
+    """Refuse more scores than memory should hold, whoever is to see them.
+
+    Raises
+    ------
+    InvalidInput
+        `too_large`
+    """
+    if n_rows > 1 and n_rows * len(package.labels) > _MOST_SCORES:
+        most = max(1, _MOST_SCORES // len(package.labels))
+        raise InvalidInput(
+            f"send at most {most:,} rows to a model of {len(package.labels):,} labels, not {n_rows:,}",
+            code="too_large",
+            field="inputs",
         )
 
 

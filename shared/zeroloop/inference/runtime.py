@@ -2,7 +2,8 @@
 
 import math
 import threading
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -46,15 +47,14 @@ class Runner:
     The interpreter itself isn't: two threads on one of them made 9 silently wrong answers in 10,000, hence the lock.
     Quantised inputs take real numbers, or what they hold; quantised outputs give real numbers, those in `raw` (by their
     place) what they hold. A model that was made for one batch size runs in steps of it, the last one filled up.
-    `longest` is the greatest size that a dimension which varies may have, besides the batch.
 
     Attributes
     ----------
     step
         Rows of one run: the batch that the model was made for; else 100, or as many as 64 MB of tensors hold.
     held
-        Bytes of the interpreter's tensors in the largest run so far, which it doesn't give back: an upper bound, some
-        share their place.
+        Bytes of the interpreter's tensors in the largest run so far, which it doesn't give back. By what the model
+        tells of those between its operators: some share their place, others may grow beyond all inputs and outputs.
 
     Raises
     ------
@@ -64,7 +64,7 @@ class Runner:
         The model asks for more than there is.
     """
 
-    def __init__(self, model: bytes, raw: Collection[int] = (), longest: int = 1) -> None:
+    def __init__(self, model: bytes, raw: Collection[int] = ()) -> None:
         if not looks_like_tflite(model):
             raise InvalidInput("not a TFLite model: its flatbuffer identifier is missing", code="bad_model")
         self._lock = threading.Lock()
@@ -79,17 +79,30 @@ class Runner:
             raise InvalidInput("the model has no input or no output", code="bad_model")
         self._takes = [(details["index"], np.dtype(details["dtype"]), details) for details in self.inputs]
         self._gives = [details["index"] for details in self.outputs]
-        self._real = [i for i, details in enumerate(self.outputs) if details["quantization"][0] and i not in raw]
+        self._all = range(len(self.outputs))
+        self._real = {i for i, details in enumerate(self.outputs) if details["quantization"][0] and i not in raw}
         self._shapes = [tuple(map(int, details["shape"])) for details in self.inputs]
         self._fixed_rows = self._shapes[0][0] if _fixed(self.inputs[0]) else None
-        free = sum(_bytes(details, 1, longest) for details in self._interpreter.get_tensor_details() if _free(details))
-        self.step = self._fixed_rows or max(1, min(SUB_BATCH, _SUB_BATCH_BYTES // max(1, free)))
-        self._largest = 0
+        own = {details["index"] for details in (*self.inputs, *self.outputs)}
+        self._between = _Between(
+            details for details in self._interpreter.get_tensor_details() if details["index"] not in own
+        )
+        self.bound([details["shape"].tolist() for details in (*self.inputs, *self.outputs)])
         self.held = 0
         self._measure(self._shapes)
 
-    def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """The outputs for `inputs`, one (rows, ...) array each, in the order of the model's own lists.
+    def bound(self, greatest: Sequence[Sequence[int]]) -> None:
+        """Say how large inputs and then outputs may be, which `step` follows from; what -1 stands for counts once."""
+        own = (*self.inputs, *self.outputs)
+        sizes = [
+            math.prod(map(abs, shape[1:])) * np.dtype(details["dtype"]).itemsize
+            for details, shape in zip(own, greatest, strict=True)
+        ]
+        row = sum(sizes) + self._between.bytes(1, max(map(_varying, own, greatest)), growing=True)
+        self.step = self._fixed_rows or max(1, min(SUB_BATCH, _SUB_BATCH_BYTES // max(1, row)))
+
+    def run(self, inputs: Sequence[Array], wanted: Sequence[int] | None = None) -> list[Array]:
+        """The outputs for `inputs`, one (rows, ...) array each; all in the model's own order, or those `wanted`.
 
         Raises
         ------
@@ -100,11 +113,11 @@ class Runner:
         rows, fixed, step = len(inputs[0]), self._fixed_rows, self.step
         if rows <= step:
             whole = fixed is None or fixed == rows
-            return self._checked(self.once(inputs), rows) if whole else self._filled(inputs, step)
-        parts = [self.run([array[start : start + step] for array in inputs]) for start in range(0, rows, step)]
+            return self._checked(self.once(inputs, wanted), rows) if whole else self._filled(inputs, step, wanted)
+        parts = [self.run([array[start : start + step] for array in inputs], wanted) for start in range(0, rows, step)]
         return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)]
 
-    def once(self, inputs: Sequence[Array]) -> list[Array]:
+    def once(self, inputs: Sequence[Array], wanted: Sequence[int] | None = None) -> list[Array]:
         """The outputs for `inputs` as they are: for models whose first dimension is no batch.
 
         Raises
@@ -114,13 +127,13 @@ class Runner:
         """
         with self._lock:
             try:
-                return self._answers(inputs)
+                return self._answers(inputs, self._all if wanted is None else wanted)
             except (RuntimeError, ValueError) as error:
                 raise ModelFailed(f"the model fails on this input: {_said(error)}") from error
 
-    def _filled(self, inputs: Sequence[Array], step: int) -> list[Array]:
+    def _filled(self, inputs: Sequence[Array], step: int, wanted: Sequence[int] | None) -> list[Array]:
         """The outputs for fewer rows than the model was made for."""
-        outputs = self._checked(self.once([_padded(array, step) for array in inputs]), step)
+        outputs = self._checked(self.once([_padded(array, step) for array in inputs], wanted), step)
         return [array[: len(inputs[0])] for array in outputs]
 
     def _checked(self, outputs: list[Array], rows: int) -> list[Array]:
@@ -129,7 +142,7 @@ class Runner:
                 raise ModelFailed(f"the model answers {out.shape} for {rows} rows")
         return outputs
 
-    def _answers(self, inputs: Sequence[Array]) -> list[Array]:
+    def _answers(self, inputs: Sequence[Array], wanted: Sequence[int]) -> list[Array]:
         shapes = list(map(_shape, inputs))
         resized = shapes != self._shapes
         if resized:
@@ -141,9 +154,10 @@ class Runner:
         interpreter.invoke()
         if resized:
             self._measure(shapes)
-        outputs = list(map(interpreter.get_tensor, self._gives))
-        for i in self._real:
-            outputs[i] = _real(outputs[i], self.outputs[i])
+        outputs = [interpreter.get_tensor(self._gives[i]) for i in wanted]
+        if self._real:
+            pairs = zip(outputs, wanted, strict=True)
+            return [_real(output, self.outputs[i]) if i in self._real else output for output, i in pairs]
         return outputs
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:
@@ -154,38 +168,42 @@ class Runner:
         self._shapes = shapes
 
     def _measure(self, shapes: list[tuple[int, ...]]) -> None:
-        """Note what the tensors hold, after a run on larger inputs than any before."""
-        size = sum(map(math.prod, shapes))
-        if size > self._largest:
-            rows = shapes[0][0] if shapes[0] else 1
-            longest = max(map(_longest, self.inputs, shapes))
-            held = sum(_bytes(details, rows, longest) for details in self._interpreter.get_tensor_details())
-            self._largest, self.held = size, max(self.held, held)
+        """Note what the tensors hold in a run of inputs of these shapes."""
+        rows = shapes[0][0] if shapes[0] else 1
+        longest = max(map(_varying, self.inputs, shapes))
+        own = (*self._interpreter.get_input_details(), *self._interpreter.get_output_details())
+        sizes = [math.prod(details["shape"].tolist()) * np.dtype(details["dtype"]).itemsize for details in own]
+        self.held = max(self.held, sum(sizes) + self._between.bytes(rows, longest))
 
 
-def _free(details: dict[str, Any]) -> bool:
-    """Whether the tensor grows with the rows."""
-    return bool((details["shape_signature"][:1] == -1).any())
+class _Between:
+    """What a model's tensors between inputs and outputs hold, by their `details`.
 
-
-def _longest(details: dict[str, Any], shape: Sequence[int]) -> int:
-    """The greatest size of the dimensions of an input that vary, besides the batch."""
-    varying: list[int] = details["shape_signature"].tolist()
-    return max((size for stated, size in zip(varying[1:], shape[1:], strict=True) if stated == -1), default=1)
-
-
-def _bytes(details: dict[str, Any], rows: int, longest: int) -> int:
-    """What a tensor holds at most in a run of `rows` whose other varying sizes are up to `longest`.
-
-    Of tensors between operators the interpreter tells the shape that the model was made with, whatever runs.
+    The interpreter tells where they vary, and not how large they are in a run. So a size that varies is taken for that
+    of the longest input, and one that stands alone and first for all rows' sequences, one behind the other.
     """
-    sizes: list[int] = details["shape"].tolist()
-    varying: list[int] = details["shape_signature"].tolist()
-    shape = [
-        max(size, longest if i else rows) if stated == -1 else size
-        for i, (size, stated) in enumerate(zip(sizes, varying, strict=True))
-    ]
-    return math.prod(shape) * int(np.dtype(details["dtype"]).itemsize)
+
+    def __init__(self, details: Iterable[dict[str, Any]]) -> None:
+        self._bytes: Counter[tuple[bool, int]] = Counter()
+        for one in details:
+            stated: list[int] = one["shape_signature"].tolist()
+            by_row, varying = stated[:1] == [-1], stated.count(-1)
+            size = math.prod(size for size in stated if size != -1) * np.dtype(one["dtype"]).itemsize
+            self._bytes[by_row, max(1, varying - 1) if by_row else varying] += size
+
+    def bytes(self, rows: int, longest: int, *, growing: bool = False) -> int:
+        """In a run of `rows` rows of sequences up to `longest`; if `growing`, without those that rows don't change."""
+        return sum(
+            size * longest**power * (rows if by_row else 1)
+            for (by_row, power), size in self._bytes.items()
+            if by_row or not growing
+        )
+
+
+def _varying(details: dict[str, Any], shape: Sequence[int]) -> int:
+    """The greatest size of the dimensions that vary, besides the batch; 1 if there are none."""
+    stated: list[int] = details["shape_signature"].tolist()
+    return max((size for size, one in zip(shape[1:], stated[1:], strict=True) if one == -1), default=1)
 
 
 def _said(error: Exception) -> str:

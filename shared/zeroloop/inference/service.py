@@ -16,7 +16,7 @@ from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.model import Model, Result
 from zeroloop.inference.receipts import Receipt
 from zeroloop.inference.record import LogRecord, Prediction, Shadow, input_digest
-from zeroloop.inference.requests import PredictRequest, check_size, inputs
+from zeroloop.inference.requests import PredictRequest, check_scores, check_size, inputs
 from zeroloop.inference.v2 import InferRequest
 from zeroloop.inference.warm import Served, WarmModels
 from zeroloop.registry.rules import answering
@@ -76,11 +76,12 @@ class Predictor:
         wanted, given = v2.wanted(request, model.package), v2.given(request, model)
         if model.rows:
             v2.check_size(next(iter(given.values())).shape[0], wanted, model.package)
-        result = model.infer(given)
+        result = model.infer(given, {output.name for output in wanted})
         outputs = v2.tensors(wanted, model.package, result)
         shadows = None
         if shadow is not None:
-            shadows = self._score_beside(served, shadow, result, lambda other: other.infer(v2.given(request, other)))
+            run = partial(_infer_alone, request=request)
+            shadows = self._score_beside(served, shadow, result, run)
         self._sign(unit, served, result, record, shadows)
         return served, outputs
 
@@ -122,7 +123,9 @@ class Predictor:
     ) -> list[Shadow]:
         """What version `number` says of the same instances. Whatever happens to it, the caller has an answer."""
         try:
-            found = run(self._models.get(served.version.model_id, number).model)
+            model = self._models.get(served.version.model_id, number).model
+            check_scores(len(result.answers), model.package)
+            found = run(model)
             return [
                 Shadow(number, label(answer), score(answer))
                 for answer, _ in zip(found.answers, result.answers, strict=True)
@@ -179,6 +182,11 @@ class Predictor:
         """After a restore from a snapshot: lineups and the key are as old as the snapshot."""
         self._lineups.expire()
         self._signing_key.forget()
+
+
+def _infer_alone(model: Model, request: InferRequest) -> Result:
+    """What `model` answers to `request`, without the outputs that nobody will see."""
+    return model.infer(v2.given(request, model), ())
 
 
 def label(answer: Answer) -> str | None:

@@ -15,16 +15,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference.answers import Answer, NotANumber
 from zeroloop.inference.model import Model, Result
-from zeroloop.inference.package import Package
+from zeroloop.inference.package import Package, Tensor
 from zeroloop.inference.preprocessing import TENSORS
-from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Slice, Unit, receipt_bytes
+from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Slice, Unit, check_scores, receipt_bytes
 from zeroloop.inference.tensors import DATATYPES, Array, Given
 
 SERVER = {"name": "zeroloop", "version": "0.1.0", "extensions": []}
 PLATFORM = "tflite"
 _NUMBER_BYTES = 24
-_UNWANTED_NUMBERS = 16_000_000
-"""That many numbers of outputs may be worked out and not answered: 64 MB of float32."""
+_MOST_NUMBERS = 16_000_000
+"""Of outputs before it is known how large they are: 64 MB of float32."""
 _TOO_LARGE = "the answer would be too large: send fewer rows, or ask for fewer outputs"
 _NO_BINARY = (
     "send data as JSON, for binary tensors are not taken: tritonclient and kserve do so after "
@@ -81,12 +81,13 @@ class InferRequest(Struct, forbid_unknown_fields=True):
 
 
 class Output(NamedTuple):
-    """A tensor that a model offers, and the labels of its last dimension where it has some."""
+    """A tensor that a model offers, and what else it says: the labels of its last dimension, how large it may be."""
 
     name: str
     datatype: str
     shape: list[int]
     labels: list[str] | None = None
+    max_shape: list[int] | None = None
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -143,7 +144,10 @@ def _check_rows(found: Mapping[str, Given]) -> None:
 
 def offered(package: Package) -> list[Output]:
     """What a model answers: its own outputs where it takes tensors; else its answer, and then its other outputs."""
-    own = [Output(tensor.name, DATATYPES[tensor.dtype], tensor.shape) for tensor in package.signature.outputs]
+    own = [
+        Output(tensor.name, DATATYPES[tensor.dtype], tensor.shape, max_shape=tensor.max_shape)
+        for tensor in package.signature.outputs
+    ]
     if package.preprocessing.kind == TENSORS:
         return own
     head = _head(package)
@@ -190,10 +194,12 @@ def check_size(rows: int, outputs: Sequence[Output], package: Package) -> None:
     ------
     InvalidInput
     """
+    check_scores(rows, package)
     told = sum(_NUMBER_BYTES * _width(output.shape) for output in outputs if output.datatype != "BYTES")
-    made = sum(_width(output.greatest) for output in package.signature.outputs)
-    too_large = rows > 1 and rows * (receipt_bytes(package) + told) > MAX_ANSWER_BYTES
-    if too_large or rows * made > _UNWANTED_NUMBERS:
+    names = {output.name for output in outputs}
+    made = sum(_width(output.greatest) for output in package.signature.outputs if output.name in names)
+    too_large = rows * (receipt_bytes(package) + told) > MAX_ANSWER_BYTES or rows * made > _MOST_NUMBERS
+    if too_large and rows > 1:
         raise InvalidInput(_TOO_LARGE, field="inputs")
 
 
@@ -212,7 +218,7 @@ def tensors(outputs: Sequence[Output], package: Package, result: Result) -> list
     NotANumber
         JSON can't write what the model answered.
     """
-    own = {tensor.name: array for tensor, array in zip(package.signature.outputs, result.outputs, strict=False)}
+    own = result.outputs
     head = {} if package.preprocessing.kind == TENSORS else _HEAD
     told = []
     size = 0
@@ -272,27 +278,17 @@ def metadata(name: str, versions: Sequence[int], model: Model) -> dict[str, Any]
         "versions": [str(version) for version in versions],
         "platform": PLATFORM,
         "inputs": [
-            _described(
-                Output(tensor.name, DATATYPES[tensor.dtype], tensor.shape),
-                {
-                    **({"optional": True} if tensor.name in model.optional else {}),
-                    **{
-                        bound: getattr(tensor, bound)
-                        for bound in ("max_shape", "minimum", "maximum")
-                        if getattr(tensor, bound) is not None
-                    },
-                },
-            )
+            _described(tensor.name, DATATYPES[tensor.dtype], tensor, optional=tensor.name in model.optional or None)
             for tensor in model.inputs
         ],
-        "outputs": [
-            _described(output, {"labels": output.labels} if output.labels else {}) for output in offered(model.package)
-        ],
+        "outputs": [_described(output.name, output.datatype, output) for output in offered(model.package)],
     }
 
 
-def _described(output: Output, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    told = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
+def _described(name: str, datatype: str, tensor: Tensor | Output, **more: Any) -> dict[str, Any]:
+    said = {**more, **{what: getattr(tensor, what, None) for what in ("labels", "max_shape", "minimum", "maximum")}}
+    parameters = {what: value for what, value in said.items() if value is not None}
+    told = {"name": name, "datatype": datatype, "shape": tensor.shape}
     return {**told, "parameters": parameters} if parameters else told
 
 
