@@ -171,7 +171,7 @@ def small(world: World, monkeypatch: pytest.MonkeyPatch, chunk: int = 20_000, pi
     monkeypatch.setattr("zeroloop.batch.planning.CHUNK_BYTES", chunk)
     monkeypatch.setattr("zeroloop.batch.planning._LEAST_CHUNK_BYTES", 1)
     monkeypatch.setattr("zeroloop.batch.scoring.BATCH_ROWS", 50)
-    monkeypatch.setattr("zeroloop.batch.planning.SUB_BATCH", 50)
+    monkeypatch.setattr("zeroloop.batch.scoring.SUB_BATCH", 50)
     monkeypatch.setattr("zeroloop.batch.planning._MOST_PIECE_ROWS", piece)
     del world
 
