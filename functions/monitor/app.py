@@ -16,10 +16,16 @@ from zeroloop import clock, config, http
 from zeroloop.data import DataBucket
 from zeroloop.dynamo import Table
 from zeroloop.monitoring import alerts, baseline
+from zeroloop.monitoring.alerting import Alerting, Links
 from zeroloop.monitoring.alerts import Settings as Chosen
+from zeroloop.monitoring.minutes import Minutes
 from zeroloop.monitoring.outside import Counts, Sender
-from zeroloop.monitoring.service import Baselines, Links, Monitor
+from zeroloop.monitoring.reporting import Reporting
+from zeroloop.monitoring.rollback import Rollback
+from zeroloop.monitoring.rounds import Rounds
+from zeroloop.monitoring.service import Monitor
 from zeroloop.monitoring.store import MonitoringStore
+from zeroloop.monitoring.traffic import Baselines, Traffic
 from zeroloop.monitoring.watching import WatchStore
 from zeroloop.registry.service import Registry, object_key
 from zeroloop.registry.store import RegistryStore
@@ -58,17 +64,19 @@ def no_admission(model_id: str, version: int) -> None:
     raise NotImplementedError(f"admission of {model_id} version {version}")
 
 
-monitor = Monitor(
+registry, watch = Registry(store, bucket, no_admission, max_package_bytes=0), WatchStore(table)
+traffic = Traffic(
     MonitoringStore(table),
-    WatchStore(table),
-    Registry(store, bucket, no_admission, max_package_bytes=0),
-    Baselines(store.get_version, lambda found: bucket.read(object_key(found, baseline.NAME))),
     Counts(settings.predict_function),
-    Sender(settings.alert_topic, log_failure),
-    Links(settings.api_url, settings.runbooks_url, local=bool(aws.aws_endpoint_url)),
-    settings.log_share,
-    log_failure,
+    Baselines(store.get_version, lambda found: bucket.read(object_key(found, baseline.NAME))),
 )
+alerting = Alerting(watch, Links(settings.api_url, settings.runbooks_url))
+reporting = Reporting(traffic, watch, alerting)
+monitor = Monitor(registry, watch, traffic, reporting, local=bool(aws.aws_endpoint_url))
+minutes = Minutes(traffic, watch, alerting, settings.log_share)
+rollback = Rollback(registry, traffic, alerting)
+sender = Sender(settings.alert_topic, log_failure)
+rounds = Rounds(registry, watch, minutes, reporting, rollback, sender, log_failure)
 app = http.api(log_failure)
 
 
@@ -142,6 +150,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     metrics.add_metric("Requests", MetricUnit.Count, 1)
     if "schedule" not in event:
         return app.resolve(event, context)
-    done = monitor.tick(event["schedule"], clock.now_ms())
+    done = rounds.tick(event["schedule"], clock.now_ms())
     logger.info("judged", extra={"schedule": event["schedule"], **done})
     return dict(done)

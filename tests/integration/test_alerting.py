@@ -77,7 +77,7 @@ def test_a_version_is_not_blamed_for_those_before_it(world: Monitored) -> None:
         world.lines(START + 5 * number + 3, few, 2)
         world.tick(START + 5 * (number + 1) + 1.1, "minutes")
     assert world.changes() == []
-    assert world.app.monitor._watch.watched(world.registry.model("sentiment").model_id).kinds["errors"].version == 2
+    assert world.app.watch.watched(world.registry.model("sentiment").model_id).kinds["errors"].version == 2
 
 
 def test_a_champion_is_not_blamed_for_a_challenger_that_was_taken_out(world: Monitored) -> None:
@@ -101,16 +101,14 @@ def test_a_champion_is_not_blamed_for_a_version_that_callers_pin(world: Monitore
 
 @pytest.mark.parametrize("tested", [False, True])
 def test_whoever_answers_beside_the_champion_counts_and_is_named(world: Monitored, tested: bool) -> None:
-    subject = world.app.monitor._subject
+    lineup = world.app.registry.lineup
 
     def beside(name: str) -> Any:
-        found = subject(name)
         arms = [rules.Arm(variant=f"v{one}", version=one, first=0, last=1) for one in (1, 2)]
         test = rules.Test(test_id="t", salt="", coverage_salt="", coverage=1, shadow=False, arms=arms)
-        lineup = replace(found.lineup, test=test) if tested else replace(found.lineup, challenger=2)
-        return replace(found, lineup=lineup)
+        return replace(lineup(name), test=test) if tested else replace(lineup(name), challenger=2)
 
-    world.app.monitor._subject = beside
+    world.app.registry.lineup = beside
     for minute in (1, 6):
         world.lines(START + minute, requests(100, 500), 2)
         world.lines(START + minute, requests(5, 500), 0)
@@ -192,7 +190,7 @@ def test_ingest_that_dies_is_an_alert_however_few_requests_come(
     world: Monitored, n: int, told: int, share: float, found: list[tuple[str, str]]
 ) -> None:
     world.cloud.told = told
-    world.app.monitor._log_share = share
+    world.app.minutes._log_share = share
     lines = [Line(status=200, latency_ms=10.0, weight=1 / (share or 1))] * n
     for minute in range(0, 60, 5):
         world.lines(START - 60 + minute + 1, lines)
@@ -303,7 +301,7 @@ def test_an_alert_goes_out_once_also_when_judging_took_longer_than_a_retry(
     slow = requests(200, latency_ms=900.0)
     windows(world, [slow])
     world.lines(START + 6, slow)
-    look_at, send = world.app.monitor._look_at, world.outbox.send
+    look_at, send = world.app.rounds._look_at, world.outbox.send
 
     def for_long(*args: Any) -> Any:
         looked = look_at(*args)
@@ -311,12 +309,12 @@ def test_an_alert_goes_out_once_also_when_judging_took_longer_than_a_retry(
         return looked
 
     def meanwhile(*args: Any) -> list[str]:
-        world.app.monitor._look_at = look_at
+        world.app.rounds._look_at = look_at
         monkeypatch.setattr(world.outbox, "send", send)
-        world.app.monitor.tick("hour", clock.now_ms())
+        world.app.rounds.tick("hour", clock.now_ms())
         return send(*args)
 
-    world.app.monitor._look_at = for_long
+    world.app.rounds._look_at = for_long
     monkeypatch.setattr(world.outbox, "send", meanwhile)
     world.tick(START + 11.1, "minutes")
     assert world.changes() == [("latency", "ALERT")]
@@ -340,7 +338,7 @@ def posts(world: Monitored, monkeypatch: pytest.MonkeyPatch, hooks: list[dict[st
 
     monkeypatch.setattr(outside, "post", post)
     monkeypatch.setattr(outside, "client", lambda _service: Client())
-    world.app.monitor._sender = outside.Sender("arn:topic", lambda _error: None)
+    world.app.rounds._sender = outside.Sender("arn:topic", lambda _error: None)
     world.set(webhooks=hooks)
     return posted
 
@@ -387,7 +385,7 @@ def test_a_dead_webhook_costs_the_others_no_more_than_a_moment(
             tried.append(alert.model)
             return ["bus"]
 
-    world.app.monitor._sender = Slow()
+    world.app.rounds._sender = Slow()
     monkeypatch.setattr(clock, "monotonic", lambda: seconds)
     slow = count(requests(200, latency_ms=900.0), frame())
     for minute in (1, 6):
@@ -413,14 +411,14 @@ def test_one_model_that_fails_keeps_no_other_from_being_judged(world: Monitored)
     world.register("another", SMALL)
     world.promote("another", 1)
     world.add(START + 30, count(rows("nyt", 0, 300), frame()), name="another")
-    subject, failing = world.app.monitor._subject, "another"
+    lineup, failing = world.app.registry.lineup, "another"
 
     def fails(name: str) -> Any:
         if name == failing:
             raise Unavailable("its table is on fire")
-        return subject(name)
+        return lineup(name)
 
-    world.app.monitor._subject = fails
+    world.app.registry.lineup = fails
     failing = "sentiment"
     with pytest.raises(Unavailable):
         world.tick(START + 62)

@@ -128,7 +128,7 @@ class Monitored(World):
         self.app = app
         self.cloud, self.outbox = Cloud(), Outbox()
         self.counted = Counted()
-        app.monitor._cloud, app.monitor._sender, app.monitor._counts = self.cloud, self.outbox, self.counted
+        app.traffic.cloud, app.rounds._sender, app.traffic.counts = self.cloud, self.outbox, self.counted
         self.minute = float(START)
         monkeypatch.setattr(clock, "now_ms", lambda: round(self.minute * MINUTE))
 
@@ -288,7 +288,7 @@ def test_windows_of_a_day_are_learned_from_once(world: Monitored) -> None:
     world.lines(midnight + 30, rows("movie", 0, 300))
     for schedule in ("hour", "day"):
         world.tick(midnight + 1445, schedule)
-    assert world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 1440).windows == 1
+    assert world.app.watch.learned(world.registry.model("sentiment").model_id, 1, 1440).windows == 1
     assert [one["every"] for one in world.ask("reports")["reports"]] == ["hour"]
 
 
@@ -352,23 +352,23 @@ def test_a_report_knows_of_crashes_as_metrics_do(world: Monitored) -> None:
 def test_a_doubled_schedule_gives_one_report_also_when_both_run_at_once(world: Monitored) -> None:
     world.set(running=1)
     world.lines(START + 30, rows("nyt", 0, 300))
-    conclude, inside = world.app.monitor._watch.conclude, False
+    conclude, inside = world.app.watch.conclude, False
 
     def twice(*args: Any, **more: Any) -> bool:
         nonlocal inside
         if not inside:
             inside = True
-            world.app.monitor.tick("hour", clock.now_ms())  # called at the same moment, and faster
+            world.app.rounds.tick("hour", clock.now_ms())  # called at the same moment, and faster
         return bool(conclude(*args, **more))
 
-    world.app.monitor._watch.conclude = twice
+    world.app.watch.conclude = twice
     world.tick(START + 62)
     assert len(world.ask("reports")["reports"]) == 1
     assert world.changes() == [("drift", "ALERT")]
 
 
 def test_whoever_judged_by_a_state_that_changed_meanwhile_writes_nothing(world: Monitored) -> None:
-    watch, model_id = world.app.monitor._watch, world.registry.model("sentiment").model_id
+    watch, model_id = world.app.watch, world.registry.model("sentiment").model_id
     first = watched(watch.watched(model_id), "latency", Watch(alert=True, until=5))
     assert watch.conclude(model_id, first)
     alert = Alert(
@@ -386,20 +386,20 @@ def test_a_version_that_fails_keeps_no_other_from_its_report(world: Monitored, f
     world.promote("sentiment", 2)
     for version in (1, 2):
         world.lines(START + 30, rows("movie", 0, 300), version)
-    baselines = world.app.monitor._baselines
+    baselines = world.app.traffic.baselines
 
     def broken(model_id: str, version: int) -> Any:
         if version == fails:
             raise Unavailable("the bucket is on fire")
         return baselines(model_id, version)
 
-    world.app.monitor._baselines = broken
+    world.app.traffic.baselines = broken
     with pytest.raises(Unavailable):
         world.tick(START + 62)
     assert [one["model_version"] for one in world.ask("reports")["reports"]] == [3 - fails]
-    world.app.monitor._baselines = baselines
+    world.app.traffic.baselines = baselines
     world.tick(START + 63)
-    learned = world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 60)
+    learned = world.app.watch.learned(world.registry.model("sentiment").model_id, 1, 60)
     assert learned.windows == 1
     assert {one["model_version"] for one in world.ask("reports")["reports"]} == {1, 2}
     assert len(world.ask("reports")["reports"]) == 2
@@ -413,14 +413,14 @@ def test_a_version_that_goes_on_failing_delays_no_alert_and_doubles_no_report(
     world.promote("sentiment", 2)
     midnight = START // 1440 * 1440
     world.tick(midnight + 5, schedule)
-    baselines, broken = world.app.monitor._baselines, True
+    baselines, broken = world.app.traffic.baselines, True
 
     def fails(model_id: str, version: int) -> Any:
         if version == 1 and broken:
             raise Unavailable("the bucket is on fire")
         return baselines(model_id, version)
 
-    world.app.monitor._baselines = fails
+    world.app.traffic.baselines = fails
     for window in range(3):
         for version in (1, 2):
             world.lines(midnight + length * window + 30, rows("nyt", 300 * window, 300), version)
@@ -470,14 +470,14 @@ def test_hours_that_come_are_not_missed_whatever_the_length_of_windows(
 
 def failing(world: Monitored, monkeypatch: pytest.MonkeyPatch, *versions: int) -> None:
     """These versions' baselines can't be read from now on."""
-    baselines = world.app.monitor._baselines
+    baselines = world.app.traffic.baselines
 
     def fails(model_id: str, version: int) -> Any:
         if version in versions:
             raise Unavailable(f"version {version} is on fire")
         return baselines(model_id, version)
 
-    monkeypatch.setattr(world.app.monitor, "_baselines", fails)
+    monkeypatch.setattr(world.app.traffic, "baselines", fails)
 
 
 @pytest.mark.parametrize(("schedule", "length"), [("hour", 60), ("day", 1440)])
@@ -531,7 +531,7 @@ def test_all_that_failed_of_a_model_is_logged(
 ) -> None:
     world.promote("sentiment", 2)
     logged: list[str] = []
-    monkeypatch.setattr(world.app.monitor, "_log_failure", lambda error: logged.append(str(error)))
+    monkeypatch.setattr(world.app.rounds, "_log_failure", lambda error: logged.append(str(error)))
     failing(world, monkeypatch, *versions)
     for version in (1, 2, 3):
         world.lines(START + 30, requests(10), version)
@@ -546,7 +546,7 @@ def test_late_schedules_make_up_for_windows_and_learn_what_healthy_ones_are_like
     for minute in range(11):
         world.lines(START + minute, rows("movie", 100 * minute, 200))
     assert world.tick(START + 11.1)["windows"] == 11
-    learned = world.app.monitor._watch.learned(world.registry.model("sentiment").model_id, 1, 1)
+    learned = world.app.watch.learned(world.registry.model("sentiment").model_id, 1, 1)
     assert learned.windows == 11
     assert 0.3 < learned.tests["tokens"][1] / 11 < 2
     assert {one["spread_from"] for one in world.ask("reports")["reports"]} == {"baseline"}

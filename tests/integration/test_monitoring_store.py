@@ -77,7 +77,7 @@ def test_versions_and_variants_are_apart_and_can_be_picked(store: MonitoringStor
     for number, (version, variant) in enumerate([(1, "champion"), (2, "a#b"), (0, "")]):
         count(store, number, MINUTE, version, variant)
     count(store, 9, MINUTE + 1, 7)
-    assert store.active("m-1", MINUTE, MINUTE + 1) == [(0, ""), (1, "champion"), (2, "a#b")]
+    assert list(store.window("m-1", MINUTE, MINUTE + 1)) == [(0, ""), (1, "champion"), (2, "a#b")]
     assert list(store.window("m-1", MINUTE, MINUTE + 1, version=2)) == [(2, "a#b")]
     assert list(store.window("m-1", MINUTE, MINUTE + 1, variant="champion")) == [(1, "champion")]
     assert store.window("m-2", MINUTE, MINUTE + 1) == {}

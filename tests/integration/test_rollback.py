@@ -86,7 +86,7 @@ def test_crashes_that_may_be_anothers_take_nothing_back(world: Monitored, why: s
 
 def test_a_rollback_is_told_of_also_by_who_comes_after_a_crash(world: Monitored) -> None:
     promote_worse(world)
-    registry = world.app.monitor._registry
+    registry = world.app.registry
     history = registry.history
 
     def dies(*args: Any) -> Any:
@@ -119,13 +119,13 @@ def test_a_first_promotion_has_nobody_to_go_back_to(world: Monitored, monkeypatc
     world.add(START - 30, count(requests(2000), frame()), version=2, name="first")  # it was pinned
     world.registry.promote("first", 1, Change(actor="ann", at=START * MINUTE, reason="first"))
     world.add(START + 1, count([*requests(800), *requests(200, 503)], frame()), name="first")
-    monkeypatch.setattr(world.app.monitor._registry, "roll_back", lambda *tried: pytest.fail(f"tried {tried}"))
+    monkeypatch.setattr(world.app.registry, "roll_back", lambda *tried: pytest.fail(f"tried {tried}"))
     world.tick(START + 6.5, "minutes")
 
 
 def test_who_changed_the_lineup_meanwhile_wins(world: Monitored) -> None:
     promote_worse(world)
-    registry = world.app.monitor._registry
+    registry = world.app.registry
     roll_back = registry.roll_back
 
     def too_late(*args: Any) -> Any:
@@ -154,8 +154,8 @@ def test_what_is_gone_within_a_model_is_no_deleted_model(world: Monitored) -> No
     def gone(*_: Any) -> None:
         raise NotFound("version 1 is gone")
 
-    world.app.monitor._registry.roll_back = gone
+    world.app.registry.roll_back = gone
     with pytest.raises(NotFound):
         world.tick(START + 6.5, "minutes")
     assert world.changes() == []
-    assert "latency" in world.app.monitor._watch.watched(world.registry.model("sentiment").model_id).kinds
+    assert "latency" in world.app.watch.watched(world.registry.model("sentiment").model_id).kinds

@@ -104,10 +104,6 @@ class MonitoringStore:
                 found.setdefault(int(minute), []).append(item)
         return {minute: whole(_counters(items)) for minute, items in sorted(found.items())}
 
-    def active(self, model_id: str, start: int, end: int) -> list[tuple[int, str]]:
-        """Who had requests or labels from minute `start` to before `end`: (version, variant), sorted."""
-        return list(self.window(model_id, start, end))
-
     def _items(self, model_id: str, start: int, end: int) -> Iterator[Item]:
         first, last = -(-start // 60), end // 60
         if first >= last:  # no whole hour
