@@ -284,7 +284,7 @@ def test_a_failing_model_is_counted_as_its_own_fault(world: World, capsys: pytes
     def broken(*_: Any) -> None:
         raise ModelFailed("it broke")
 
-    world.predict.models.get(world.registry.model("sentiment").model_id, 1).model.run = broken
+    world.predict.models.get(world.registry.model("sentiment").model_id, 1).model.answers = broken
     capsys.readouterr()
     status, body = world.ask("text")
     record = last_record(capsys)

@@ -84,21 +84,24 @@ def test_crashes_that_may_be_anothers_take_nothing_back(world: Monitored, why: s
     assert world.registry.lineup("sentiment").champion == 2
 
 
-def test_a_rollback_is_told_of_also_by_who_comes_after_a_crash(world: Monitored) -> None:
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_rollback_is_told_of_also_by_who_comes_after_a_crash(
+    changed: bool, world: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
     promote_worse(world)
-    registry = world.app.registry
-    history = registry.history
 
-    def dies(*args: Any) -> Any:
-        if args[2] == 1:
-            raise Unavailable("out of time")
-        return history(*args)
+    def dies(*_: Any) -> None:
+        raise Unavailable("out of time")
 
-    registry.history = dies
-    with pytest.raises(Unavailable):
-        world.tick(START + 6.5, "minutes")
+    with monkeypatch.context() as patched:
+        patched.setattr(world.app.rounds._rollback._alerting, "rolled_back", dies)
+        with pytest.raises(Unavailable):
+            world.tick(START + 6.5, "minutes")
     assert world.registry.lineup("sentiment").champion == 1
-    registry.history = history
+    assert ("rollback", "DONE") not in world.changes()
+    if changed:
+        by = Change(actor="ann", at=round((START + 8) * MINUTE), reason="looking")
+        world.registry.challenge("sentiment", 2, 0.1, by)
     for minute in (11.5, 16.5):
         world.tick(START + minute, "minutes")
     assert world.changes().count(("rollback", "DONE")) == 1

@@ -62,9 +62,9 @@ def test_the_champion_has_answered_its_first_golden_case_before_the_snapshot(
     runs: list[int] = []
     once = Runner.once
 
-    def spied(runner: Runner, inputs: list[Any]) -> list[Any]:
+    def spied(runner: Runner, inputs: list[Any], wanted: list[int]) -> list[Any]:
         runs.append(len(inputs[0]))
-        return once(runner, inputs)
+        return once(runner, inputs, wanted)
 
     monkeypatch.setattr(Runner, "once", spied)
     snapshot.take()

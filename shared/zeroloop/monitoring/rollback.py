@@ -28,13 +28,15 @@ class Rollback:
     def guard(self, subject: Subject, now: int) -> None:
         """Take the last promotion back if what it brought is significantly worse than what was before, and tell of it.
 
-        What there is to tell is in the audit record, so that whoever dies between the two is made up for.
+        What there is to tell is in the audit records, so that whoever dies between the two is made up for, also where
+        somebody has changed the lineup since.
         """
         self._take_back(subject, now)
-        [last, *_] = self._registry.history(subject.model, None, 1) or [{}]
-        own = (last.get("action"), last.get("actor")) == ("rollback", _ACTOR)
-        if own and last["at"] >= now - subject.settings.rollback.hours * _HOUR_MS:
-            self._alerting.rolled_back(subject, last)
+        for record in self._registry.history(subject.model, None, PAGE):
+            if now - record["at"] > subject.settings.rollback.hours * _HOUR_MS:
+                return
+            if (record["action"], record["actor"]) == ("rollback", _ACTOR):
+                self._alerting.rolled_back(subject, record)
 
     def _take_back(self, subject: Subject, now: int) -> None:
         """The lineup's revision is the one that was judged: whoever changed it meanwhile wins.
