@@ -83,7 +83,7 @@ def parse(body: bytes | str | None, kind: type[T]) -> T:
 
 
 def _invalid(message: str) -> InvalidInput:
-    """msgspec's words apart: what is wrong, and where; in time linear in them, for callers' names are among them."""
+    """What is wrong and where, of the decoder's words; in linear time, for callers' names are among them."""
     what, at, path = message.rpartition(" - at `$")
     what, path = (what, path.removesuffix("`").removeprefix(".")) if at else (message, "")
     if named := _NAMED.search(what):

@@ -21,6 +21,7 @@ from zeroloop.errors import InvalidInput, ZeroloopError
 from zeroloop.inference.answers import Answers, NotANumber
 from zeroloop.inference.model import Model
 from zeroloop.inference.runtime import ModelFailed
+from zeroloop.inference.tokenizer import TokenizerFailed
 
 BATCH_ROWS = 1_000
 """Rows that are parsed and predicted together; the interpreter is called with a tenth of them (`runtime.SUB_BATCH`)."""
@@ -288,7 +289,7 @@ def predict(model: Model, values: Sequence[Any]) -> tuple[Answers, dict[int, str
             if place is None or not isinstance(why, str):
                 break
             refused[left.pop(int(place[0]))] = why
-        except (ModelFailed, NotANumber):
+        except (ModelFailed, TokenizerFailed, NotANumber):
             break
     said = {i: _alone(model, values[i]) for i in left}
     refused |= {i: why for i, why in said.items() if isinstance(why, str)}
@@ -299,7 +300,7 @@ def _alone(model: Model, value: Any) -> Answers | str:
     """The answer to one value, or why it has none."""
     try:
         return model.columns([value], _PLACES[:1])
-    except (InvalidInput, ModelFailed, NotANumber) as error:
+    except (InvalidInput, ModelFailed, TokenizerFailed, NotANumber) as error:
         return _told(error, model.field)
 
 

@@ -23,10 +23,13 @@ def main(directory: Path, megabytes: int) -> str | float:
     from zeroloop.errors import ZeroloopError  # noqa: PLC0415
     from zeroloop.inference import golden  # noqa: PLC0415
     from zeroloop.inference.model import Model  # noqa: PLC0415
+    from zeroloop.inference.tokenizer import Tokenizer  # noqa: PLC0415
 
     try:
         model = Model({path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()})
         golden.check(model)
+        if isinstance(model.encoder, Tokenizer):
+            model.encoder.check()
         return golden.row_seconds(model)
     except ZeroloopError as error:
         return f"{error.field}: {error.message}" if error.field else error.message
