@@ -282,19 +282,26 @@ def without_inputs() -> bytes:
 PARAMETERS: dict[str, dict[str, Any]] = {
     "columns": {"columns": [{"name": name, "type": "numeric", "mean": 0.0, "std": 1.0} for name in ("a", "b", "c")]},
     "hashed_ngrams": {"buckets": 32, "length": 3, "ngrams": 1},
+    "tokenizer": {"length": 3},
 }
 INSTANCES: dict[str, list[dict[str, Any]]] = {
     "columns": [{"features": {"a": a, "b": 0.5, "c": -a}} for a in (0.0, 1.0, -2.0)],
     "hashed_ngrams": [{"text": text} for text in ("good", "a bad film", "neither nor")],
+    "tokenizer": [{"text": text} for text in ("good", "film", "good film")],
 }
 
 
 def contents(
-    described: bytes, *, kind: str = "columns", scored: Sequence[str] = ("no", "yes"), **changes: Any
+    described: bytes,
+    *,
+    kind: str = "columns",
+    scored: Sequence[str] = ("no", "yes"),
+    tokenizer: bytes | None = None,
+    **changes: Any,
 ) -> dict[str, Any]:
     """A package.json whose golden predictions are what `described` answers, by the names `scored`; with `changes`."""
     parameters, instances = PARAMETERS[kind], INSTANCES[kind]
-    encoder = preprocessing.encoder(kind, parameters)
+    encoder = preprocessing.encoder(kind, parameters, tokenizer)
     rows = encoder.encode([instance[encoder.field] for instance in instances], [""] * len(instances))
     scores = Runner(described).run([rows])[0].tolist()
     cases = [
@@ -393,6 +400,11 @@ def echo(dtypes: Sequence[str]) -> dict[str, bytes]:
 def package(model: bytes, *, described: bytes | None = None, **about: Any) -> dict[str, bytes]:
     """The files of a package of `model`, by path; package.json is that of `described`, if not of the model itself."""
     return {"model.tflite": model, "package.json": json.dumps(contents(described or model, **about)).encode()}
+
+
+def tokenized(tokenizer: bytes) -> dict[str, bytes]:
+    """The files of a package whose texts this tokenizer.json reads; golden predictions know "good" and "film" alone."""
+    return {**package(dense(dtype="int32"), kind="tokenizer", tokenizer=tokenizer), "tokenizer.json": tokenizer}
 
 
 def regression(columns: dict[str, Any], weights: tuple[float, ...], bias: float = 0.0) -> dict[str, bytes]:

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from zeroloop import clock, config, http
-from zeroloop.errors import NotFound, ZeroloopError
+from zeroloop.errors import InvalidInput, NotFound, ZeroloopError
 from zeroloop.inference import service, v2
 from zeroloop.inference.keys import SigningKey
 from zeroloop.inference.lineups import Lineups
 from zeroloop.inference.record import LogRecord, lines
-from zeroloop.inference.requests import PredictRequest
+from zeroloop.inference.requests import MAX_CARRIED_BYTES, PredictRequest, carried
 from zeroloop.inference.service import Predictor
 from zeroloop.inference.source import Source
 from zeroloop.inference.v2 import InferRequest
@@ -89,20 +89,28 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     )
     route = event.get("routeKey", "")
     answer, refusal = (_open_inference, v2.refusal) if "/v2" in route else (_predict, http.refusal)
-    body: Mapping[str, Any]
     try:
-        body = answer(event, record)
+        body = _encoded(answer(event, record))
     except ZeroloopError as error:
-        record.status, record.code, body = http.status_of(error), error.code, refusal(error)
+        record.status, record.code, record.predictions = http.status_of(error), error.code, []
+        body = msgspec.json.encode(refusal(error))
         if record.status >= http.INTERNAL:
             sys.stderr.write(traceback.format_exc())
     except Exception:  # noqa: BLE001 - a bug is answered 500 without details; the log has them
         sys.stderr.write(traceback.format_exc())
-        record.status, record.code = http.INTERNAL, "internal"
-        body = refusal(ZeroloopError("an error of ours"))
+        record.status, record.code, record.predictions = http.INTERNAL, "internal", []
+        body = msgspec.json.encode(refusal(ZeroloopError("an error of ours")))
     if not route.startswith("GET "):  # who asks for metadata or health predicts nothing
         _log(record, started)
-    return {"statusCode": record.status, "headers": HEADERS, "body": msgspec.json.encode(body).decode()}
+    return {"statusCode": record.status, "headers": HEADERS, "body": body.decode()}
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """`body` as JSON that Lambda can answer: over that the caller would get 502, and the log would say 200."""
+    data = msgspec.json.encode(body)
+    if len(data) > MAX_CARRIED_BYTES // 2 and carried(data) > MAX_CARRIED_BYTES:
+        raise InvalidInput("the answer would be too large: send less at once", code="too_large", field="body")
+    return data
 
 
 def _predict(event: dict[str, Any], record: LogRecord) -> dict[str, Any]:

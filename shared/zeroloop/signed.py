@@ -22,7 +22,7 @@ from zeroloop.http1 import Connection
 
 _PASSING = (b"Throttl", b"ProvisionedThroughputExceeded", b"RequestLimitExceeded", b"SlowDown")
 _JSON = {"dynamodb": "1.0", "secretsmanager": "1.1"}
-_RENEW_MS = 300_000
+_RENEW_MS, _PAUSE_MS = 300_000, 30_000
 _IDLE_MS = 10_000
 _SCHEME = "AWS4-HMAC-SHA256"
 _OK, _NOT_FOUND, _SERVER_ERRORS = 200, 404, 500
@@ -105,6 +105,7 @@ class Session:
         self._connections: dict[str, Connection] = {}
         self._used_at: dict[str, int] = {}
         self._credentials: Credentials | None = None
+        self._renew_at_ms = 0
         self._lock = threading.Lock()
 
     def json(self, service: str, target: str, body: dict[str, Any], *, timeout: float) -> dict[str, Any]:
@@ -221,16 +222,24 @@ class Session:
             connection.close()
 
     def _current_credentials(self) -> Credentials:
-        known = self._credentials
-        if known and (known.ends_at is None or known.ends_at - self._now_ms() > _RENEW_MS):
+        known, now = self._credentials, self._now_ms()
+        if known and (known.ends_at is None or now < min(self._renew_at_ms, known.ends_at)):
             return known
         aws = self._aws
         # With SnapStart the keys aren't in the environment: they'd be frozen into the snapshot.
-        if aws.aws_container_credentials_full_uri:
-            self._credentials = _from_container(aws)
-        else:
+        if not aws.aws_container_credentials_full_uri:
             self._credentials = Credentials(aws.aws_access_key_id, aws.aws_secret_access_key, aws.aws_session_token)
-        return self._credentials
+            return self._credentials
+        try:
+            fresh = _from_container(aws)
+        except (OSError, _Passing):
+            if known is None or known.ends_at is None or known.ends_at <= now:
+                raise
+            self._renew_at_ms = now + _PAUSE_MS  # the old keys are good until they end
+            return known
+        self._credentials = fresh
+        self._renew_at_ms = (fresh.ends_at or 0) - _RENEW_MS
+        return fresh
 
 
 def _unavailable(service: str) -> Unavailable:

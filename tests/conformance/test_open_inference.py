@@ -132,7 +132,8 @@ def test_the_protocols_own_example_is_answered_once_it_holds_what_its_shape_says
     assert body["outputs"] == [{"name": "output0", "shape": [3, 2], "datatype": "FP32", "data": [4, 6, 0, 0, 4, 6]}]
 
 
-def test_a_promotion_under_load_mixes_no_answers(local: Local) -> None:
+def test_a_promotion_between_requests_mixes_no_answers(local: Local) -> None:
+    """One promotion among 96 requests of 8 clients; `bench/promotion.py` has 1,000 of 16, promoted again and again."""
     local.serving("protocol-moving", SMALL)
     local.register(LARGE, "protocol-moving")
     tensors = {"inputs": [{"name": "text", "shape": [2], "datatype": "BYTES", "data": TEXTS}]}

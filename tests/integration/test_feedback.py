@@ -77,6 +77,19 @@ def test_a_label_is_counted_once_however_often_it_is_sent(world: Desk) -> None:
     assert sum(counts.labelled.values()) == sum(counts.correct.values()) == 1
 
 
+def test_an_answer_of_many_labels_is_judged_by_all_of_them(world: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = [f"{i:05}{'x' * 15}" for i in range(1_200)]
+    model = models.dense(outputs=len(labels), activation="LOGISTIC")
+    files = models.package(model, scored=labels, task="multilabel", threshold=0.0, labels=labels)
+    world.promote("tags", world.register("tags", files))
+    body = json.dumps({"features": {"a": 0.5, "b": 0.5, "c": 0.5}})
+    prediction_id = world.predicted(pathParameters={"model": "tags"}, body=body)
+    said = "|".join(labels)
+    assert (world.label(prediction_id, said), world.label(prediction_id, said)) == ("counted", "known")
+    assert world.label(prediction_id, said.removesuffix("x")) == "replaced"
+    assert "feedback" in capsys.readouterr().out
+
+
 def test_a_changed_label_takes_the_old_ones_place(world: Desk) -> None:
     prediction_id = world.predicted()
     assert [world.label(prediction_id, label) for label in ("positive", "negative", "other")] == [
@@ -208,6 +221,8 @@ def test_several_are_each_heard_by_itself(world: Desk) -> None:
         ({"prediction_id": forged(label=None), "label": "a"}, "no_label", "label"),
         ({"prediction_id": forged()}, "invalid_input", "label"),
         ({"prediction_id": forged(), "label": 1}, "invalid_input", "label"),
+        ({"prediction_id": forged(), "label": "x" * 32_001}, "invalid_input", "label"),
+        ({"prediction_id": forged(), "label": "\0" * 6_000}, "invalid_input", "label"),  # 6 bytes each
         ({"prediction_id": forged(), "label": "a", "other": 1}, "invalid_input", "other"),
         ({"prediction_id": forged(), "metrics": {"a": "b"}}, "invalid_input", "metrics[...]"),
         ([{"prediction_id": forged(), "label": "a"}] * 101, "invalid_input", "body"),
@@ -249,7 +264,7 @@ def test_a_key_that_is_new_is_asked_for(world: Desk, monkeypatch: pytest.MonkeyP
     told = {"prediction_id": prediction_id, "label": "positive"}
     assert world.tell(told)[0] == 422
     current.clear()
-    assert world.tell(told)[0] == 422  # a forger makes us ask once a minute
+    assert world.tell(told)[0] == 503  # a forger makes us ask once a minute
     now[0] = 61.0
     assert world.tell(told)[0] == 200
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -13,11 +14,11 @@ from tests.aws_limits import check_answer, check_log_lines
 from tests.integration.conftest import ROOT, Context, client, event
 from zeroloop import clock
 from zeroloop.digests import PackageFile, sha256
-from zeroloop.errors import NotFound, Unavailable
+from zeroloop.errors import ModelFailed, NotFound, Unavailable
 from zeroloop.inference import preprocessing
 from zeroloop.inference.lineups import FRESH_SECONDS, STALE_SECONDS
 from zeroloop.inference.receipts import Key, verify
-from zeroloop.inference.runtime import ModelFailed
+from zeroloop.inference.requests import carried
 from zeroloop.objects import Bucket
 from zeroloop.registry.rules import Facts
 from zeroloop.registry.service import Admissions, Change, Registry, object_key
@@ -339,6 +340,20 @@ def test_a_package_that_is_gone_is_a_fault_of_ours(world: World) -> None:
     version = world.registry.version("sentiment", 1)
     client("s3").delete_object(Bucket="artifacts", Key=object_key(version, "model.tflite"))
     assert world.ask("text")[1]["code"] == "corrupt_package"
+
+
+def test_an_answer_over_what_lambda_carries_is_refused_and_told_as_such(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, body = world.ask("text")
+    monkeypatch.setattr(world.predict, "MAX_CARRIED_BYTES", carried(msgspec.json.encode(body)))
+    assert world.ask("text")[0] == 200  # receipts are of one length
+    monkeypatch.setattr(world.predict, "MAX_CARRIED_BYTES", carried(msgspec.json.encode(body)) - 10)
+    for case in ("text", "v2_infer"):
+        status, body = world.ask(case)
+        record = last_record(capsys)
+        assert (status, body["code"]) == (record["status"], record["code"]) == (422, "too_large")
+        assert record["predictions"] == []
 
 
 def test_a_bug_is_a_500_without_details(world: World, capsys: pytest.CaptureFixture[str]) -> None:

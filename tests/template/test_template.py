@@ -88,7 +88,7 @@ BREAKS = [
         rules.roles_allow_only_named_actions_on_named_things,
         put(
             ["cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData"],
-            *_resource("MonitorRole", "Policies", 0, "PolicyDocument", "Statement", 6, "Action"),
+            *_resource("MonitorRole", "Policies", 0, "PolicyDocument", "Statement", 7, "Action"),
         ),
     ),
     (
@@ -211,15 +211,15 @@ STATES = {
     "states:DescribeExecution", "states:StartExecution", "states:StopExecution",
 }  # fmt: skip
 ACTIONS = {
-    "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"},
-    "ExplainRole": {"dynamodb:GetItem", "s3:GetObject"},
+    "PredictRole": {"dynamodb:GetItem", "s3:GetObject", "s3:ListBucket", "secretsmanager:GetSecretValue"},
+    "ExplainRole": {"dynamodb:GetItem", "s3:GetObject", "s3:ListBucket"},
     "IngestRole": {
-        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject",
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "s3:PutObject",
         "sqs:SendMessage",
     },
     "FeedbackRole": {
         "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject",
-        "secretsmanager:GetSecretValue",
+        "s3:ListBucket", "secretsmanager:GetSecretValue",
     },
     "AbTestRole": {
         "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
@@ -241,7 +241,8 @@ ACTIONS = {
     },
     "MonitorRole": {
         "cloudwatch:GetMetricStatistics", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem",
-        "dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents", "s3:GetObject", "sns:Publish",
+        "dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents", "s3:GetObject", "s3:ListBucket",
+        "sns:Publish",
     },
     "AdmissionRole": {
         "dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "sqs:SendMessage",
@@ -271,6 +272,16 @@ def test_each_role_has_exactly_the_actions_that_its_code_uses() -> None:
         },
         **{name: actions | LOGS for name, actions in ACTIONS.items()},
     }
+
+
+def test_who_reads_packages_may_learn_that_a_file_is_gone() -> None:
+    """Without it S3 says 403 of what isn't there, and predict "try again" of a package that is corrupt."""
+    for name, role in reader.of_type(reader.read(), "AWS::IAM::Role").items():
+        statements = [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+        reads = {"Fn::Sub": "${ArtifactsBucket.Arn}/models/*"}
+        if any(one.get("Resource") == reads and "s3:GetObject" in one["Action"] for one in statements):
+            listed = {"Fn::GetAtt": ["ArtifactsBucket", "Arn"]}
+            assert any(one["Action"] == "s3:ListBucket" and one["Resource"] == listed for one in statements), name
 
 
 def _actions(statements: list[dict[str, Any]]) -> set[str]:

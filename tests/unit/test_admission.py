@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests import models
+from tests.unit.test_tokenizer import ignorant, made
 from zeroloop.digests import PackageFile, package_digest, sha256
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import admission
@@ -91,6 +92,12 @@ def test_a_length_that_takes_gigabytes_is_refused(tmp_path: Path) -> None:
     )
     files = models.averaging(512, longest=1_000_000)
     assert "the model fails on tensors of [1, 1000000], maybe for want of memory" in refusal(tmp_path, files).message
+
+
+def test_a_tokenizer_that_knows_the_golden_words_alone_is_refused(tmp_path: Path) -> None:
+    admission.try_out(models.save(tmp_path, models.tokenized(made())))
+    files = models.tokenized(ignorant())
+    assert refusal(tmp_path, files).message.startswith("tokenizer.json: on a text of unknown words the tokenizer fails")
 
 
 def test_a_model_that_takes_too_long_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from tests import models
 from tests.batches import Run, Stored, job, table_model, text_model
+from tests.unit.test_tokenizer import panicking
 from zeroloop.batch import outputs, planning, tables
 from zeroloop.batch.detect import HEAD_BYTES
 from zeroloop.batch.rows import Rows
@@ -292,6 +293,12 @@ def test_rows_on_which_the_model_breaks_are_rejected() -> None:
     nan = Model(models.package(models.dense(bias=float("nan")), described=models.dense()))
     said, refused = predict(nan, [{"a": 1.0, "b": 0.0, "c": 0.0}] * 2)
     assert (list(said.predictions), refused) == ([], dict.fromkeys((0, 1), NAN))
+
+
+def test_rows_on_which_the_tokenizer_breaks_are_rejected_and_the_others_answered() -> None:
+    said, refused = predict(Model(models.tokenized(panicking())), ["good", "a" * 40 + "!", "film"])
+    assert (len(said.predictions), list(refused)) == (2, [1])
+    assert "the tokenizer fails on this text" in refused[1]
 
 
 NAN = "the model answered NaN or an infinity for this input"

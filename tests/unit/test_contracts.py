@@ -12,15 +12,17 @@ from jsonschema import Draft202012Validator
 from msgspec import Struct
 
 from tests import models
+from zeroloop import http
 from zeroloop.digests import canonical
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import package, receipts, record
 from zeroloop.inference.package import Package
 from zeroloop.inference.receipts import Key, Receipt
-from zeroloop.inference.record import LogRecord, Prediction
+from zeroloop.inference.record import LogRecord, Prediction, Shadow
 from zeroloop.monitoring.aggregate import Aggregate
 from zeroloop.monitoring.alerts import Alert
 from zeroloop.monitoring.baseline import Baseline
+from zeroloop.monitoring.feedback import Feedback
 from zeroloop.monitoring.lines import Told
 from zeroloop.registry import audit, rules
 from zeroloop.registry.audit import Record
@@ -282,6 +284,36 @@ def test_the_receipt_in_a_prediction_id_holds() -> None:
         unit_hash=receipts.unit_hash("user-1", key),
     )
     validator("receipt").validate(msgspec.to_builtins(receipts.verify(receipts.sign(made, key), {key.kid: key})))
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "€", '"', "\u2028", "\0"])
+def test_the_longest_receipt_is_taken_wherever_one_goes(letter: str) -> None:
+    """Of an answer of all labels, which are what a package may say at most, each field being as long as it may be."""
+    key = Key("f" * 64, b"secret")
+    size = len(msgspec.json.encode(letter)) - 2
+    label = "|".join([letter * (198 // size)] * (rules.MAX_FACTS_BYTES // 201 - 10))
+    assert 25_000 < len(msgspec.json.encode(label)) < rules.MAX_FACTS_BYTES
+    label += letter * ((rules.MAX_FACTS_BYTES - len(msgspec.json.encode(label))) // size)
+    long = "n" * 64
+    made = Receipt(
+        kid=key.kid, id=long, model_id="m-0123456789abcdef", version=99_999_999, variant=long, label=label,
+        score=-1.2345678901234567e-100, time=10**13, test_id=long, unit_hash="f" * 32, slice="\0" * 64,
+    )  # fmt: skip
+    prediction_id = receipts.sign(made, key)
+    assert 43_000 < len(prediction_id) <= receipts.MOST_CHARACTERS
+    http.parse(msgspec.json.encode({"prediction_id": prediction_id, "label": label}), Feedback)
+    line = LogRecord(time=1, request_id="8c2e", model="tags", status=200, latency_ms=0.9,
+        predictions=[Prediction(prediction_id, label, 0.9, shadow=Shadow(1, label))])  # fmt: skip
+    [written] = record.lines(line)
+    validator("log-record").validate(json.loads(written))
+
+
+def test_prediction_ids_have_one_length_in_all_contracts() -> None:
+    places = (
+        CONTRACTS["feedback-record"]["properties"]["prediction_id"],
+        CONTRACTS["log-record"]["properties"]["predictions"]["items"]["properties"]["prediction_id"],
+    )
+    assert {place["maxLength"] for place in places} == {receipts.MOST_CHARACTERS}
 
 
 def test_the_packages_of_these_tests_hold() -> None:

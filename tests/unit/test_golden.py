@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tests import models
-from zeroloop.errors import InvalidInput
+from zeroloop.errors import InvalidInput, ModelFailed
 from zeroloop.inference import golden, preprocessing
 from zeroloop.inference.answers import NotANumber
 from zeroloop.inference.model import Model
-from zeroloop.inference.runtime import ModelFailed, Runner
+from zeroloop.inference.runtime import Runner
 
 CASES: list[dict[str, Any]] = models.contents(models.dense())["golden"]["cases"]
 

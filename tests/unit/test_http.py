@@ -3,12 +3,13 @@
 from contextlib import suppress
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from zeroloop import http
+from zeroloop import clock, http
 from zeroloop.errors import Conflict, InvalidInput, NotFound, Unavailable, ZeroloopError
 from zeroloop.registry.rules import StaleRevision
 
@@ -64,6 +65,15 @@ def test_what_is_not_asked_for_is_refused_by_name(body: str | bytes | None, code
     with pytest.raises(InvalidInput) as refused:
         http.parse(body, Order)
     assert (refused.value.code, refused.value.field) == (code, field)
+
+
+@pytest.mark.parametrize("name", ["x" * 3_200_000, " - at `$" * 40_000 + "\n", "unknown field `" * 40_000])
+def test_a_name_of_megabytes_is_refused_at_once_and_in_few_words(name: str) -> None:
+    started = clock.monotonic()
+    with pytest.raises(InvalidInput) as refused:
+        http.parse(msgspec.json.encode({"reason": "because", name: 1}), Order)
+    assert clock.monotonic() - started < 1
+    assert len(msgspec.json.encode(http.refusal(refused.value))) < 5_000
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60))

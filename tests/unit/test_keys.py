@@ -6,11 +6,14 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.test_receipts import RECEIPT
+from zeroloop import clock
 from zeroloop.errors import InvalidInput, NotFound, Unavailable
 from zeroloop.inference import receipts
-from zeroloop.inference.keys import PAUSE_SECONDS, RENEWED_SECONDS, SigningKey
+from zeroloop.inference.keys import PAUSE_SECONDS, RENEWED_SECONDS, SigningKey, VerifyingKeys
 from zeroloop.inference.receipts import Key
 from zeroloop.inference.source import Source
+
+AT_MS = 1_795_380_650_000
 
 
 class Secret:
@@ -109,3 +112,63 @@ def test_without_any_key_nothing_is_signed() -> None:
     world.secret.versions.clear()
     with pytest.raises(Unavailable):
         world.signing.get()
+
+
+class Verifying:
+    """Who verifies, and the time of all."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world = World()
+        self.keys = VerifyingKeys(self.world.source.verifying_keys, monotonic=lambda: self.world.now)
+        monkeypatch.setattr(clock, "now_ms", lambda: AT_MS + round(self.world.now * 1000))
+
+    def told(self, kid: str, made: float) -> str:
+        """What becomes of a receipt that this key signed at second `made`: its kid, or the refusal's code."""
+        key = Key(kid, f"secret {kid}".encode())
+        receipt = replace(RECEIPT, kid=kid, time=AT_MS + round(made * 1000))
+        try:
+            return self.keys.verify(receipts.sign(receipt, key)).kid
+        except (InvalidInput, Unavailable) as error:
+            return error.code
+
+
+@pytest.fixture(name="verifying")
+def _verifying(monkeypatch: pytest.MonkeyPatch) -> Verifying:
+    return Verifying(monkeypatch)
+
+
+def test_a_receipt_of_a_new_key_is_to_be_sent_again_until_the_key_is_asked_for(verifying: Verifying) -> None:
+    assert verifying.told("aaaaaaaa", 0) == "aaaaaaaa"
+    verifying.world.secret.put("bbbbbbbb")
+    for verifying.world.now in (2, 30, 59):
+        assert verifying.told("bbbbbbbb", 1.5) == "unavailable"
+    verifying.world.now = PAUSE_SECONDS
+    assert (verifying.told("bbbbbbbb", 1.5), verifying.told("aaaaaaaa", 0)) == ("bbbbbbbb", "aaaaaaaa")
+
+
+def test_a_receipt_of_a_key_that_is_gone_is_refused_for_good(verifying: Verifying) -> None:
+    verifying.world.now = 3600
+    assert verifying.told("aaaaaaaa", 3600) == "aaaaaaaa"
+    assert verifying.told("99999999", 60) == "bad_prediction_id"
+
+
+def test_while_no_keys_can_be_had_new_ones_are_to_be_sent_again_and_known_ones_verify(verifying: Verifying) -> None:
+    assert verifying.told("aaaaaaaa", 0) == "aaaaaaaa"
+    verifying.world.secret.put("bbbbbbbb")
+    verifying.world.secret.down = True
+    verifying.world.now = RENEWED_SECONDS
+    assert (verifying.told("bbbbbbbb", 3000), verifying.told("aaaaaaaa", 0)) == ("unavailable", "aaaaaaaa")
+
+
+def test_forgeries_make_us_ask_once_a_minute(verifying: Verifying) -> None:
+    secret = verifying.world.secret
+    assert verifying.told("aaaaaaaa", 0) == "aaaaaaaa"
+    before = secret.asked
+    for _ in range(5):
+        assert verifying.told("99999999", 0) == "unavailable"
+        with pytest.raises(InvalidInput):
+            verifying.keys.verify("zr1.junk.x")
+    assert secret.asked == before
+    verifying.world.now = PAUSE_SECONDS + 1
+    assert {verifying.told("99999999", 0) for _ in range(5)} == {"bad_prediction_id"}
+    assert secret.asked == before + 2  # the current key and the one before, once each

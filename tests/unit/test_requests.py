@@ -1,10 +1,13 @@
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zeroloop import http
 from zeroloop.errors import InvalidInput
-from zeroloop.inference.requests import MAX_INSTANCES, PredictRequest, inputs
+from zeroloop.inference.requests import MAX_INSTANCES, PredictRequest, carried, inputs
 
 DEEP = "[" * 100_000 + "]" * 100_000
 
@@ -80,3 +83,9 @@ def test_a_thousand_instances_are_taken_and_no_more() -> None:
     assert len(inputs(PredictRequest(instances=["a"] * MAX_INSTANCES), "text")[0]) == MAX_INSTANCES
     with pytest.raises(InvalidInput, match="send 1 to 1,000 instances, not 1,001"):
         inputs(PredictRequest(instances=["a"] * (MAX_INSTANCES + 1)), "text")
+
+
+@given(st.text() | st.text('"\\'))
+def test_a_body_takes_what_a_string_of_json_takes(text: str) -> None:
+    data = msgspec.json.encode({"text": text})
+    assert carried(data) + 2 == len(msgspec.json.encode(data.decode()))

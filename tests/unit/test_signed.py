@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import botocore.auth
+import msgspec
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
@@ -193,3 +194,47 @@ def test_a_restore_drops_connections_and_keys(wired: Any) -> None:
     session.renew(Aws(aws_region="eu-west-1", aws_access_key_id="NEW", aws_secret_access_key="secret"))
     assert session._connections == {}
     assert session._current_credentials().access_key == "NEW"
+
+
+class Endpoint:
+    """The runtime's credentials endpoint, which gives keys for six minutes, or is silent; and the time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.silent, self.asked = AT_MS, False, 0
+        aws = Aws(aws_region="eu-west-1", aws_container_credentials_full_uri="http://127.0.0.1:1/keys")
+        self.session = Session(aws, now_ms=lambda: self.now)
+        monkeypatch.setattr(signed, "Connection", lambda _origin: self)
+
+    def ask(self, *_: Any) -> tuple[int, bytes]:
+        self.asked += 1
+        if self.silent:
+            raise TimeoutError("the time is up")
+        ends = clock.iso(self.now + 360_000)
+        keys = {"AccessKeyId": f"KEY{self.asked}", "SecretAccessKey": "s", "Token": "t", "Expiration": ends}
+        return 200, msgspec.json.encode(keys)
+
+    def close(self) -> None:
+        pass
+
+    def key(self, seconds: int) -> str:
+        self.now = AT_MS + seconds * 1000
+        return self.session._current_credentials().access_key
+
+
+def test_keys_are_renewed_five_minutes_before_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint(monkeypatch)
+    assert [endpoint.key(at) for at in (0, 30, 59, 60, 119)] == ["KEY1", "KEY1", "KEY1", "KEY2", "KEY2"]
+    endpoint.session.renew(endpoint.session._aws)
+    assert endpoint.key(119) == "KEY3"
+
+
+def test_while_the_endpoint_is_silent_keys_are_good_until_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint(monkeypatch)
+    endpoint.key(0)
+    endpoint.silent = True
+    assert {endpoint.key(at) for at in range(60, 360)} == {"KEY1"}
+    assert endpoint.asked == 1 + 300 / 30  # it may take seconds to stay silent: not at every call
+    with pytest.raises(TimeoutError):
+        endpoint.key(360)
+    endpoint.silent = False
+    assert endpoint.key(361) == f"KEY{endpoint.asked}"

@@ -1,19 +1,21 @@
 """The Open Inference Protocol's JSON: what is taken, what is answered, and what is refused by its place."""
 
 import tomllib
+import tracemalloc
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests import models
 from zeroloop import http
 from zeroloop.errors import InvalidInput, NotFound
 from zeroloop.inference import v2
-from zeroloop.inference.answers import NotANumber
-from zeroloop.inference.model import Model
+from zeroloop.inference.answers import UNLABELLED, NotANumber
+from zeroloop.inference.model import Model, Result
 from zeroloop.inference.requests import MAX_INSTANCES
 from zeroloop.inference.v2 import InferRequest
 
@@ -154,6 +156,7 @@ def test_the_server_tells_the_version_of_the_project() -> None:
         (TEXT, [WORDS], {"parameters": {"unit": ""}}, "parameters.unit"),
         (TEXT, [WORDS], {"parameters": {"sequence_id": 1}}, "parameters.sequence_id"),
         (TEXT, [WORDS], {"id": 7}, "id"),
+        (TEXT, [WORDS], {"id": "x" * 1001}, "id"),
         (TABLE, columns()[:2], {}, "inputs"),
         (TABLE, [*columns()[:2], {**columns(2)[2]}], {}, "inputs[2].shape"),
         (TABLE, [*columns()[:2], {**columns()[2], "data": ["x"]}], {}, "rows[0].c"),
@@ -215,6 +218,24 @@ def test_long_strings_count_by_their_length() -> None:
     words = {"name": tensor.name, "shape": [2, 2], "datatype": "BYTES", "data": ["x" * 1_500_000] * 4}
     with pytest.raises(InvalidInput, match="too large"):
         asked(echo, words)
+
+
+def test_strings_count_as_lambda_carries_them() -> None:
+    echo = Model(models.echo(["string"]))
+    for text, fits in ((b"x", True), (b'"', False)):  # 6 bytes with comma and quotes; 9, for it is JSON within JSON
+        answered = Result([None], [UNLABELLED], list, {"y_string": np.array([[text] * 700_000], object)})
+        with nullcontext() if fits else pytest.raises(InvalidInput, match="too large"):
+            v2.tensors(v2.offered(echo.package), echo.package, answered)
+
+
+def test_strings_are_not_decoded_where_they_are_too_long() -> None:
+    echo = Model(models.echo(["string"]))
+    long = Result([None], [UNLABELLED], list, {"y_string": np.array([[b"x" * 1_000_000] * 50], object)})
+    tracemalloc.start()
+    with pytest.raises(InvalidInput, match="too large"):
+        v2.tensors(v2.offered(echo.package), echo.package, long)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

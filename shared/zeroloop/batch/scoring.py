@@ -17,10 +17,10 @@ from zeroloop.batch import outputs, streams
 from zeroloop.batch.rows import Fields, Reject, Rows, parse, rejected
 from zeroloop.batch.rules import Chunk, Job, Piece, Plan, Unreadable, Written
 from zeroloop.batch.streams import Counted, Record, Run
-from zeroloop.errors import InvalidInput, ZeroloopError
+from zeroloop.errors import InvalidInput, ModelFailed, ZeroloopError
 from zeroloop.inference.answers import Answers, NotANumber
 from zeroloop.inference.model import Model
-from zeroloop.inference.runtime import SUB_BATCH, ModelFailed
+from zeroloop.inference.runtime import SUB_BATCH
 
 BATCH_ROWS = 1_000
 """Rows that are parsed and predicted together; the interpreter is called with a tenth of them (`runtime.SUB_BATCH`)."""

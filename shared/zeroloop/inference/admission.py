@@ -13,13 +13,12 @@ from zeroloop.errors import InvalidInput
 from zeroloop.inference import package as packages
 from zeroloop.inference.package import Package
 from zeroloop.monitoring import baseline
-from zeroloop.registry.rules import Facts
+from zeroloop.registry.rules import MAX_FACTS_BYTES, Facts
 
 # Addresses, of which Python, NumPy and LiteRT take 141 MB before they load a model, tokenizers 11 MB more (measured on
 # Linux x86-64): leaves a model 1.3 GB, and the function's 1,769 MB hold the parent beside the child.
 PROBE_MEGABYTES = 1_500
 PROBE_SECONDS = 60.0
-MAX_FACTS_BYTES = 32_000
 
 
 def seen(directory: Path, path: str) -> PackageFile:

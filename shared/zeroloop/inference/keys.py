@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
-from zeroloop.errors import InvalidInput, Unavailable
+from zeroloop import clock
+from zeroloop.errors import Unavailable
 from zeroloop.inference import receipts
 from zeroloop.inference.receipts import Key, Receipt
 
 RENEWED_SECONDS = 3600.0
 """A new key signs everywhere after this long; until the rotation after that, the old one verifies."""
 PAUSE_SECONDS = 60.0
+_UNSURE_MS = 60_000
+"""Who signs and who verifies may disagree by this about the time."""
 
 
 class SigningKey:
@@ -47,7 +50,7 @@ class SigningKey:
 
 
 class VerifyingKeys:
-    """The current key and the one before, asked for at the first receipt, once an hour, and where a receipt fails.
+    """The current key and the one before, asked for at the first receipt, once an hour, and where one names another.
 
     Where they can't be had, those that are known go on verifying. A forger makes us ask once a minute.
     """
@@ -56,27 +59,39 @@ class VerifyingKeys:
         self._ask = ask
         self._monotonic = monotonic
         self._known: Mapping[str, Key] = {}
+        self._known_at_ms = 0
         self._asked_at: float | None = None
 
     def verify(self, prediction_id: str) -> Receipt:
-        """The receipt that one of the keys signed; InvalidInput as `receipts.verify`, Unavailable without keys."""
-        if self._older_than(RENEWED_SECONDS):
-            self._renew()
-        try:
-            return receipts.verify(prediction_id, self._known)
-        except InvalidInput:
-            if not self._older_than(PAUSE_SECONDS):
-                raise
-        self._renew()
+        """The receipt that one of the keys signed.
+
+        Raises
+        ------
+        InvalidInput
+            As `receipts.verify`.
+        Unavailable
+            There are no keys, or the receipt's may be newer than those that are known: a minute later it isn't.
+        """
+        claimed = receipts.claimed(prediction_id)
+        due = self._older_than(RENEWED_SECONDS if claimed.kid in self._known else PAUSE_SECONDS)
+        certain = due and self._renewed()
+        if not certain and claimed.kid not in self._known and claimed.time > self._known_at_ms - _UNSURE_MS:
+            raise Unavailable("the key of this prediction id is not known yet; try again in a minute")
         return receipts.verify(prediction_id, self._known)
 
     def _older_than(self, seconds: float) -> bool:
         return self._asked_at is None or self._monotonic() - self._asked_at >= seconds
 
-    def _renew(self) -> None:
+    def _renewed(self) -> bool:
+        """Ask for the keys; whether they could be had."""
+        now_ms = clock.now_ms()
         try:
-            self._known = self._ask()
+            known = self._ask()
         except Unavailable:
             if not self._known:
                 raise
+            known = None
         self._asked_at = self._monotonic()
+        if known:
+            self._known, self._known_at_ms = known, now_ms
+        return bool(known)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from zeroloop.errors import InvalidInput
+from zeroloop.errors import InvalidInput, ModelFailed
 from zeroloop.inference import package as packages
 from zeroloop.inference import preprocessing, readers, signatures, tensors
 from zeroloop.inference.answers import UNLABELLED, Answer, Answers, answer, answers
 from zeroloop.inference.package import Tensor
 from zeroloop.inference.readers import Taken
-from zeroloop.inference.runtime import Array, ModelFailed, Runner
+from zeroloop.inference.runtime import Array, Runner
 from zeroloop.inference.tensors import Given
 
 TOKENIZER = "tokenizer.json"

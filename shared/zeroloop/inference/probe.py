@@ -44,11 +44,14 @@ def main(directory: Path, megabytes: int) -> str | float:
     from zeroloop.errors import ZeroloopError  # noqa: PLC0415
     from zeroloop.inference import golden  # noqa: PLC0415
     from zeroloop.inference.model import Model  # noqa: PLC0415
+    from zeroloop.inference.tokenizer import Tokenizer  # noqa: PLC0415
 
     try:
         model = Model({path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()})
         most = addresses() + RUN_MEGABYTES * 1_000_000
         golden.check(model)
+        if isinstance(model.encoder, Tokenizer):
+            model.encoder.check()
         seconds = golden.row_seconds(model)
     except ZeroloopError as error:
         return f"{error.field}: {error.message}" if error.field else error.message

@@ -16,6 +16,9 @@ from zeroloop.errors import InvalidInput
 
 _PREFIX = b"zr1."
 _SIGNATURE_BYTES = 16
+MOST_CHARACTERS = 45_000
+"""Of a prediction id: an answer's labels have up to 32,000 bytes (`registry.rules.MAX_FACTS_BYTES`), and base64 makes 4
+of 3."""
 
 
 class Key(Struct, frozen=True, gc=False):

@@ -45,11 +45,17 @@ class ExplainRequest(Struct, forbid_unknown_fields=True, gc=False):
 _ONE_OF = ("text", "features", "inputs", "instances")
 _sent = attrgetter(*_ONE_OF)
 
-# Lambda answers 6 MB at the most.
+# Lambda answers 6,291,556 bytes at the most, what is around the body among them.
 MAX_ANSWER_BYTES = 5_000_000
+MAX_CARRIED_BYTES = 6_291_000
 _RECEIPT_BYTES = 700
 _SCORE_BYTES = 24
 _MOST_SCORES = 1_000_000
+
+
+def carried(data: bytes) -> int:
+    """Bytes of `data`, JSON, in what Lambda answers: it stands there as a string, so JSON once more."""
+    return len(data) + data.count(b'"') + data.count(b"\\")
 
 
 def inputs(request: PredictRequest, field: str) -> tuple[list[Any], list[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroloop.errors import InvalidInput, ZeroloopError
+from zeroloop.errors import InvalidInput, ModelFailed
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -28,12 +28,6 @@ _SUB_BATCH_BYTES = 64_000_000
 IDENTIFIER = b"TFL3"
 
 _shape = attrgetter("shape")
-
-
-class ModelFailed(ZeroloopError):  # noqa: N818
-    """The model broke on these inputs, or answered another number of rows: a fault of the model, not of the caller."""
-
-    code = "model_failed"
 
 
 def looks_like_tflite(model: bytes) -> bool:

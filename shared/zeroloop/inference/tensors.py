@@ -67,11 +67,11 @@ def elements(tensor: Tensor, given: Given) -> list[Any]:
     """
     if given.datatype != DATATYPES[tensor.dtype]:
         raise InvalidInput(
-            f"{tensor.name} is {DATATYPES[tensor.dtype]}, not {given.datatype}", field=f"{given.where}.datatype"
+            f"{tensor.name} is {DATATYPES[tensor.dtype]}, not {given.datatype:.80}", field=f"{given.where}.datatype"
         )
     if not fits(given.shape, tensor):
         raise InvalidInput(
-            f"{tensor.name} has the shape {stated(tensor)}, not {given.shape}", field=f"{given.where}.shape"
+            f"{tensor.name} has the shape {stated(tensor)}, not {given.shape!s:.200}", field=f"{given.where}.shape"
         )
     return flattened(given.data, given.shape, f"{given.where}.data")
 

@@ -17,7 +17,15 @@ from zeroloop.inference.answers import Answer, NotANumber
 from zeroloop.inference.model import Model, Result
 from zeroloop.inference.package import Package, Tensor
 from zeroloop.inference.preprocessing import TENSORS
-from zeroloop.inference.requests import MAX_ANSWER_BYTES, MAX_INSTANCES, Slice, Unit, check_scores, receipt_bytes
+from zeroloop.inference.requests import (
+    MAX_ANSWER_BYTES,
+    MAX_INSTANCES,
+    Slice,
+    Unit,
+    carried,
+    check_scores,
+    receipt_bytes,
+)
 from zeroloop.inference.tensors import DATATYPES, Array, Given
 
 SERVER = {"name": "zeroloop", "version": "0.1.0", "extensions": []}
@@ -75,7 +83,7 @@ class InferRequest(Struct, forbid_unknown_fields=True):
 
     inputs: Annotated[list[Input], Meta(min_length=1)]
     outputs: list[Wanted] = field(default_factory=list)
-    id: str | None = None
+    id: Annotated[str, Meta(max_length=1000)] | None = None
     model_name: str | None = None
     parameters: Parameters = Parameters()
 
@@ -223,18 +231,23 @@ def tensors(outputs: Sequence[Output], package: Package, result: Result) -> list
     told = []
     size = 0
     for output in outputs:
-        numbers = own[output.name].size if output.name not in head and output.datatype != "BYTES" else 0
-        if size + _NUMBER_BYTES * numbers > MAX_ANSWER_BYTES:  # before it is a list, which takes ten times as much
+        least = 0 if output.name in head else _least(own[output.name])
+        if size + least > MAX_ANSWER_BYTES:  # before it is a list, which takes ten times as much
             raise InvalidInput(_TOO_LARGE, field="outputs")
         if output.name in head:
             data, shape = head[output.name](package, result.answers)
         else:
             data, shape = _told(output, own[output.name])
-        size += len(msgspec.json.encode(data)) if output.datatype == "BYTES" else _NUMBER_BYTES * len(data)
+        size += carried(msgspec.json.encode(data)) if output.datatype == "BYTES" else _NUMBER_BYTES * len(data)
         told.append({"name": output.name, "datatype": output.datatype, "shape": shape, "data": data})
     if size > MAX_ANSWER_BYTES:
         raise InvalidInput(_TOO_LARGE, field="outputs")
     return told
+
+
+def _least(array: Array) -> int:
+    """What an output takes in the answer: of numbers what they are taken for, of strings no less than this."""
+    return sum(map(len, array.flat)) if array.dtype.hasobject else _NUMBER_BYTES * array.size
 
 
 Column = tuple[list[Any], list[int]]

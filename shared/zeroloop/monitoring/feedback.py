@@ -4,17 +4,19 @@ from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct, field
+from msgspec.json import encode
 
 from zeroloop import clock
 from zeroloop.dynamo import ConditionFailed
 from zeroloop.errors import Conflict, InvalidInput
 from zeroloop.inference.keys import VerifyingKeys
-from zeroloop.inference.receipts import Receipt
+from zeroloop.inference.receipts import MOST_CHARACTERS, Receipt
 from zeroloop.monitoring.cells import Cell, Counters, flat
 from zeroloop.monitoring.counting import Outcome, judge
 from zeroloop.monitoring.frames import Frames
 from zeroloop.monitoring.lines import Told
 from zeroloop.monitoring.store import MonitoringStore
+from zeroloop.registry.rules import MAX_FACTS_BYTES
 
 MOST_AT_ONCE = 100
 
@@ -28,8 +30,8 @@ Outcomes = Callable[[Receipt, bool | None, dict[str, float]], None]
 class Feedback(Struct, forbid_unknown_fields=True, frozen=True):
     """Body of a feedback: the actual label, numbers that were measured since, or both."""
 
-    prediction_id: Annotated[str, Meta(min_length=1, max_length=4000)]
-    label: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    prediction_id: Annotated[str, Meta(min_length=1, max_length=MOST_CHARACTERS)]
+    label: Annotated[str, Meta(min_length=1, max_length=MAX_FACTS_BYTES)] | None = None
     metrics: Annotated[dict[Annotated[str, Meta(min_length=1, max_length=100)], float], Meta(max_length=20)] = field(
         default_factory=dict
     )
@@ -70,6 +72,8 @@ class FeedbackDesk:
         """
         if feedback.label is None and not feedback.metrics:
             raise InvalidInput("give a label, metrics, or both", field="label")
+        if len(encode(feedback.label)) > MAX_FACTS_BYTES:
+            raise InvalidInput(f"no answer's labels have over {MAX_FACTS_BYTES:,} bytes of JSON", field="label")
         receipt = self._keys.verify(feedback.prediction_id)
         now = clock.now_ms()
         if now > receipt.time + self._days * _DAY_MS:

@@ -33,6 +33,10 @@ class Model(Struct, frozen=True, kw_only=True):
     latest_version: int = 0
 
 
+MAX_FACTS_BYTES = 32_000
+"""Of JSON: an item holds 400 KB, and an answer of 100 versions 6 MB. So the labels of an answer have fewer together."""
+
+
 class Facts(Struct, frozen=True, kw_only=True):
     """What a version's `package.json` says of its making, copied at admission so that lists need no S3."""
 
