@@ -93,12 +93,12 @@ class Comparison:
 
     def add(self, one: Predicted, answer: "Answer | str", labels: Mapping[str, Told]) -> None:
         """Count one prediction; `answer` is what is answered now, or why nothing is."""
-        from zeroloop.inference.service import label, score  # noqa: PLC0415
+        from zeroloop.inference.service import said  # noqa: PLC0415
 
         if isinstance(answer, str):
             self.left_out[answer] += 1
             return
-        then, now = (one.told.label, one.told.score), (label(answer), score(answer))
+        then, now = (one.told.label, one.told.score), said(answer)
         self.counts.update(n=1, same=then == now, same_label=then[0] == now[0])
         if then[0] == now[0] and then[1] is not None and now[1] is not None:
             self.largest = max(self.largest, abs(then[1] - now[1]))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from zeroloop.inference.columns import Columns, Numeric
 from zeroloop.inference.model import Model
-from zeroloop.inference.service import label, score
+from zeroloop.inference.service import said
 from zeroloop.inference.text import HashedNgrams
 from zeroloop.monitoring import drifting
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, Feature, merge
@@ -65,7 +65,7 @@ def _answers(model: Model, values: Sequence[Any]) -> list[Answered]:
     else:
         result = model.answers(values, where)
         answers, kept = result.answers, result.features()
-    return [Answered(label(answer), score(answer), features) for answer, features in zip(answers, kept, strict=True)]
+    return [Answered(*said(answer), features) for answer, features in zip(answers, kept, strict=True)]
 
 
 def _counted(answered: Sequence[Answered], frame: Frame) -> Aggregate:

@@ -14,7 +14,7 @@ from tests.integration.conftest import Context, event
 from tests.integration.test_predict import LARGE, MACHINE, SMALL, World, configured
 from zeroloop import clock
 from zeroloop.errors import Unavailable
-from zeroloop.inference.service import label, score
+from zeroloop.inference.service import said
 from zeroloop.monitoring.aggregate import EMPTY, Aggregate, merge
 from zeroloop.monitoring.alerts import Alert, Watch, Watched, Webhook, watched
 from zeroloop.monitoring.baseline import frame_of, read
@@ -43,9 +43,7 @@ def answered(domain: str) -> list[Answered]:
     sentences = dataset.read() if own else dataset.read(dataset.DATA / "nyt_editorials.tsv.gz")
     texts = dataset.rows(sentences, "test").values if own else [one.text for one in sentences[:1500]]
     found = packaging.load(SMALL).answers(texts, [""] * len(texts))
-    return [
-        Answered(label(answer), score(answer), ids) for answer, ids in zip(found.answers, found.features(), strict=True)
-    ]
+    return [Answered(*said(answer), ids) for answer, ids in zip(found.answers, found.features(), strict=True)]
 
 
 def rows(domain: str, start: int, n: int) -> list[Line]:

@@ -9,7 +9,7 @@ import pytest
 from zeroloop.inference import again
 from zeroloop.inference.model import Model
 from zeroloop.inference.record import Prediction
-from zeroloop.inference.service import label, score
+from zeroloop.inference.service import said
 from zeroloop_training import packaging
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -23,13 +23,13 @@ def logged(model: Model, values: list[Any], *, instances: bool = False) -> list[
     """As predict logs one request."""
     result = model.answers(values, [model.field] * len(values))
     return [
-        Prediction("zr1.x", label(answer), score(answer), None, kept, value if instances else None)
+        Prediction("zr1.x", *said(answer), None, kept, value if instances else None)
         for answer, kept, value in zip(result.answers, result.features(), values, strict=True)
     ]
 
 
-def said(answers: list[Any]) -> list[Any]:
-    return [(label(one), score(one)) for one in answers]
+def all_said(answers: list[Any]) -> list[Any]:
+    return [said(one) for one in answers]
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,17 @@ def said(answers: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("instances", [False, True], ids=["features", "as sent"])
 def test_the_same_version_gives_the_same_bits(model: Model, values: list[Any], *, instances: bool) -> None:
     request = logged(model, values, instances=instances)
-    assert said(again.ask(model, model, request)) == [(one.label, one.score) for one in request]
+    assert all_said(again.ask(model, model, request)) == [(one.label, one.score) for one in request]
 
 
 def test_ids_are_read_by_every_version_of_the_same_preprocessing() -> None:
     request = logged(SMALL, TEXTS)
-    assert said(again.ask(FLOAT, SMALL, request)) == said(FLOAT.predict(TEXTS, TEXTS))
+    assert all_said(again.ask(FLOAT, SMALL, request)) == all_said(FLOAT.predict(TEXTS, TEXTS))
 
 
 def test_an_input_as_it_was_sent_is_read_by_any_version() -> None:
     request = logged(SMALL, TEXTS, instances=True)
-    assert said(again.ask(LARGE, SMALL, request)) == said(LARGE.predict(TEXTS, TEXTS))
+    assert all_said(again.ask(LARGE, SMALL, request)) == all_said(LARGE.predict(TEXTS, TEXTS))
 
 
 def category_lost() -> Prediction:
@@ -77,4 +77,4 @@ def test_what_cannot_be_asked_says_why_and_stops_no_other(
     assert answer.startswith(why)
     kept = logged(before, TEXTS[:1] if before is SMALL else [READING["features"]])
     if model is before:
-        assert said(again.ask(model, before, [told, *kept])[1:]) == [(kept[0].label, kept[0].score)]
+        assert all_said(again.ask(model, before, [told, *kept])[1:]) == [(kept[0].label, kept[0].score)]

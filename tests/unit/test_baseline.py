@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from examples.sentiment import dataset
 from zeroloop.errors import InvalidInput
 from zeroloop.inference import admission
-from zeroloop.inference.service import label, score
+from zeroloop.inference.service import said
 from zeroloop.monitoring import baseline
 from zeroloop.monitoring.baseline import Baseline, frame_of, packed, read, write
 from zeroloop.monitoring.counting import Answered, Line, count
@@ -80,7 +80,7 @@ def test_the_examples_baseline_is_its_validation_rows_counted_as_traffic_is() ->
     model, rows = packaging.load(SMALL), dataset.rows(dataset.read(), "validation")
     answered = model.answers(rows.values, list(map(str, range(len(rows.values)))))
     lines = [
-        Line(status=200, latency_ms=1.0, predictions=[Answered(label(answer), score(answer), features)])
+        Line(status=200, latency_ms=1.0, predictions=[Answered(*said(answer), features)])
         for answer, features in zip(answered.answers, answered.features(), strict=True)
     ]
     traffic, held = count(lines, frame_of(data)), read(data)

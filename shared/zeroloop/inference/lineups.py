@@ -64,7 +64,9 @@ class Lineups:
         known, now = self._known.get(name), self._monotonic()
         if known is None:
             return self._remember(name, self._read(check_name(name), None, FIRST_SECONDS), now)
-        if now - known.read_at <= FRESH_SECONDS or now - known.tried_at <= PAUSE_SECONDS:
+        if now - known.read_at <= FRESH_SECONDS:
+            return known.lineup
+        if now - known.tried_at <= PAUSE_SECONDS:
             return self._told(name, known, now)
         expired = known.read_at == _EXPIRED
         known.tried_at = _EXPIRED if expired else now

@@ -121,7 +121,7 @@ class Model:
         """As `predict`, with all that came of it."""
         if not self._headed:
             raise InvalidInput("this model answers tensors: ask it by /v2/models/{model}/infer", field=self.field)
-        return self._result(self._reader.take(values, where), self._head)
+        return self._headed_result(self._reader.take(values, where))
 
     def run(self, values: Sequence[Any], where: Sequence[str]) -> Result:
         """As `answers`, also of a model that answers nothing but tensors, and with all outputs."""
@@ -130,7 +130,7 @@ class Model:
     def answers_to(self, rows: Array) -> list[Answer]:
         """An answer for each row as the model's encoder makes them."""
         nothing = [None] * len(rows)
-        return self._result(Taken(nothing, [rows], lambda: nothing), self._head).answers
+        return self._headed_result(Taken(nothing, [rows], lambda: nothing)).answers
 
     def infer(self, given: Mapping[str, Given], wanted: Collection[str] | None = None) -> Result:
         """What the model answers to named tensors: all of `inputs` but for the optional ones, with equally many rows.
@@ -203,12 +203,16 @@ class Model:
         told = [dict(zip(self._names, row, strict=True)) for row in zip(*listed, strict=True)]
         return Answers(told, [None] * len(told))
 
+    def _headed_result(self, taken: Taken) -> Result:
+        [head] = self._run(taken.arrays, self._head)
+        return Result(taken.values, self._told(head, len(taken.values)), taken.features, {})
+
     def _result(self, taken: Taken, wanted: Sequence[int]) -> Result:
-        outputs = {self._names[i]: array for i, array in zip(wanted, self._run(taken.arrays, wanted), strict=True)}
+        arrays = self._run(taken.arrays, wanted)
+        outputs = {self._names[i]: array for i, array in zip(wanted, arrays, strict=True)}
         n = len(taken.values)
-        if self._headed:
-            rows = outputs[self._names[self.package.answered]].reshape(n, -1).tolist()
-            told = list(map(self._answer, rows))
-        else:
-            told = [UNLABELLED] * n
+        told = self._told(outputs[self._names[self._head[0]]], n) if self._headed else [UNLABELLED] * n
         return Result(taken.values, told, taken.features, outputs)
+
+    def _told(self, head: Array, n_rows: int) -> list[Answer]:
+        return list(map(self._answer, head.reshape(n_rows, -1).tolist()))

@@ -88,7 +88,14 @@ def lines(record: LogRecord, *, share: float = 1.0, stale: bool = False) -> list
     Of answered requests only a `share` is told, chosen by request id, and each stands for `weight` of them; the line of
     any other holds its metrics alone, so that these count every request. A failure is always told.
     """
-    _measure(record, stale=stale)
+    # Unknown names would make a metric each, billed each: only models that exist get their dimensions.
+    version = record.version
+    record.aws = Directive(record.time, _directives(record.model_id is not None, version is not None, stale))
+    record.latency, record.faults = record.latency_ms, int(record.status >= _SERVER_ERRORS)
+    if stale:
+        record.lineup_stale = 1
+    if version is not None:
+        record.dimension = str(version)
     if record.code is None and share < 1:
         told = round(share * BUCKETS)
         if bucket("log", record.request_id) >= told:
@@ -125,16 +132,6 @@ def _short(prediction: Prediction) -> Prediction:
     if len(encode(prediction)) > _LINE_BYTES:
         return replace(prediction, features=None, instance=None)
     return prediction
-
-
-def _measure(record: LogRecord, *, stale: bool) -> None:
-    # Unknown names would make a metric each, billed each: only models that exist get their dimensions.
-    directives = _directives(record.model_id is not None, record.version is not None, stale)
-    record.aws = Directive(record.time, directives)
-    record.latency = record.latency_ms
-    record.faults = 1 if record.status >= _SERVER_ERRORS else 0
-    record.lineup_stale = 1 if stale else UNSET
-    record.dimension = UNSET if record.version is None else str(record.version)
 
 
 @cache

@@ -4,7 +4,6 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,6 @@ SUB_BATCH = 100
 _SUB_BATCH_BYTES = 64_000_000
 
 IDENTIFIER = b"TFL3"
-
-_shape = attrgetter("shape")
 
 
 def looks_like_tflite(model: bytes) -> bool:
@@ -73,6 +70,8 @@ class Runner:
             raise InvalidInput("the model has no input or no output", code="bad_model")
         self._takes = [(details["index"], np.dtype(details["dtype"]), details) for details in self.inputs]
         self._gives = [details["index"] for details in self.outputs]
+        interpreter = self._interpreter
+        self._set, self._invoke, self._get = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
         self._all = range(len(self.outputs))
         self._real = {i for i, details in enumerate(self.outputs) if details["quantization"][0] and i not in raw}
         self._shapes = [tuple(map(int, details["shape"])) for details in self.inputs]
@@ -121,9 +120,24 @@ class Runner:
         """
         with self._lock:
             try:
-                return self._answers(inputs, self._all if wanted is None else wanted)
+                shapes = [array.shape for array in inputs]
+                resized = shapes != self._shapes
+                if resized:
+                    self._resize(shapes)
+                for i, array in enumerate(inputs):
+                    index, dtype, details = self._takes[i]
+                    self._set(index, array if array.dtype is dtype else _quantised(array, details))
+                self._invoke()
+                if resized:
+                    self._measure(shapes)
+                wanted = self._all if wanted is None else wanted
+                outputs = [self._get(self._gives[i]) for i in wanted]
             except (RuntimeError, ValueError) as error:
                 raise ModelFailed(f"the model fails on this input: {_said(error)}") from error
+        if self._real:
+            pairs = zip(outputs, wanted, strict=True)
+            return [_real(output, self.outputs[i]) if i in self._real else output for output, i in pairs]
+        return outputs
 
     def _filled(self, inputs: Sequence[Array], step: int, wanted: Sequence[int] | None) -> list[Array]:
         """The outputs for fewer rows than the model was made for."""
@@ -134,24 +148,6 @@ class Runner:
         for out in outputs:
             if not out.ndim or len(out) != rows:
                 raise ModelFailed(f"the model answers {out.shape} for {rows} rows")
-        return outputs
-
-    def _answers(self, inputs: Sequence[Array], wanted: Sequence[int]) -> list[Array]:
-        shapes = list(map(_shape, inputs))
-        resized = shapes != self._shapes
-        if resized:
-            self._resize(shapes)
-        interpreter = self._interpreter
-        for i, array in enumerate(inputs):
-            index, dtype, details = self._takes[i]
-            interpreter.set_tensor(index, array if array.dtype is dtype else _quantised(array, details))
-        interpreter.invoke()
-        if resized:
-            self._measure(shapes)
-        outputs = [interpreter.get_tensor(self._gives[i]) for i in wanted]
-        if self._real:
-            pairs = zip(outputs, wanted, strict=True)
-            return [_real(output, self.outputs[i]) if i in self._real else output for output, i in pairs]
         return outputs
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:

@@ -126,10 +126,7 @@ class Predictor:
             model = self._models.get(served.version.model_id, number).model
             check_scores(len(result.answers), model.package)
             found = run(model)
-            return [
-                Shadow(number, label(answer), score(answer))
-                for answer, _ in zip(found.answers, result.answers, strict=True)
-            ]
+            return [Shadow(number, *said(answer)) for answer, _ in zip(found.answers, result.answers, strict=True)]
         except ZeroloopError as error:
             code = error.code
         except Exception:  # noqa: BLE001 - a bug, ours or the model's: the log has it
@@ -146,24 +143,24 @@ class Predictor:
         of, version, told = served.model.field, served.version, []
         features = result.features()
         for i, answer in enumerate(result.answers):
-            value, seen, shadow = result.values[i], features[i], shadows[i] if shadows else None
-            said, sure = label(answer), score(answer)
+            value = result.values[i]
+            label, score = said(answer)
             receipt = Receipt(
                 kid=key.kid,
                 id=clock.new_id(),
                 model_id=version.model_id,
                 version=version.version,
                 variant=record.variant or "",
-                label=said,
-                score=sure,
+                label=label,
+                score=score,
                 time=record.time,
                 test_id=record.test_id,
                 unit_hash=record.unit_hash,
                 slice=record.slice,
             )
-            kept = value if self._log_instances else None
             signed, digest = receipts.sign(receipt, key), input_digest(of, value)
-            told.append(Prediction(signed, said, sure, digest, seen, kept, shadow))
+            kept, shadow = value if self._log_instances else None, shadows[i] if shadows else None
+            told.append(Prediction(signed, label, score, digest, features[i], kept, shadow))
         record.predictions = told
 
     def preload(self, name: str) -> None:
@@ -189,17 +186,12 @@ def _infer_alone(model: Model, request: InferRequest) -> Result:
     return model.infer(v2.given(request, model), ())
 
 
-def label(answer: Answer) -> str | None:
-    """The answered label as one string; several are joined by `|`; None where there are no labels."""
-    said = answer.prediction
-    if isinstance(said, list):
-        return "|".join(said)
-    return None if isinstance(said, float) else said
-
-
-def score(answer: Answer) -> float | None:
-    """The confidence; for regression the number itself; None for tensors."""
-    return answer.prediction if isinstance(answer.prediction, float) else answer.confidence
+def said(answer: Answer) -> tuple[str | None, float | None]:
+    """The answered label as one string, several joined by `|`, and how sure it is; of regression the number alone."""
+    prediction = answer.prediction
+    if isinstance(prediction, float):
+        return None, prediction
+    return "|".join(prediction) if isinstance(prediction, list) else prediction, answer.confidence
 
 
 def present(served: Served, answers: list[Answer], record: LogRecord, *, many: bool) -> dict[str, Any]:
