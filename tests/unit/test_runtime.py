@@ -64,25 +64,16 @@ def test_quantised_inputs_and_outputs_are_real_numbers_to_the_caller() -> None:
     assert answer.tolist() == [[152 / 256]]
 
 
-class Handed:
-    """An interpreter that notes what it is handed."""
-
-    def __init__(self, interpreter: Any, handed: list[Any]) -> None:
-        self._interpreter = interpreter
-        self._handed = handed
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._interpreter, name)
-
-    def set_tensor(self, index: int, array: NDArray[Any]) -> None:
-        self._handed.append(array.tolist())
-        self._interpreter.set_tensor(index, array)
-
-
 def test_a_quantised_input_is_rounded_to_the_nearest_step(monkeypatch: pytest.MonkeyPatch) -> None:
     runner = Runner(models.quantised())
     handed: list[Any] = []
-    monkeypatch.setattr(runner, "_interpreter", Handed(runner._interpreter, handed))
+    given = runner._set
+
+    def noted(index: int, array: NDArray[Any]) -> None:
+        handed.append(array.tolist())
+        given(index, array)
+
+    monkeypatch.setattr(runner, "_set", noted)
     steps = np.array([[1, 0.5, 0.75]], np.float32)
     for off in (0, 0.03, -0.03):  # of steps of 0.0625; what the model answers has steps of its own, which hide it
         runner.run([steps + np.float32(off)])
