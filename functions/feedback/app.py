@@ -13,7 +13,7 @@ from zeroloop.abtest.outcomes import Outcomes
 from zeroloop.abtest.store import AbTestStore
 from zeroloop.dynamo import Table
 from zeroloop.errors import InvalidInput
-from zeroloop.inference.keys import VerifyingKeys
+from zeroloop.inference.keys import KeyUnknown, VerifyingKeys
 from zeroloop.inference.registered import Registered
 from zeroloop.monitoring.feedback import MOST_AT_ONCE, Feedback, FeedbackDesk
 from zeroloop.monitoring.frames import Frames
@@ -60,7 +60,7 @@ def feedback() -> dict[str, Any]:
     for number, one in enumerate(given):
         try:
             results.append(heard(one))
-        except InvalidInput as error:
+        except (InvalidInput, KeyUnknown) as error:
             results.append({**http.refusal(error), "field": f"[{number}].{error.field}"})
     return {"results": results}
 

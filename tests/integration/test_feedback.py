@@ -264,9 +264,20 @@ def test_a_key_that_is_new_is_asked_for(world: Desk, monkeypatch: pytest.MonkeyP
     told = {"prediction_id": prediction_id, "label": "positive"}
     assert world.tell(told)[0] == 422
     current.clear()
-    assert world.tell(told)[0] == 503  # a forger makes us ask once a minute
+    status, refused = world.tell(told)  # a forger makes us ask once a minute
+    assert (status, refused["code"]) == (409, "key_unknown")
     now[0] = 61.0
     assert world.tell(told)[0] == 200
+
+
+def test_a_receipt_of_an_unknown_key_stops_no_others(world: Desk) -> None:
+    known, later = world.predicted(), world.predicted()
+    assert world.label(known) == "counted"
+    told = [{"prediction_id": forged(kid="deadbeef"), "label": "a"}, {"prediction_id": later, "label": "negative"}]
+    status, answered = world.tell(told)
+    assert status == 200
+    assert answered["results"][0]["code"] == "key_unknown"
+    assert answered["results"][1] == {"label": "counted"}
 
 
 def test_an_ab_tests_outcome_is_told_before_the_answer(world: Desk) -> None:

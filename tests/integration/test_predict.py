@@ -356,6 +356,17 @@ def test_an_answer_over_what_lambda_carries_is_refused_and_told_as_such(
         assert record["predictions"] == []
 
 
+def test_what_was_not_answered_is_not_in_the_record(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Any) -> None:
+        raise RuntimeError("behind the receipts")
+
+    monkeypatch.setattr(world.predict, "_encoded", broken)
+    assert world.ask("text")[0] == 500
+    assert last_record(capsys)["predictions"] == []
+
+
 def test_a_bug_is_a_500_without_details(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret detail")

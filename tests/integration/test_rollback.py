@@ -107,6 +107,17 @@ def test_a_rollback_is_told_of_also_by_who_comes_after_a_crash(
     assert world.changes().count(("rollback", "DONE")) == 1
 
 
+def test_a_rollback_of_long_ago_is_not_told_of_again(world: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
+    promote_worse(world, hours=1)
+    world.tick(START + 6.5, "minutes")
+    told: list[Any] = []
+    monkeypatch.setattr(world.app.rounds._rollback._alerting, "rolled_back", lambda *of: told.append(of))
+    world.tick(START + 61, "minutes")
+    assert len(told) == 1
+    world.tick(START + 67, "minutes")
+    assert len(told) == 1
+
+
 def test_a_promotion_is_left_alone_unless_asked_for_and_later_than_said(world: Monitored) -> None:
     promote_worse(world, hours=1)
     world.tick(START + 62, "minutes")

@@ -84,7 +84,9 @@ def test_a_model_that_asks_for_gigabytes_is_refused_with_the_limit(tmp_path: Pat
 
 
 def test_a_length_that_takes_gigabytes_is_refused(tmp_path: Path) -> None:
-    admission.try_out(models.save(tmp_path, models.averaging(512, longest=4_000)))
+    long = admission.try_out(models.save(tmp_path, models.averaging(512, longest=4_000)))
+    short = admission.try_out(models.save(tmp_path, models.averaging(512, longest=3)))
+    assert long > 10 * short, "batch would plan rows of 4,000 ids as if they had the 3 of the golden predictions"
     files = models.averaging(512, longest=200_000)  # 820 MB, which loading may take and a run may not
     assert (
         "more than 500 MB" in refusal(tmp_path, files).message

@@ -1,4 +1,5 @@
 import copy
+import itertools
 import json
 from typing import Any
 
@@ -152,6 +153,14 @@ def test_a_length_is_refused_that_the_model_cannot_take() -> None:
     with pytest.raises(InvalidInput, match=r"fails on tensors of \[100, 4\],") as refused:
         of_tensors(added, free, [{"x": [1, 2, 3]}] * 3)
     assert (refused.value.code, refused.value.field) == ("bad_package", "signature.inputs")
+
+
+def test_the_seconds_of_a_greatest_row_are_those_of_a_run_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(models.averaging(512, longest=4_000))  # 3 rows at a time
+    moments = itertools.count()
+    monkeypatch.setattr("zeroloop.clock.monotonic", lambda: next(moments))
+    assert golden.check_greatest(model) == pytest.approx(1 / 3)
+    assert next(moments) == 2 * 3
 
 
 def test_an_output_larger_than_stated_is_refused() -> None:

@@ -9,7 +9,7 @@ from tests.unit.test_receipts import RECEIPT
 from zeroloop import clock
 from zeroloop.errors import InvalidInput, NotFound, Unavailable
 from zeroloop.inference import receipts
-from zeroloop.inference.keys import PAUSE_SECONDS, RENEWED_SECONDS, SigningKey, VerifyingKeys
+from zeroloop.inference.keys import PAUSE_SECONDS, RENEWED_SECONDS, KeyUnknown, SigningKey, VerifyingKeys
 from zeroloop.inference.receipts import Key
 from zeroloop.inference.source import Source
 
@@ -128,7 +128,7 @@ class Verifying:
         receipt = replace(RECEIPT, kid=kid, time=AT_MS + round(made * 1000))
         try:
             return self.keys.verify(receipts.sign(receipt, key)).kid
-        except (InvalidInput, Unavailable) as error:
+        except (InvalidInput, KeyUnknown) as error:
             return error.code
 
 
@@ -141,7 +141,7 @@ def test_a_receipt_of_a_new_key_is_to_be_sent_again_until_the_key_is_asked_for(v
     assert verifying.told("aaaaaaaa", 0) == "aaaaaaaa"
     verifying.world.secret.put("bbbbbbbb")
     for verifying.world.now in (2, 30, 59):
-        assert verifying.told("bbbbbbbb", 1.5) == "unavailable"
+        assert verifying.told("bbbbbbbb", 1.5) == "key_unknown"
     verifying.world.now = PAUSE_SECONDS
     assert (verifying.told("bbbbbbbb", 1.5), verifying.told("aaaaaaaa", 0)) == ("bbbbbbbb", "aaaaaaaa")
 
@@ -150,6 +150,7 @@ def test_a_receipt_of_a_key_that_is_gone_is_refused_for_good(verifying: Verifyin
     verifying.world.now = 3600
     assert verifying.told("aaaaaaaa", 3600) == "aaaaaaaa"
     assert verifying.told("99999999", 60) == "bad_prediction_id"
+    assert verifying.told("99999999", 3600 + 61) == "bad_prediction_id"  # from a time to come
 
 
 def test_while_no_keys_can_be_had_new_ones_are_to_be_sent_again_and_known_ones_verify(verifying: Verifying) -> None:
@@ -157,7 +158,7 @@ def test_while_no_keys_can_be_had_new_ones_are_to_be_sent_again_and_known_ones_v
     verifying.world.secret.put("bbbbbbbb")
     verifying.world.secret.down = True
     verifying.world.now = RENEWED_SECONDS
-    assert (verifying.told("bbbbbbbb", 3000), verifying.told("aaaaaaaa", 0)) == ("unavailable", "aaaaaaaa")
+    assert (verifying.told("bbbbbbbb", 3000), verifying.told("aaaaaaaa", 0)) == ("key_unknown", "aaaaaaaa")
 
 
 def test_forgeries_make_us_ask_once_a_minute(verifying: Verifying) -> None:
@@ -165,7 +166,7 @@ def test_forgeries_make_us_ask_once_a_minute(verifying: Verifying) -> None:
     assert verifying.told("aaaaaaaa", 0) == "aaaaaaaa"
     before = secret.asked
     for _ in range(5):
-        assert verifying.told("99999999", 0) == "unavailable"
+        assert verifying.told("99999999", 0) == "key_unknown"
         with pytest.raises(InvalidInput):
             verifying.keys.verify("zr1.junk.x")
     assert secret.asked == before

@@ -211,6 +211,15 @@ def test_the_length_of_rows_counts_as_well_as_their_number(model: Callable[[int]
     assert runner.held == pytest.approx(2 * 2 * 500 * 64 * 4, rel=0.1)
 
 
+def test_weights_count_once_however_many_rows_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = 4 * 2 * 4_000
+    monkeypatch.setattr("zeroloop.inference.runtime._SUB_BATCH_BYTES", weights // 4)
+    runner = Runner(models.lookup(4_000))
+    assert runner.step == SUB_BATCH
+    runner.run([np.zeros((SUB_BATCH, 1), np.int32)])
+    assert weights < runner.held < weights * 1.2
+
+
 def test_only_the_outputs_that_are_wanted_are_copied() -> None:
     runner, inputs = Runner(models.recommender()), [np.zeros((250, 1), np.int32), np.ones((250, 2), np.float32)]
     sums, best = runner.run(inputs)

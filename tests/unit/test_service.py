@@ -1,6 +1,7 @@
 """Predicting by both protocols, on a lineup that changes with every request."""
 
 import itertools
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -184,6 +185,20 @@ def test_of_a_shadow_only_the_answer_is_copied_out_of_the_interpreter(monkeypatc
         request = InferRequest(given, outputs=wanted, parameters=Parameters(unit="user-1"))
         shadowed(2).infer("m", None, request, record)
         assert copied == [(1, places), (2, [0])]
+
+
+def test_an_answer_that_is_not_the_first_output_needs_not_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = json.loads(models.echo(["int32", "float32"])["package.json"])["signature"]
+    about: dict[str, Any] = {"task": "binary", "labels": ["a", "b"], "answer": "y_float32"}
+    files = models.tensors(
+        models.identities(("int32", "float32")), stated, [], golden={"tolerance": 1, "cases": []}, **about
+    )
+    monkeypatch.setitem(MODELS, 1, Model(files))
+    given = [Input("x_int32", [1, 2], "INT32", [1, 0]), Input("x_float32", [1, 2], "FP32", [0.25, 0.75])]
+    record = LogRecord(time=1, request_id="r", model="m", status=200, latency_ms=0.0)
+    _, outputs = shadowed(1).infer("m", None, InferRequest(given, outputs=[Wanted("y_int32")]), record)
+    assert [(one["name"], one["data"]) for one in outputs] == [("y_int32", [1, 0])]
+    assert [(told.label, told.score) for told in record.predictions] == [("b", 0.75)]
 
 
 def test_a_shadow_that_answers_another_number_of_instances_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:

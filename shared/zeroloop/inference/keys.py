@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from zeroloop import clock
-from zeroloop.errors import Unavailable
+from zeroloop.errors import Conflict, Unavailable
 from zeroloop.inference import receipts
 from zeroloop.inference.receipts import Key, Receipt
 
@@ -49,6 +49,12 @@ class SigningKey:
         return key
 
 
+class KeyUnknown(Conflict):
+    """The key of a receipt may be newer than those that are known: a minute later it isn't."""
+
+    code = "key_unknown"
+
+
 class VerifyingKeys:
     """The current key and the one before, asked for at the first receipt, once an hour, and where one names another.
 
@@ -69,14 +75,18 @@ class VerifyingKeys:
         ------
         InvalidInput
             As `receipts.verify`.
+        KeyUnknown
         Unavailable
-            There are no keys, or the receipt's may be newer than those that are known: a minute later it isn't.
+            There are no keys.
         """
         claimed = receipts.claimed(prediction_id)
         due = self._older_than(RENEWED_SECONDS if claimed.kid in self._known else PAUSE_SECONDS)
         certain = due and self._renewed()
-        if not certain and claimed.kid not in self._known and claimed.time > self._known_at_ms - _UNSURE_MS:
-            raise Unavailable("the key of this prediction id is not known yet; try again in a minute")
+        newer = self._known_at_ms - _UNSURE_MS < claimed.time <= clock.now_ms() + _UNSURE_MS
+        if newer and not certain and claimed.kid not in self._known:
+            raise KeyUnknown(
+                "the key of this prediction id is not known yet; try again in a minute", field="prediction_id"
+            )
         return receipts.verify(prediction_id, self._known)
 
     def _older_than(self, seconds: float) -> bool:

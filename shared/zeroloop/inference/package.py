@@ -10,7 +10,7 @@ from zeroloop.errors import InvalidInput
 LEAST_GOLDEN = 3
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Size = Annotated[int, Meta(ge=-1)]
+Size = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
 Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -51,7 +51,7 @@ class Tensor(Struct, frozen=True, omit_defaults=True):
     @property
     def greatest(self) -> list[int]:
         """The shape of one as large as it may be; -1 where that isn't stated, and for the batch."""
-        return self.max_shape or self.shape
+        return self.shape if self.max_shape is None else self.max_shape
 
     @property
     def varying(self) -> list[int]:
