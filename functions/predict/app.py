@@ -59,8 +59,9 @@ def prepare() -> None:
     for name in filter(None, settings.preload_models.split(",")):
         try:
             predictor.preload(name)
-        except ZeroloopError as error:  # the function must start all the same, and the first request will tell
-            sys.stderr.write(f"{name} was not preloaded: {error.message}\n")
+        except Exception as error:  # noqa: BLE001 - the function must start all the same, and the first request will tell
+            why = error.message if isinstance(error, ZeroloopError) else traceback.format_exc()
+            sys.stderr.write(f"{name} was not preloaded: {why}\n")
 
 
 def restored() -> None:
@@ -100,7 +101,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         sys.stderr.write(traceback.format_exc())
         record.status, record.code, record.predictions = http.INTERNAL, "internal", []
         body = msgspec.json.encode(refusal(ZeroloopError("an error of ours")))
-    if not route.startswith("GET "):  # who asks for metadata or health predicts nothing
+    # Who asks for metadata or health predicts nothing, but a model that can't be had is a fault whoever asks.
+    if not route.startswith("GET ") or record.status >= http.INTERNAL:
         _log(record, started)
     return {"statusCode": record.status, "headers": HEADERS, "body": body.decode()}
 

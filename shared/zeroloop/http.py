@@ -145,7 +145,7 @@ def api(
 
     @resolver.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def _failed(error: Exception) -> Response[str]:
-        if not isinstance(error, ZeroloopError):
+        if not isinstance(error, ZeroloopError) or status_of(error) >= INTERNAL:
             log_failure(error)
         return answer(error)
 

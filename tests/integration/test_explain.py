@@ -10,6 +10,7 @@ import pytest
 from tests import models
 from tests.integration.conftest import Context, event
 from tests.integration.test_predict import MACHINE, SMALL, World, configured
+from zeroloop import telemetry
 
 TABLE = {"columns": [{"name": name, "type": "numeric", "mean": 0.0, "std": 1.0} for name in ("a", "b")]}
 COUNTED = {"schema_version": 1, "n": 2, "features": {"a": {"n": 2, "sum": 6000}}}
@@ -126,6 +127,11 @@ def test_refusals(world: Explained, model: str, body: Any, status: int, code: st
     assert (got, refusal["code"], refusal["field"]) == (status, code, field)
 
 
-def test_an_outage_before_anything_is_known_is_503(world: Explained) -> None:
+def test_an_outage_before_anything_is_known_is_503_and_the_log_has_its_cause(
+    world: Explained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[Any] = []
+    monkeypatch.setattr(telemetry.logger, "error", lambda _what, exc_info: logged.append(exc_info))
     world.session.down = True
     assert world.ask("text")[0] == 503
+    assert [str(error) for error in logged] == ["the table is on fire"]

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from tests import models
+from tests.integration.conftest import client
 from tests.integration.test_predict import LARGE, MACHINE, SECRET, World, last_record
 from tests.integration.test_predict import _world as _world  # noqa: PLC0414 - the fixture
 from zeroloop.inference.receipts import Key, verify
-from zeroloop.registry.service import Change
+from zeroloop.registry.service import Change, object_key
 
 WORDS: dict[str, Any] = {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["Wonderful.", "Dreadful."]}
 KEYS = {"5f2b9a01": Key("5f2b9a01", SECRET.encode())}
@@ -156,6 +157,14 @@ def test_a_server_without_its_registry_is_live_and_not_ready(world: World) -> No
     assert world.ask("v2_live") == (200, {"live": True})
     status, body = world.ask("v2_ready")
     assert (status, body["code"]) == (503, "unavailable")
+
+
+def test_a_model_that_can_not_be_had_is_a_fault_whoever_asks(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    version = world.registry.version("sentiment", 1)
+    client("s3").put_object(Bucket="artifacts", Key=object_key(version, "model.tflite"), Body=b"other")
+    assert world.ask("v2_model_ready")[1]["code"] == "corrupt_package"
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (record["status"], record["code"], record["Faults"]) == (500, "corrupt_package", 1)
 
 
 def test_a_model_without_a_champion_is_not_ready(world: World) -> None:

@@ -91,6 +91,17 @@ def test_a_key_rotated_after_the_snapshot_is_asked_for(snapshot: Snapshot) -> No
     assert "secretsmanager.GetSecretValue" in snapshot.asked()
 
 
+def test_a_model_that_breaks_as_it_is_loaded_stops_no_snapshot(
+    snapshot: Snapshot, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(snapshot.world.predict.predictor, "preload", full)
+    snapshot.take()
+    assert "MemoryError" in capsys.readouterr().err
+
+
 def test_a_missing_model_or_champion_or_table_stops_no_snapshot(
     snapshot: Snapshot, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests import models
-from zeroloop.inference.answers import Answer, NotANumber, answer, answers
+from zeroloop.inference.answers import Answer, NoScore, NotANumber, answer, answers
 from zeroloop.inference.package import Package
 
 
@@ -89,11 +89,27 @@ ROWS = st.sampled_from([np.float32, np.float64]).flatmap(
 
 @given(ROWS, st.sampled_from(["binary", "multiclass", "multilabel", "regression"]), st.sampled_from([0.0, 0.3, 0.5]))
 def test_many_rows_are_answered_as_each_is_alone(rows: Any, task: str, threshold: float) -> None:
+    rows = rows if task == "regression" else np.clip(np.abs(rows), 0, 1)
     labels = [] if task == "regression" else ["a", "b"] if task == "binary" else ["a", "b"][: rows.shape[1]]
     about = package(task, labels, threshold)
     expected = [answer(about, values) for values in rows.tolist()]
     found = models.by_row(answers(about, rows))
     assert list(map(repr, found)) == list(map(repr, expected))  # == holds 0.0 and -0.0 for the same
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize(
+    ("value", "fits"), [(-1e-6, False), (-1e-7, True), (1.0 + 1e-7, True), (1.001, False), (8, False)]
+)
+def test_a_score_lies_from_0_to_1(task: str, value: float, fits: bool) -> None:
+    about, values = package(task, ["a", "b"]), [1 - value, value]
+    if fits:
+        assert set(answer(about, row(values)).scores.values()) == {0.0, 1.0}
+        answers(about, np.array([values]))
+        return
+    for refused in (lambda: answer(about, row(values)), lambda: answers(about, np.array([values]))):
+        with pytest.raises(NoScore, match=r"scores lie in \[0, 1\]"):
+            refused()
 
 
 @pytest.mark.parametrize("n_rows", [1, 100])

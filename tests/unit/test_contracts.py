@@ -323,6 +323,7 @@ def test_the_packages_of_these_tests_hold() -> None:
 @pytest.mark.parametrize(
     ("task", "labels"),
     [
+        ("multilabel", ["a", "a|b"]),  # an answer of both reads a|b|a
         ("binary", ["no"]),
         ("binary", ["no", "yes", "perhaps"]),
         ("multiclass", ["one"]),

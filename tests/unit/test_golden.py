@@ -8,7 +8,7 @@ import pytest
 from tests import models
 from zeroloop.errors import InvalidInput, ModelFailed
 from zeroloop.inference import golden, preprocessing
-from zeroloop.inference.answers import NotANumber
+from zeroloop.inference.answers import NoScore, NotANumber
 from zeroloop.inference.model import Model
 from zeroloop.inference.runtime import Runner
 
@@ -44,7 +44,7 @@ def test_scores_within_the_tolerance_pass() -> None:
 
 
 def test_logits_are_no_scores() -> None:
-    with pytest.raises(InvalidInput, match=r"scores lie in \[0, 1\]"):
+    with pytest.raises(NoScore, match=r"scores lie in \[0, 1\]"):
         check(models.dense(activation="RELU", bias=9.0))
 
 
@@ -82,7 +82,7 @@ def test_golden_predictions_that_do_not_hold_are_refused(expected: dict[str, Any
 
 
 # Golden predictions of a model that answers each row with itself, which `mixing` does only with a row alone.
-ROWS = [{"a": 0.1, "b": 0.2, "c": 0.7}, {"a": 0.5, "b": 0.3, "c": 0.2}, {"a": 0.0, "b": 0.9, "c": 0.1}]
+ROWS = [{"a": 0.1, "b": 0.2, "c": 0.3}, {"a": 0.5, "b": 0.1, "c": 0.2}, {"a": 0.0, "b": 0.6, "c": 0.1}]
 OWN = {"tolerance": 0.1, "cases": [{"instance": {"features": row}, "scores": row} for row in ROWS]}
 ABC = {"described": models.dense(outputs=3), "scored": ["a", "b", "c"], "golden": OWN}
 

@@ -45,6 +45,13 @@ def only_line(record: LogRecord, *, stale: bool = False) -> str:
     return line
 
 
+def test_all_lines_of_a_request_have_its_weight() -> None:
+    many = [Prediction(f"zr1.{i:04}" + "x" * 400, "positive", 0.9) for i in range(1000)]
+    told = [lines(replace(RECORD, request_id=f"r{i}", predictions=many), share=0.5) for i in range(20)]
+    cut = next(some for some in told if len(some) > 1)
+    assert {json.loads(line)["weight"] for line in cut} == {2.0}
+
+
 def test_a_thousand_instances_are_cut_into_lines_that_are_short_and_lose_nothing() -> None:
     many = [Prediction(f"zr1.{i:04}" + "x" * 400, "positive", 0.9) for i in range(1000)]
     cut = lines(replace(RECORD, predictions=many))

@@ -178,13 +178,24 @@ def test_of_a_shadow_only_the_answer_is_copied_out_of_the_interpreter(monkeypatc
         model = Model(models.tensors(models.recommender(), **about))
         monkeypatch.setitem(MODELS, number, model)
         monkeypatch.setattr(model, "_run", partial(spied, copied, number, model._run))
-    given = [Input("user", [1, 1], "INT32", [0]), Input("numbers", [1, 2], "FP32", [0.5, 0.25])]
+    given = [Input("user", [1, 1], "INT32", [3]), Input("numbers", [1, 2], "FP32", [0.5, 0.25])]
     for wanted, places in (([], [0, 1]), ([Wanted("best")], [0, 1]), ([Wanted("sums")], [0])):
         copied.clear()
         record = LogRecord(time=1, request_id="r", model="m", status=200, latency_ms=0.0)
         request = InferRequest(given, outputs=wanted, parameters=Parameters(unit="user-1"))
         shadowed(2).infer("m", None, request, record)
         assert copied == [(1, places), (2, [0])]
+
+
+def test_what_could_not_be_answered_is_refused_by_v2_before_it_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [f"label-{i:04}" for i in range(2_000)]
+    wide = Model(models.package(models.dense(outputs=2_000), labels=labels, scored=labels))
+    monkeypatch.setitem(MODELS, 1, wide)
+    monkeypatch.setattr(wide, "_run", lambda *_: pytest.fail("it was run"))
+    columns = [Input(name, [1000], "FP64", [value] * 1000) for name, value in FEATURES.items()]
+    record = LogRecord(time=1, request_id="r", model="m", status=200, latency_ms=0.0)
+    with pytest.raises(InvalidInput, match="at most 500 rows"):
+        shadowed(2).infer("m", None, InferRequest(columns), record)
 
 
 def test_an_answer_that_is_not_the_first_output_needs_not_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,21 @@ from zeroloop.inference.package import Package
 # float32 holds 7 significant digits: more than 6 decimals would be noise, and look like precision. By integers, since
 # `round` with a number of digits takes four times as long.
 _UNITS = 1e6
+_SLACK = 4e-7
+"""What rounding may put a softmax of float32 beyond 1; six decimals don't show it."""
+_NOT_FINITE = "the model answered NaN or an infinity for this input"
 
 
 class NotANumber(ZeroloopError):  # noqa: N818
     """The model answered NaN or an infinity: a fault of the model, not of the caller."""
 
     code = "model_not_a_number"
+
+
+class NoScore(NotANumber):
+    """The model answered a score outside [0, 1], as a head without its softmax does."""
+
+    code = "model_no_score"
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -65,6 +74,8 @@ def answers(package: Package, rows: NDArray[np.floating]) -> Answers:
     ------
     NotANumber
         One of them holds NaN or an infinity.
+    NoScore
+        One of them holds a score outside [0, 1].
     """
     labels = package.labels
     if package.task not in {"binary", "multiclass"}:
@@ -72,8 +83,8 @@ def answers(package: Package, rows: NDArray[np.floating]) -> Answers:
         scores = list(zip(*(one.scores.values() for one in found), strict=True))
         return Answers([one.prediction for one in found], [one.confidence for one in found], labels, scores)
     values = rows.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise NotANumber("the model answered NaN or an infinity for this input")
+    if not ((values >= -_SLACK) & (values <= 1.0 + _SLACK)).all():
+        raise _no_score(values.ravel().tolist())
     if package.task == "multiclass":
         rounded, best = _rounded(values), values.argmax(1)
         confidences = rounded[np.arange(len(best)), best].tolist()
@@ -101,11 +112,16 @@ def answer(package: Package, values: list[float]) -> Answer:
     ------
     NotANumber
         The row holds NaN or an infinity.
+    NoScore
+        A score outside [0, 1].
     """
-    if not all(map(isfinite, values)):
-        raise NotANumber("the model answered NaN or an infinity for this input")
     if package.task == "regression":
+        if not all(map(isfinite, values)):
+            raise NotANumber(_NOT_FINITE)
         return Answer(values[0], None, {})
+    for value in values:
+        if not -_SLACK <= value <= 1.0 + _SLACK:
+            raise _no_score(values)
     if package.task == "binary":
         return _binary(package, values)
     scores = dict(zip(package.labels, [round(value * _UNITS) / _UNITS for value in values], strict=True))
@@ -113,6 +129,13 @@ def answer(package: Package, values: list[float]) -> Answer:
         return _multilabel(package, values, scores)
     label = package.labels[values.index(max(values))]
     return Answer(label, scores[label], scores)
+
+
+def _no_score(values: Sequence[float]) -> NotANumber:
+    if not all(map(isfinite, values)):
+        return NotANumber(_NOT_FINITE)
+    worst = max(values, key=lambda value: abs(value - 0.5))
+    return NoScore(f"the model answered {worst:g} for this input, and scores lie in [0, 1]")
 
 
 def _binary(package: Package, values: list[float]) -> Answer:

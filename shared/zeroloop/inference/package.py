@@ -156,6 +156,8 @@ def _check_labels(task: Task, labels: list[str]) -> None:
         raise _bad(f"a {task} model has {wanted} labels, this one {len(labels)}", "labels")
     if len(set(labels)) < len(labels):
         raise _bad("a label is listed twice", "labels")
+    if task == "multilabel" and any("|" in label for label in labels):
+        raise _bad("a label of a multilabel model holds no |, which joins the labels of an answer", "labels")
 
 
 def _check_names(package: Package) -> None:
