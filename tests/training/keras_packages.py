@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zeroloop.errors import InvalidInput
 from zeroloop.inference import golden
+from zeroloop.inference.answers import NoScore
 from zeroloop.inference.model import Model
 from zeroloop_training import packaging
 from zeroloop_training.keras import keras, package
@@ -66,5 +66,5 @@ def test_columns_say_how_rows_become_numbers() -> None:
 
 def test_outputs_that_are_no_probabilities_are_refused() -> None:
     model = network(3, None, "mse")
-    with pytest.raises(InvalidInput, match=r"scores lie in \[0, 1\]"):
+    with pytest.raises(NoScore, match=r"scores lie in \[0, 1\]"):
         package(model, ["a", "b", "c"], (ROWS, PLACE), (ROWS, PLACE))
