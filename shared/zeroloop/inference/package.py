@@ -53,11 +53,6 @@ class Tensor(Struct, frozen=True, omit_defaults=True):
         """The shape of one as large as it may be; -1 where that isn't stated, and for the batch."""
         return self.shape if self.max_shape is None else self.max_shape
 
-    @property
-    def varying(self) -> list[int]:
-        """The greatest sizes of what varies besides the batch, and 1."""
-        return [1, *(most for stated, most in zip(self.shape[1:], self.greatest[1:], strict=True) if stated == -1)]
-
 
 class Signature(Struct, frozen=True):
     """What goes into the model and comes out, in the order of the model's own lists; the names are for callers."""
